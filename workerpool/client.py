@@ -1,0 +1,267 @@
+"""The verbs, shared by the pool, its lanes and its sessions."""
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from time import monotonic
+from types import EllipsisType
+from typing import Any, Unpack
+
+from .channels import ResultQueue
+from .job import Call, Job, Work, check_may_block
+from .lane import Lane
+from .request import Auth, HeaderItems, Request, RequestOptions, TimeoutLike
+from .response import Response, Result
+from .results import Entry, Results
+from .settings import Retry
+from .streaming import StreamedResponse
+
+__all__ = ["Client"]
+
+_GRACE = 0.1  # seconds a caller waits beyond the deadline before it decides without the worker
+_WINDOW = 256  # inputs pulled ahead where the lane's connections set no other measure
+
+
+class Client:
+    """Submit work to one lane. Every method is thread-safe.
+
+    The verbs, `request` and `stream` block until the answer is there and are refused on a worker's own
+    thread; they raise the errors of `workerpool.errors`. URLs may be relative where the lane has a base_url.
+    """
+
+    _lane: Lane
+
+    def submit(self, target: "str | Request | Callable[..., Any]", /, *args: Any, **kwargs: Any) -> Job:
+        """Hand over a URL, a Request, or an async function, and return its Job without waiting for the network.
+
+        Keywords beside a URL are those of `request` and `method`; an async function is called with the
+        worker's private aiohttp session, then with `args` and `kwargs`. Blocks only while the lane's
+        queue is full, for the timeout at most; raises QueueFull, PoolClosed, InvalidRequest.
+        """
+        job = self._make_job(target, args, kwargs)
+        self._post(job)
+        return job
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """Run an async function over the inputs and yield its results in their order.
+
+        At most `buffersize` inputs are pulled ahead. The first error is raised in its place and the rest is
+        cancelled, as when the loop is left early. `timeout` is in seconds from this call. `chunksize` is
+        there for Executor's sake and does nothing.
+        """
+        size = self._window(buffersize)
+        deadline = None if timeout is None else monotonic() + timeout
+        calls = zip(*iterables, strict=False)
+        jobs = deque(self.submit(fn, *args) for args in islice(calls, size))
+        return _in_order(jobs, (self.submit(fn, *args) for args in calls), deadline)
+
+    def fetch_many(
+        self,
+        requests: "Iterable[str | Request]",
+        *,
+        ordered: bool = False,
+        buffersize: int | None = None,
+    ) -> Results:
+        """Fetch any number of URLs or Requests and yield a Result for each, an error included.
+
+        For `for` and `async for`. Lazy and bounded: at most `buffersize` inputs are pulled ahead of what was
+        handed out. Leaving the loop early cancels what is in flight.
+        """
+        return Results(self, requests, ordered=ordered, buffersize=self._window(buffersize))
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        data: Any = None,
+        json: Any = None,
+        files: Any = None,
+        headers: HeaderItems | None = None,
+        cookies: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: TimeoutLike | None = None,
+        allow_redirects: bool = True,
+        max_body: int | None = None,
+        retry: "Retry | EllipsisType | None" = ...,
+        priority: int = 0,
+    ) -> Response:
+        """Send a request and block until its answer is complete; raises a RequestError.
+
+        Arguments are those of requests. `timeout` is the total in seconds, from here to the last byte, or a
+        Timeout; `max_body` is in bytes; `retry` and both of these are the lane's where left out.
+        """
+        check_may_block(f"{method} {type(self).__name__}")
+        return self._fetch(
+            Request(
+                method,
+                url,
+                params=params,
+                data=data,
+                json=json,
+                files=files,
+                headers=headers,
+                cookies=cookies,
+                auth=auth,
+                timeout=timeout,
+                allow_redirects=allow_redirects,
+                max_body=max_body,
+                retry=retry,
+                priority=priority,
+            )
+        )
+
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a GET; see `request`."""
+        return self.request("GET", url, **options)
+
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send an OPTIONS; see `request`."""
+        return self.request("OPTIONS", url, **options)
+
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a HEAD; redirects are not followed unless asked for, as in requests; see `request`."""
+        options.setdefault("allow_redirects", False)
+        return self.request("HEAD", url, **options)
+
+    def post(
+        self,
+        url: str,
+        data: Any = None,
+        json: Any = None,
+        **options: Unpack[RequestOptions],
+    ) -> Response:
+        """Send a POST; see `request`."""
+        return self.request("POST", url, **{**options, "data": data, "json": json})
+
+    def put(self, url: str, data: Any = None, **options: Unpack[RequestOptions]) -> Response:
+        """Send a PUT; see `request`."""
+        return self.request("PUT", url, **{**options, "data": data})
+
+    def patch(self, url: str, data: Any = None, **options: Unpack[RequestOptions]) -> Response:
+        """Send a PATCH; see `request`."""
+        return self.request("PATCH", url, **{**options, "data": data})
+
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a DELETE; see `request`."""
+        return self.request("DELETE", url, **options)
+
+    @contextmanager
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Iterator[StreamedResponse]:
+        """Send a request and hand out its answer while the body is still on its way.
+
+        For a `with` block, which closes the download at its end. Blocks until status and headers are there;
+        raises a RequestError. `max_body` counts only where it is given here.
+        """
+        check_may_block(f"{method} stream()")
+        job = self._make_request_job(Request(method, url, **options), streamed=True)
+        self._post(job)
+        with _outcome(job) as response:
+            yield response
+
+    def _fetch(self, request: Request) -> Response:
+        job = self._make_request_job(request)
+        self._post(job)
+        response: Response = _outcome(job)
+        return response
+
+    def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job:
+        if isinstance(target, Request):
+            if args or kwargs:
+                raise TypeError("submit(Request) takes no further arguments; give them to the Request")
+            return self._make_request_job(target)
+        if callable(target):
+            return Job(
+                self._lane.name,
+                call=Call(_checked_function(target), args, kwargs),
+                pool=self._owner,
+            )
+        return self._make_request_job(Request(*_url_of(target, args), **kwargs))
+
+    def _make_request_job(self, request: Request, *, streamed: bool = False) -> Job:
+        return Job(self._lane.name, streamed=streamed, **self._facts(request))
+
+    def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
+        return Entry(index, out, self._lane.name, **self._facts(request))
+
+    def _facts(self, request: Request) -> dict[str, Any]:
+        lane = self._lane
+        total = lane.timeout_for(request).total
+        return {
+            "request": request,
+            "target": lane.resolve(request),
+            "total": total,
+            "pool": self._owner,
+        }
+
+    def _window(self, buffersize: int | None) -> int:
+        if buffersize is None:
+            return max(_WINDOW, 2 * self._lane.connections)
+        if isinstance(buffersize, bool) or not isinstance(buffersize, int) or buffersize < 1:
+            raise ValueError(f"buffersize must be at least 1, not {buffersize!r}")
+        return buffersize
+
+    @property
+    def _owner(self) -> object:
+        raise NotImplementedError
+
+    def _post(self, work: Work, *, block: bool = True) -> None:
+        raise NotImplementedError
+
+
+def _outcome(job: Job) -> Any:
+    """Block for the outcome; whatever interrupts the wait cancels the job."""
+    try:
+        if job.deadline is None:
+            return job.result()
+        return job.result(max(0.0, job.deadline - monotonic()) + _GRACE)
+    except TimeoutError:
+        if job.done():
+            raise
+        # The worker's loop did not come round to it: a function blocks it, or it is overloaded.
+        job.expire()
+        return job.result()
+    except BaseException:
+        job.cancel()
+        raise
+
+
+def _in_order(jobs: "deque[Job]", more: Iterator[Job], deadline: float | None) -> Iterator[Any]:
+    try:
+        while jobs:
+            remaining = None if deadline is None else max(0.0, deadline - monotonic())
+            result = jobs[0].result(remaining)
+            jobs.popleft()
+            jobs.extend(islice(more, 1))
+            yield result
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+def _checked_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004
+        return fn
+    name = getattr(fn, "__qualname__", repr(fn))
+    raise TypeError(
+        f"{name} is not an async function; the pool runs `async def fn(session, ...)`, a URL or a Request;"
+        " for a plain function use concurrent.futures.ThreadPoolExecutor"
+    )
+
+
+def _url_of(target: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not isinstance(target, str):
+        raise TypeError(f"submit() takes a URL, a Request or an async function, not {type(target).__name__}")
+    if args:
+        raise TypeError("submit(url) takes keyword arguments only")
+    return (target,)

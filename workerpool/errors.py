@@ -1,0 +1,147 @@
+"""Every error of the pool, one tree with one root.
+
+Each error is built from one message, so that it survives pickling; the facts are attributes. URLs in
+them are redacted: no userinfo, no query values.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .response import Response
+
+__all__ = [
+    "BodyTooLarge",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionLost",
+    "DNSError",
+    "DeadlineExceeded",
+    "DecodingError",
+    "Forbidden",
+    "ForkedPool",
+    "HTTPStatusError",
+    "InvalidRequest",
+    "PoolClosed",
+    "ProtocolError",
+    "ProxyError",
+    "QueueFull",
+    "ReadTimeout",
+    "RequestError",
+    "TLSError",
+    "TooManyRedirects",
+    "TruncatedBody",
+    "WorkerLost",
+    "WorkerPoolError",
+    "WrongThread",
+]
+
+
+class WorkerPoolError(Exception):
+    """Root of every error that the pool raises on its own account."""
+
+
+class PoolClosed(WorkerPoolError, RuntimeError):
+    """The pool is shut down, or was shut down before it could answer."""
+
+
+class WrongThread(WorkerPoolError, RuntimeError):
+    """A blocking call was made on a worker's own thread, where it would wait for itself."""
+
+
+class ForkedPool(WorkerPoolError, RuntimeError):
+    """The pool was made before a fork and its threads did not come along; make one in the child."""
+
+
+class QueueFull(WorkerPoolError):
+    """The lane's queue had no free place within the timeout."""
+
+
+class WorkerLost(WorkerPoolError):
+    """The worker that held the job ended before it could answer."""
+
+
+class RequestError(WorkerPoolError):
+    """A request failed; `stage` tells how far it came."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str = "",
+        method: str = "",
+        attempts: int = 0,
+        stage: str = "",
+        lane: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.url = url
+        self.method = method
+        self.attempts = attempts
+        self.stage = stage
+        self.lane = lane
+
+
+class InvalidRequest(RequestError, ValueError):
+    """The request cannot be sent as it was given; nothing was sent."""
+
+
+class ConnectError(RequestError):
+    """No connection could be made."""
+
+
+class DNSError(ConnectError):
+    """The host's name could not be resolved."""
+
+
+class TLSError(ConnectError):
+    """The TLS handshake failed or the certificate was refused."""
+
+
+class ProxyError(ConnectError):
+    """The proxy could not be reached or refused the connection."""
+
+
+class ConnectionLost(RequestError):
+    """The connection ended before the answer was complete."""
+
+
+class TruncatedBody(ConnectionLost):
+    """The body ended before its announced end; what came is not handed out as if it were whole."""
+
+
+class DeadlineExceeded(RequestError, TimeoutError):
+    """The total time ran out, counted from submit to the last byte."""
+
+
+class ConnectTimeout(DeadlineExceeded):
+    """No connection was made within `Timeout.connect` seconds."""
+
+
+class ReadTimeout(DeadlineExceeded):
+    """The server sent nothing for `Timeout.read` seconds."""
+
+
+class ProtocolError(RequestError):
+    """The server's answer is not valid HTTP."""
+
+
+class DecodingError(ProtocolError):
+    """The body is not what its Content-Encoding says."""
+
+
+class TooManyRedirects(ProtocolError):
+    """The redirects did not come to an end."""
+
+
+class BodyTooLarge(ProtocolError):
+    """The body, as decoded, is larger than `max_body` bytes."""
+
+
+class Forbidden(RequestError):
+    """A rule of this lane (robots, addresses) does not allow the request."""
+
+
+class HTTPStatusError(RequestError):
+    """The status is 400 or higher; only `raise_for_status()` raises this."""
+
+    response: "Response"

@@ -1,0 +1,242 @@
+"""What a worker holds: the work to do, and the way back to whoever waits for it.
+
+`Work` is decided exactly once, whoever comes first: an answer, an error, or a cancel. Later ones are
+refused, not raised. `Job` is the Work whose way back is a `concurrent.futures.Future`.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from yarl import URL
+
+from .errors import DeadlineExceeded, WrongThread
+from .redaction import redact
+from .request import Request
+
+if TYPE_CHECKING:
+    from .channels import Chunks
+
+__all__ = [
+    "Call",
+    "Holder",
+    "Job",
+    "Work",
+    "check_may_block",
+    "mark_worker_thread",
+    "on_worker_thread",
+]
+
+_thread = threading.local()
+
+
+def mark_worker_thread() -> None:
+    """Declare the current thread a worker's: blocking calls on it are refused from now on."""
+    _thread.is_worker = True
+
+
+def on_worker_thread() -> bool:
+    """Return whether the current thread is a worker's, of any pool."""
+    return getattr(_thread, "is_worker", False)
+
+
+def check_may_block(what: str) -> None:
+    """Raise WrongThread on a worker's own thread."""
+    if on_worker_thread():
+        raise WrongThread(f"{what} would block a worker's own thread; await pool.submit(...) there instead")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An async function to run, with its arguments; the session goes before them."""
+
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Holder(Protocol):
+    """Whoever has taken the work on and can be told to stop it."""
+
+    name: str
+
+    def abort(self, work: "Work") -> None:
+        """Stop the work soon, from any thread; does nothing once it has ended."""
+
+
+class Work:
+    """One piece of work on its way through the pool."""
+
+    # The fields that change (attempts, stage, task) are written on the worker's loop only.
+    __slots__ = ("_verdict", "attempts", "call", "channel", "context", "deadline", "finished", "holder", "host",
+                 "lane", "outcome", "pool", "request", "stage", "started", "streamed", "target", "task")  # fmt: skip
+
+    def __init__(
+        self,
+        lane: str,
+        *,
+        request: Request | None = None,
+        call: Call | None = None,
+        target: URL | None = None,
+        total: float | None = None,
+        streamed: bool = False,
+        pool: object = None,
+    ) -> None:
+        self.lane = lane
+        self.request = request
+        self.call = call
+        self.target = target
+        self.host = "" if target is None else f"{target.raw_host}:{target.port}"
+        self.streamed = streamed
+        self.pool = pool  # keeps an otherwise forgotten pool alive while its work is under way
+        self.context: Context | None = copy_context()
+        self.started = monotonic()
+        self.deadline = None if total is None else self.started + total
+        self.finished: float | None = None
+        self.attempts = 0
+        self.stage = "queued"
+        self.outcome = "pending"
+        self.holder: Holder | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.channel: Chunks | None = None  # where the body goes on after the answer, when streamed
+        self._verdict = threading.Lock()  # locked for good by whoever decides the work
+
+    @property
+    def worker(self) -> str | None:
+        """The name of the worker that has the work, None before it was handed over."""
+        return None if self.holder is None else self.holder.name
+
+    @property
+    def decided(self) -> bool:
+        """Whether the outcome stands."""
+        return self._verdict.locked()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since submit, or between submit and outcome."""
+        return (monotonic() if self.finished is None else self.finished) - self.started
+
+    @property
+    def priority(self) -> int:
+        """The place in the lane's order: the higher, the sooner."""
+        return 0 if self.request is None else self.request.priority
+
+    def answer(self, value: Any) -> bool:
+        """Offer the result; False if the work was decided before."""
+        if not self._claim("succeeded"):
+            return False
+        self._deliver(value)
+        return True
+
+    def fail(self, error: BaseException) -> bool:
+        """Offer the error; False if the work was decided before."""
+        if not self._claim("failed"):
+            return False
+        self._deliver_error(error)
+        return True
+
+    def cancel(self) -> bool:
+        """Give the work up, queued or in flight; False only if it has an outcome. Thread-safe, never blocks."""
+        if not self._claim("cancelled"):
+            return self.outcome == "cancelled"
+        self._deliver_cancel()
+        self.stop()
+        return True
+
+    def expire(self) -> None:
+        """Let the deadline fall, from any thread: whoever waits gets DeadlineExceeded, and the task is stopped."""
+        error = self._deadline_error()
+        if not self.fail(error) and self.channel is not None:
+            self.channel.fail(error)
+        self.stop()
+
+    def stop(self) -> None:
+        """Tell the worker that nobody wants the outcome any more."""
+        if self.holder is not None:
+            self.holder.abort(self)
+
+    def detach(self) -> None:
+        """Let go of task and context, whose ends lead back here; the worker is done with the work."""
+        self.task = self.context = None
+
+    def _claim(self, outcome: str) -> bool:
+        if not self._verdict.acquire(blocking=False):
+            return False
+        self.outcome = outcome
+        self.finished = monotonic()
+        return True
+
+    def _deliver(self, value: Any) -> None:
+        raise NotImplementedError
+
+    def _deliver_error(self, error: BaseException) -> None:
+        raise NotImplementedError
+
+    def _deliver_cancel(self) -> None:
+        raise NotImplementedError
+
+    def _deadline_error(self) -> DeadlineExceeded:
+        method = "call" if self.request is None else self.request.method
+        url = "" if self.target is None else redact(self.target)
+        return DeadlineExceeded(
+            f"{method} {url}: not done within {(self.deadline or self.started) - self.started:g} s,"
+            f" the time ran out at stage '{self.stage}' (attempt {self.attempts}); raise timeout= to wait longer",
+            url=url,
+            method=method,
+            attempts=self.attempts,
+            stage=self.stage,
+            lane=self.lane,
+        )
+
+
+class Job(Work, Future[Any]):
+    """A Future of the pool's; `await job` works on any event loop too.
+
+    `cancel()` also stops a job in flight: its request is aborted and its connection closed.
+    """
+
+    def __init__(self, lane: str, **facts: Any) -> None:
+        Work.__init__(self, lane, **facts)
+        Future.__init__(self)
+
+    def running(self) -> bool:
+        """Whether a worker is at it."""
+        return self.task is not None and not self.done()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Block until the outcome is there; returns it or raises it. Refused on a worker's thread."""
+        if not self.done():
+            check_may_block("job.result()")
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Block until the outcome is there; returns its error, if any. Refused on a worker's thread."""
+        if not self.done():
+            check_may_block("job.exception()")
+        return super().exception(timeout)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()
+
+    def __repr__(self) -> str:
+        what = repr(self.request) if self.call is None else getattr(self.call.fn, "__qualname__", "call")
+        state = "cancelled" if self.cancelled() else "done" if self.done() else self.stage
+        return f"<Job {what} in lane '{self.lane}', {state}>"
+
+    def _deliver_cancel(self) -> None:
+        self.pool = None
+        Future.cancel(self)
+        self.set_running_or_notify_cancel()  # wakes wait() and as_completed()
+
+    def _deliver(self, value: Any) -> None:
+        self.pool = None
+        self.set_result(value)
+
+    def _deliver_error(self, error: BaseException) -> None:
+        self.pool = None
+        self.set_exception(error)

@@ -1,0 +1,171 @@
+"""A lane: the frozen configuration of one group of sessions, with a queue of its own."""
+
+import ssl as ssl_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from yarl import URL
+
+from .errors import InvalidRequest
+from .redaction import HIDDEN, redact
+from .request import Auth, Request, authorization, checked_headers, cookie_header
+from .settings import Rate, Retry, Timeout
+
+__all__ = ["MAX_BODY", "Lane"]
+
+MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() is the better call
+_SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Lane:
+    """Group requests under one configuration, with private sessions, limits and a queue.
+
+    Limits hold for the whole pool. `connections` is how many requests are in flight at once, 0 for no
+    limit; `per_host` the same for one host; `rate` and `per_host_rate` (a Rate, or a number per second)
+    space out what the server sees; `queue` is how many jobs may wait, 0 for any number. With `cookies`
+    (an empty dict will do) the lane keeps a cookie jar and lives on one worker, as one browser would.
+    `connector` is called on the worker's loop and returns an aiohttp connector. Sizes are in bytes.
+    """
+
+    name: str
+    base_url: str | None = None
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None
+    cookies: Mapping[str, str] | None = None
+    auth: Auth | None = None
+    timeout: Timeout = field(default_factory=Timeout)
+    proxy: str | None = None
+    trust_env: bool = False
+    ssl: "ssl_module.SSLContext | bool" = True
+    connections: int = 100
+    per_host: int = 0
+    rate: Rate | None = None
+    per_host_rate: Rate | None = None
+    queue: int = 0
+    retry: Retry | None = field(default_factory=Retry)
+    max_body: int = MAX_BODY
+    robots: bool = False
+    middlewares: Sequence[Callable[..., Any]] = ()
+    connector: Callable[[], Any] | None = None
+    trace_configs: Sequence[Any] = ()
+    event_loop: str | Callable[[], Any] = "auto"
+
+    def __post_init__(self) -> None:
+        try:
+            self._normalise()
+        except (TypeError, ValueError) as exc:
+            raise InvalidRequest(f"lane {self.name!r}: {exc}", lane=str(self.name)) from None
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the lane keeps cookies between requests."""
+        return self.cookies is not None
+
+    @property
+    def by_host(self) -> bool:
+        """Whether a limit counts per host."""
+        return bool(self.per_host or self.per_host_rate)
+
+    @property
+    def base(self) -> URL | None:
+        """The base URL, its path ending in a slash, so that joining keeps the whole of it."""
+        if self.base_url is None:
+            return None
+        base = URL(self.base_url)
+        return base if base.path.endswith("/") else base.with_path(base.path + "/")
+
+    def resolve(self, request: Request) -> URL:
+        """Return the absolute URL that the request goes to; raises InvalidRequest."""
+        url = request.target
+        if not url.absolute and (base := self.base) is not None:
+            url = base.join(url)
+        if url.scheme in ("http", "https") and url.raw_host and url.port:
+            return url
+        where = redact(request.url)
+        cure = (
+            "give a URL such as https://host/path"
+            if self.base_url
+            else "give the whole URL, or the lane a base_url"
+        )
+        raise InvalidRequest(
+            f"{request.method} {where}: not an http or https URL with a host; {cure}",
+            url=where,
+            method=request.method,
+            lane=self.name,
+        )
+
+    def timeout_for(self, request: Request) -> Timeout:
+        """Return the request's own timeout, or the lane's."""
+        return self.timeout if request.timeout is None else request.timeout
+
+    def retry_for(self, request: Request) -> Retry | None:
+        """Return the request's own retry, or the lane's."""
+        return self.retry if request.retry is ... else request.retry  # type: ignore[return-value]
+
+    def max_body_for(self, request: Request) -> int:
+        """Return the request's own limit in bytes, or the lane's."""
+        return self.max_body if request.max_body is None else request.max_body
+
+    def _normalise(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError("a lane's name must be a str that is not empty")
+        put = object.__setattr__
+        put(self, "headers", checked_headers(self.headers))
+        put(
+            self,
+            "timeout",
+            Timeout(total=None) if self.timeout is None else Timeout.of(self.timeout),
+        )
+        put(self, "rate", None if self.rate is None else Rate.of(self.rate))
+        put(
+            self,
+            "per_host_rate",
+            None if self.per_host_rate is None else Rate.of(self.per_host_rate),
+        )
+        put(self, "middlewares", tuple(self.middlewares))
+        put(self, "trace_configs", tuple(self.trace_configs))
+        for name in ("connections", "per_host", "queue", "max_body"):
+            _check_count(name, getattr(self, name))
+        self._check_values()
+
+    def _check_values(self) -> None:
+        if self.base_url is not None and not URL(self.base_url).absolute:
+            raise ValueError("base_url must be absolute, such as https://host/api/")
+        if self.proxy is not None and URL(self.proxy).scheme not in ("http", "https"):
+            raise ValueError("proxy must be an http or https URL")
+        if self.retry is not None and not isinstance(self.retry, Retry):
+            raise TypeError(f"retry must be a Retry or None, not {type(self.retry).__name__}")
+        if not isinstance(self.ssl, bool | ssl_module.SSLContext):
+            raise TypeError(f"ssl must be True, False or an SSLContext, not {type(self.ssl).__name__}")
+        if self.auth is not None:
+            authorization(self.auth)
+        if self.cookies is not None:
+            cookie_header(self.cookies)
+        if self.connector is not None and not callable(self.connector):
+            raise TypeError("connector must be a function that makes one: each worker needs its own")
+        if not callable(self.event_loop) and self.event_loop not in (
+            "auto",
+            "uvloop",
+            "asyncio",
+        ):
+            raise ValueError(
+                f"event_loop must be 'auto', 'uvloop', 'asyncio' or a factory, not {self.event_loop!r}"
+            )
+
+    def __repr__(self) -> str:
+        shown = []
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in _SECRET_FIELDS and value:
+                value = redact(value) if item.name in ("proxy", "base_url") else HIDDEN
+            if item.name == "name" or value not in (None, (), False, 0):
+                shown.append(f"{item.name}={value!r}")
+        return f"Lane({', '.join(shown)})"
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more, not {value}")

@@ -1,0 +1,138 @@
+"""Rates and per-host limits: who may start, and when the next may. Used on one worker's loop only."""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from time import monotonic
+
+from ..job import Work
+from ..settings import Rate
+
+__all__ = ["HostLimits", "Pace"]
+
+_KEPT = 10_000  # paces of hosts remembered before the idle ones are dropped; a guess
+
+
+class Pace:
+    """Space starts out: the generic cell rate algorithm, with room for a burst (ITU-T I.371)."""
+
+    __slots__ = ("_gap", "_next", "_slack")
+
+    def __init__(self, rate: Rate) -> None:
+        self._gap = rate.per / rate.limit
+        self._slack = self._gap * (rate.burst - 1)
+        self._next = 0.0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next start is allowed."""
+        return max(0.0, self._next - self._slack - now)
+
+    def reserve(self, now: float) -> float:
+        """Book the next start and return the seconds to wait for it."""
+        wait = self.wait(now)
+        self._next = max(now, self._next) + self._gap
+        return wait
+
+
+class HostLimits:
+    """Park the work whose host has no free place or is not due yet, and give it back when it is."""
+
+    def __init__(self, places: int, rate: Rate | None, *, clock: Callable[[], float] = monotonic) -> None:
+        self._places = places
+        self._rate = rate
+        self._clock = clock
+        self._busy: dict[str, int] = {}
+        self._paces: dict[str, Pace] = {}
+        self._parked: dict[str, list[tuple[int, int, Work]]] = {}  # heaps by priority, then arrival
+        self._due: list[tuple[float, str]] = []  # heap of when to look at a host again
+        self._arrival = count()
+        self.parked = 0
+
+    def offer(self, work: Work) -> bool:
+        """Take a place for the work and return True, or keep the work for later."""
+        if work.host not in self._parked and self._wait(work.host) == 0:
+            self._enter(work.host)
+            return True
+        self._park(work)
+        return False
+
+    def take(self) -> Work | None:
+        """Return parked work that may start now, its place taken; None if there is none."""
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            host = heappop(self._due)[1]
+            waiting = self._parked.get(host)
+            if waiting is None:
+                continue
+            if (wait := self._wait(host)) != 0:
+                self._look_again(host, wait)
+                continue
+            work = heappop(waiting)[2]
+            self.parked -= 1
+            self._enter(host)
+            if waiting:
+                self._look_again(host, self._wait(host))
+            else:
+                del self._parked[host]
+            return work
+        return None
+
+    def release(self, host: str) -> None:
+        """Give back a place at the host."""
+        left = self._busy[host] - 1
+        if left:
+            self._busy[host] = left
+        else:
+            del self._busy[host]
+        if host in self._parked:
+            self._look_again(host, self._wait(host))
+
+    def reserve(self, host: str) -> float:
+        """Book one more start at the host (a retry, a redirect) and return the seconds to wait for it."""
+        return 0.0 if self._rate is None else self._pace(host, self._rate).reserve(self._clock())
+
+    def due_in(self) -> float | None:
+        """Return the seconds until parked work may be due, None if only a release can make it so."""
+        return max(0.0, self._due[0][0] - self._clock()) if self._due else None
+
+    def take_all(self) -> list[Work]:
+        """Give up everything that is parked."""
+        works = [item[2] for waiting in self._parked.values() for item in waiting]
+        self._parked.clear()
+        self.parked = 0
+        return works
+
+    def _park(self, work: Work) -> None:
+        waiting = self._parked.setdefault(work.host, [])
+        heappush(waiting, (-work.priority, next(self._arrival), work))
+        self.parked += 1
+        if len(waiting) == 1:
+            self._look_again(work.host, self._wait(work.host))
+
+    def _look_again(self, host: str, wait: float | None) -> None:
+        if wait is not None:
+            heappush(self._due, (self._clock() + wait, host))
+
+    def _wait(self, host: str) -> float | None:
+        """Return the seconds to wait for a start; None if a place must come free first."""
+        if self._places and self._busy.get(host, 0) >= self._places:
+            return None
+        pace = self._paces.get(host)
+        return 0.0 if pace is None else pace.wait(self._clock())
+
+    def _enter(self, host: str) -> None:
+        self._busy[host] = self._busy.get(host, 0) + 1
+        self.reserve(host)
+
+    def _pace(self, host: str, rate: Rate) -> Pace:
+        pace = self._paces.get(host)
+        if pace is None:
+            self._forget_idle()
+            pace = self._paces[host] = Pace(rate)
+        return pace
+
+    def _forget_idle(self) -> None:
+        if len(self._paces) < _KEPT:
+            return
+        now = self._clock()
+        self._paces = {host: pace for host, pace in self._paces.items() if pace.wait(now) > 0}

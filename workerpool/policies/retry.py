@@ -1,0 +1,65 @@
+"""Whether a request is tried again, and after which pause."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from random import uniform
+
+from ..errors import (
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    DNSError,
+    ProxyError,
+    ReadTimeout,
+    RequestError,
+    TLSError,
+)
+from ..request import Request
+from ..response import Response
+from ..settings import Retry
+
+__all__ = ["wait_before_retry"]
+
+_WORTH_IT = (ConnectError, ConnectionLost, ConnectTimeout, ReadTimeout)
+_HOPELESS = (TLSError, ProxyError, DNSError)
+
+
+def wait_before_retry(
+    retry: Retry | None,
+    request: Request,
+    attempt: int,
+    outcome: Response | RequestError,
+) -> float | None:
+    """Return the seconds to pause before the next attempt, or None if there is none."""
+    if retry is None or attempt >= retry.attempts:
+        return None
+    if request.method not in retry.methods or not request.replayable:
+        return None
+    if isinstance(outcome, RequestError):
+        worth_it = isinstance(outcome, _WORTH_IT) and not isinstance(outcome, _HOPELESS)
+        return _pause(retry, attempt) if worth_it else None
+    if outcome.status_code not in retry.statuses:
+        return None
+    asked = _retry_after(outcome.headers.get("Retry-After"))
+    return _pause(retry, attempt) if asked is None else asked
+
+
+def _pause(retry: Retry, attempt: int) -> float:
+    base = retry.wait_initial * float(retry.wait_exp_base) ** (attempt - 1)
+    return min(base, retry.wait_max) + uniform(0.0, retry.wait_jitter)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Read Retry-After (RFC 9110, 10.2.3): seconds or a date; None for what is neither."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(
+        0.0,
+        (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds(),
+    )

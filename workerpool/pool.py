@@ -1,0 +1,320 @@
+"""The pool: workers, lanes and the synchronous face of both.
+
+Threads and locks: `_lock` guards the state, the routes and the choice of a worker; nothing is called, logged,
+joined or sent while it is held. All else is done by the workers' own threads.
+"""
+
+import atexit
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import replace
+from itertools import count
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from .client import Client
+from .errors import ForkedPool, InvalidRequest, PoolClosed
+from .job import Work, check_may_block, on_worker_thread
+from .lane import Lane
+from .routing import Route
+from .stats import LaneStats, PoolStats, WorkerStats
+from .views import LaneView, PoolSession
+from .worker import Worker, loop_factory
+
+__all__ = ["WorkerPool", "default_workers"]
+
+DEFAULT = "default"
+_GRACE = 0.3  # seconds that halted workers get to close their connections
+_AT_EXIT = 2.0  # seconds that the interpreter's exit waits for each pool
+
+_pools: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
+
+
+class WorkerPool(Client, Executor):
+    """Run HTTP requests and async functions on worker threads, each with its own loop and private sessions.
+
+    `workers` threads (None: as many as pay off), the `lanes` beside a lane named "default", which is configured
+    by the other keywords: any field of Lane but name. Every method is thread-safe. Use it in a `with` block,
+    or call `shutdown`. The constructor returns when the threads run; it raises InvalidRequest for settings that
+    cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        lanes: Iterable[Lane] = (),
+        name: str = "workerpool",
+        **default_lane: Any,
+    ) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._state = "open"  # or "closed", "forked"
+        self._numbers = count(1)
+        every_lane = _checked_lanes(Lane(DEFAULT, **default_lane), lanes)
+        self._workers = _start_workers(name, _checked_workers(workers), every_lane)
+        self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
+        self._retired: list[LaneStats] = []  # of closed sessions
+        self._finalizer = weakref.finalize(self, _halt, self._workers)
+        self._finalizer.atexit = False  # _close_all comes first, and waits
+        _pools.add(self)
+
+    def lane(self, name: str) -> LaneView:
+        """Return the verbs bound to that lane; raises InvalidRequest if there is none of that name."""
+        with self._lock:
+            route = self._routes.get(name)
+            names = sorted(self._routes)
+        if route is None:
+            raise InvalidRequest(
+                f"pool '{self.name}' has no lane {name!r}; it has: {', '.join(names)}",
+                lane=str(name),
+            )
+        return LaneView(self, route)
+
+    def session(self, **lane_options: Any) -> PoolSession:
+        """Open a private "browser": own cookies and connections on one worker. For a `with` block.
+
+        Takes any field of Lane but name; what is left out is as in the default lane.
+        """
+        options = {"cookies": {}, **lane_options}
+        lane = _replaced(self._lane, f"session-{next(self._numbers)}", options)
+        with self._lock:
+            self._check_open()
+            worker = min(self._workers, key=lambda worker: worker.load)
+            route = self._routes[lane.name] = Route(lane, [worker])
+        return PoolSession(self, route)
+
+    def stats(self) -> PoolStats:
+        """Return the pool's numbers as they are now."""
+        with self._lock:
+            routes, retired = tuple(self._routes.values()), tuple(self._retired)
+            state = self._state
+        workers = tuple(
+            WorkerStats(
+                worker.name,
+                worker.alive,
+                *_sums(worker.dispatchers, "in_flight", "queued"),
+            )
+            for worker in self._workers
+        )
+        return PoolStats(self.name, state, (*map(_lane_stats, routes), *retired), workers)
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Block until every job submitted so far has an outcome; False if `timeout` seconds were too short."""
+        check_may_block("drain()")
+        end = None if timeout is None else monotonic() + timeout
+        for idle in [worker.when_idle() for worker in self._workers]:
+            try:
+                idle.result(None if end is None else max(0.0, end - monotonic()))
+            except TimeoutError:
+                return False
+        return True
+
+    def shutdown(
+        self,
+        wait: bool = True,
+        *,
+        cancel_futures: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Take no more work and end the threads; repeatable, from any thread.
+
+        Blocks, unless `wait` is False, until the jobs are done; those still queued are cancelled with
+        `cancel_futures`. After `timeout` seconds whatever is left is stopped and fails with PoolClosed.
+        """
+        with self._lock:
+            if self._state == "forked":
+                return
+            self._state = "closed"
+        for worker in self._workers:
+            worker.finish(cancel_queued=cancel_futures)
+        if wait:
+            _join(self._workers, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown(wait=True)
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        return (
+            f"<WorkerPool '{self.name}' {stats.state}, {len(stats.workers)} workers,"
+            f" {stats.in_flight} in flight, {stats.queued} waiting>"
+        )
+
+    @property
+    def _lane(self) -> Lane:  # type: ignore[override]
+        return self._routes[DEFAULT].lane
+
+    @property
+    def _owner(self) -> object:
+        return self
+
+    def _post(self, work: Work, *, block: bool = True) -> None:
+        self._post_to(self._routes[DEFAULT], work, block=block)
+
+    def _post_to(self, route: Route, work: Work, *, block: bool = True) -> None:
+        """Choose a worker under the lock, and hand the work over outside it."""
+        with self._lock:
+            self._check_open()
+            dispatcher = route.choose(work)
+            dispatcher.submitted += 1
+        try:
+            # On a worker's thread nothing may wait, not even for room in a queue.
+            dispatcher.post(
+                work,
+                self._patience(route, work),
+                block=block and not on_worker_thread(),
+            )
+        except BaseException:
+            with self._lock:
+                dispatcher.submitted -= 1
+            raise
+
+    def _patience(self, route: Route, work: Work) -> float | None:
+        if work.deadline is None:
+            return None if work.call is None else route.lane.timeout.total
+        return max(0.0, work.deadline - monotonic())
+
+    def _retire(self, route: Route) -> None:
+        """Close a session's lane; its numbers stay in the sums."""
+        with self._lock:
+            if self._routes.pop(route.lane.name, None) is None or self._state == "forked":
+                return
+        for worker in route.workers:
+            worker.leave(route.lane.name).result(None if not on_worker_thread() else 0)
+        with self._lock:
+            self._retired.append(_lane_stats(route))
+
+    def _check_open(self) -> None:
+        if self._state == "open":
+            return
+        if self._state == "forked":
+            raise ForkedPool(
+                f"pool '{self.name}' was made before a fork; make one in the child, or use get_pool()"
+            )
+        raise PoolClosed(f"pool '{self.name}' is shut down; make a new one")
+
+    def _mark_forked(self) -> None:
+        """Note in a forked child that the threads stayed behind; the lock may be held for ever by one of them."""
+        self._lock = threading.Lock()
+        self._state = "forked"
+        self._finalizer.detach()
+
+
+def default_workers() -> int:
+    """Return how many workers pay off: one per core without the GIL, one with it (see docs/performance.md)."""
+    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return 1 if gil else os.cpu_count() or 1
+
+
+def _checked_workers(workers: int | None) -> int:
+    if workers is None:
+        return default_workers()
+    if isinstance(workers, bool) or not isinstance(workers, int):
+        raise InvalidRequest(f"workers must be a whole number, not {type(workers).__name__}")
+    if workers < 1:
+        raise InvalidRequest(f"workers must be at least 1, not {workers}")
+    return workers
+
+
+def _checked_lanes(default: Lane, lanes: Iterable[Lane]) -> list[Lane]:
+    found = {default.name: default}
+    for lane in lanes:
+        if not isinstance(lane, Lane):
+            raise InvalidRequest(f"lanes takes Lane objects, not {type(lane).__name__}")
+        if lane.name in found:
+            raise InvalidRequest(
+                f"two lanes are named {lane.name!r}; the default lane is set by the pool's keywords"
+            )
+        if lane.event_loop not in ("auto", default.event_loop):
+            raise InvalidRequest(
+                f"lane {lane.name!r}: the workers have one event loop; set event_loop on the pool"
+            )
+        found[lane.name] = lane
+    return list(found.values())
+
+
+def _replaced(lane: Lane, name: str, options: dict[str, Any]) -> Lane:
+    return replace(lane, name=name, **options)
+
+
+def _start_workers(name: str, number: int, lanes: list[Lane]) -> tuple[Worker, ...]:
+    factory = loop_factory(lanes[0].event_loop)
+    workers = tuple(Worker(f"{name}-{i}", factory) for i in range(number))
+    started: list[Worker] = []
+    try:
+        for worker in workers:
+            worker.start()
+            started.append(worker)
+    except BaseException:
+        _halt(tuple(started))
+        raise
+    return workers
+
+
+def _halt(workers: tuple[Worker, ...]) -> None:
+    for worker in workers:
+        worker.halt()
+
+
+def _join(workers: tuple[Worker, ...], timeout: float | None) -> None:
+    end = None if timeout is None else monotonic() + timeout
+    if all([worker.join(_left(end)) for worker in workers]):
+        return
+    late = tuple(worker for worker in workers if worker.alive and not worker.is_current)
+    _halt(late)
+    end = monotonic() + _GRACE
+    for worker in late:
+        if not worker.join(_left(end)):
+            worker.abandon()
+
+
+def _left(end: float | None) -> float | None:
+    return None if end is None else max(0.0, end - monotonic())
+
+
+def _lane_stats(route: Route) -> LaneStats:
+    names = (
+        "submitted",
+        "succeeded",
+        "failed",
+        "cancelled",
+        "in_flight",
+        "queued",
+        "attempts",
+    )
+    return LaneStats(route.lane.name, *_sums(route.dispatchers, *names))
+
+
+def _sums(items: Iterable[Any], *names: str) -> list[int]:
+    items = tuple(items)
+    return [sum(getattr(item, name) for item in items) for name in names]
+
+
+def _close_all() -> None:
+    """Stop every pool at the interpreter's exit: pending jobs are cancelled, nothing hangs."""
+    for pool in list(_pools):
+        _halt(pool._workers)
+        pool.shutdown(wait=True, cancel_futures=True, timeout=_AT_EXIT)
+
+
+def _mark_all_forked() -> None:
+    for pool in list(_pools):
+        pool._mark_forked()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_mark_all_forked)

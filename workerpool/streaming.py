@@ -1,0 +1,170 @@
+"""Bodies that travel while they are read: chunks through a bounded queue, down and up."""
+
+import threading
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from .body import Upload
+from .channels import Chunks, Closed
+from .errors import BodyTooLarge, InvalidRequest
+from .job import check_may_block
+from .response import Response
+
+__all__ = ["MAX_LINE", "StreamedResponse", "feed"]
+
+MAX_LINE = 2**20  # characters that a line may have before it is refused
+_PIECE = 2**16  # bytes read from a file at a time
+
+
+class StreamedResponse(Response):
+    """Hold an answer whose body is still on its way; use it in a `with` block.
+
+    Status and headers are there at once. The body is read once, by one thread: with `iter_bytes`,
+    `iter_lines` or `read`. A slow reader slows the download; memory stays flat. Errors of the body
+    are raised where it is read. Leaving the `with` block early closes the connection.
+    """
+
+    __slots__ = ("_abort", "_chunks", "_whole")
+
+    def __init__(self, head: Response, chunks: Chunks, abort: Callable[[], None]) -> None:
+        for name in Response.__slots__:
+            setattr(self, name, getattr(head, name))
+        self._chunks = chunks
+        self._abort = abort
+        self._whole: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The rest of the body, read when first asked for; blocks."""
+        return self.read()
+
+    @property
+    def text(self) -> str:
+        """The rest of the body as text; blocks."""
+        return self.read().decode(self.encoding, errors="replace")
+
+    def json(self, **options: Any) -> Any:
+        """Read the rest of the body and parse it as JSON; blocks."""
+        self._content = self.read()
+        return super().json(**options)
+
+    def read(self) -> bytes:
+        """Block until the body is complete and return the rest of it."""
+        if self._whole is None:
+            self._whole = b"".join(self.iter_bytes())
+        return self._whole
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the decoded body as it comes, or in pieces of `chunk_size` bytes; each step blocks."""
+        chunks = self._iter_chunks()
+        return chunks if chunk_size is None else _regrouped(chunks, chunk_size)
+
+    def iter_lines(self, *, max_line: int = MAX_LINE) -> Iterator[str]:
+        """Yield the body line by line as text, without line ends; raises BodyTooLarge for a longer line."""
+        decoder = getincrementaldecoder(self.encoding)(errors="replace")
+        rest = ""
+        for chunk in self._iter_chunks():
+            *lines, rest = _split(rest + decoder.decode(chunk))
+            yield from lines
+            if len(rest) > max_line:
+                raise BodyTooLarge(f"a line is longer than {max_line} characters; raise max_line=")
+        *lines, rest = _split(rest + decoder.decode(b"", final=True), final=True)
+        yield from lines
+        if rest:
+            yield rest
+
+    def close(self) -> None:
+        """Stop the download and close its connection, unless it is complete. Repeatable."""
+        self._chunks.close()
+        self._abort()
+
+    def __enter__(self) -> "StreamedResponse":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return super().__repr__().rpartition(",")[0] + ", streamed>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a StreamedResponse holds a live download; read it and keep the bytes instead")
+
+    def _iter_chunks(self) -> Iterator[bytes]:
+        while True:
+            check_may_block("reading a streamed body")
+            try:
+                chunk = self._chunks.get()
+            except Closed:
+                return
+            yield chunk
+
+
+def _regrouped(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    if size < 1:
+        raise ValueError(f"chunk_size must be at least 1, not {size}")
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
+
+
+def _split(text: str, *, final: bool = False) -> list[str]:
+    """Split at line ends; the last item is what has no end yet."""
+    # The other half of a CRLF may be in the next chunk.
+    held = "\r" if text.endswith("\r") and not final else ""
+    *lines, rest = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [*lines, rest + held]
+
+
+def feed(upload: Upload, chunks: Chunks) -> None:
+    """Read the body on a thread of its own, so that a slow source never blocks a worker; ends by itself."""
+    thread = threading.Thread(target=_feed, args=(upload, chunks), name="workerpool-upload", daemon=True)
+    thread.start()
+
+
+def _feed(upload: Upload, chunks: Chunks) -> None:
+    pieces = _pieces(upload.source)
+    try:
+        for piece in pieces:
+            chunks.put(_as_bytes(piece))
+    except Closed:
+        return
+    except BaseException as exc:  # the user's own code: whatever it raises belongs to the caller
+        chunks.fail(_upload_error(exc))
+    else:
+        chunks.end()
+
+
+def _upload_error(exc: BaseException) -> InvalidRequest:
+    error = InvalidRequest(
+        f"the body's source raised {type(exc).__name__}; the request was given up",
+        stage="send",
+    )
+    error.__cause__ = exc
+    return error
+
+
+def _pieces(source: Any) -> Iterable[Any]:
+    if hasattr(source, "read"):
+        return iter(lambda: source.read(_PIECE) or None, None)
+    return iter(source)
+
+
+def _as_bytes(piece: object) -> bytes:
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    raise TypeError(f"a body's iterator must yield bytes, not {type(piece).__name__}")

@@ -1,0 +1,5 @@
+"""One private session on one loop: connector, exchange, decoding. The only home of aiohttp."""
+
+from .session import Transport
+
+__all__ = ["Transport"]

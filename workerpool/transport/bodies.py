@@ -1,0 +1,149 @@
+"""Bodies on the wire: what aiohttp is given to send, and what is read back within bounds."""
+
+from collections.abc import AsyncIterator
+from typing import IO, Any, cast
+
+import aiohttp
+
+from ..body import Body, Multipart, Upload
+from ..channels import Chunks, Closed
+from ..errors import BodyTooLarge, InvalidRequest
+from ..streaming import feed
+from .decoding import Decoder, decoder_for
+
+__all__ = ["Payload", "iter_body", "read_body", "too_large"]
+
+_EMPTY_STATUSES = frozenset({204, 304})
+
+
+class Payload:
+    """What to send for one attempt; `error` is what the caller's own source raised."""
+
+    def __init__(self, body: Body, declared: int | None) -> None:
+        self._chunks: Chunks | None = None
+        self.data: Any = body
+        self.length = declared
+        if isinstance(body, Multipart):
+            self.data = _form(body)
+        elif isinstance(body, Upload):
+            self._chunks = Chunks()
+            self.length = _size_left(body) if declared is None else declared
+            self.data = self._pump(body, self._chunks)
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error of the caller's source, if it had one."""
+        return None if self._chunks is None else self._chunks.error
+
+    def close(self) -> None:
+        """Release the thread that reads the source."""
+        if self._chunks is not None:
+            self._chunks.close()
+
+    async def _pump(self, body: Upload, chunks: Chunks) -> AsyncIterator[bytes]:
+        feed(body, chunks)
+        sent = 0
+        while (chunk := await _next(chunks)) is not None:
+            sent += len(chunk)
+            if self.length is not None and sent > self.length:
+                chunks.fail(_wrong_length(self.length, f"at least {sent}"))
+                raise chunks.error or Closed
+            yield chunk
+        if self.length is not None and sent < self.length:
+            chunks.fail(_wrong_length(self.length, str(sent)))
+            raise chunks.error or Closed
+
+
+async def _next(chunks: Chunks) -> bytes | None:
+    try:
+        return await chunks.aget()
+    except Closed:
+        return None
+
+
+def _wrong_length(announced: int, found: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"the body has {found} bytes where {announced} were announced; nothing more was sent",
+        stage="send",
+    )
+
+
+def _size_left(upload: Upload) -> int | None:
+    """Return how many bytes an ordinary file has left; None (chunked) for anything else."""
+    source = cast(IO[bytes], upload.source)
+    try:
+        if not source.seekable():
+            return None
+        here = source.tell()
+        end = source.seek(0, 2)
+        source.seek(here)
+    except (AttributeError, OSError, ValueError):
+        return None
+    return None if isinstance(source.read(0), str) else end - here
+
+
+def _form(body: Multipart) -> aiohttp.FormData:
+    form = aiohttp.FormData(default_to_multipart=True)
+    for part in body.parts:
+        if part.filename is None:
+            form.add_field(
+                part.name,
+                part.content.decode("utf-8", "surrogateescape"),
+                content_type=part.content_type,
+            )
+        else:
+            form.add_field(
+                part.name,
+                part.content,
+                filename=part.filename,
+                content_type=part.content_type,
+            )
+    return form
+
+
+async def read_body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the whole body, decoded; raises BodyTooLarge, DecodingError and aiohttp's own errors."""
+    decoder = _decoder_of(answer)
+    if decoder is None and answer.method != "HEAD" and (answer.content_length or 0) > limit:
+        raise too_large(limit)
+    content = answer.content
+    pieces: list[bytes] = []
+    size = 0
+    began = False
+    while raw := await content.readany():
+        began = True
+        for piece in (raw,) if decoder is None else decoder.feed(raw):
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            pieces.append(piece)
+    if decoder is not None and began:
+        decoder.finish()
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def iter_body(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the body as it comes, decoded in bounded steps; raises DecodingError and aiohttp's own errors."""
+    decoder = _decoder_of(answer)
+    began = False
+    while raw := await answer.content.readany():
+        began = True
+        for piece in (raw,) if decoder is None else decoder.feed(raw):
+            yield piece
+    if decoder is not None and began:
+        decoder.finish()
+
+
+def _decoder_of(answer: aiohttp.ClientResponse) -> Decoder | None:
+    coding = answer.headers.get("Content-Encoding")
+    if coding is None or answer.method == "HEAD" or answer.status in _EMPTY_STATUSES:
+        return None
+    return decoder_for(coding)
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """Return the error for a body over the limit, in bytes."""
+    return BodyTooLarge(
+        f"the body is larger than max_body ({limit} bytes); raise max_body= or use stream()",
+        stage="body",
+    )

@@ -1,0 +1,185 @@
+"""One request's way over the wire: send, follow redirects, read the answer within bounds."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import aiohttp
+from multidict import CIMultiDict
+
+from ..body import Upload
+from ..channels import Chunks, Closed
+from ..errors import RequestError, TooManyRedirects
+from ..job import Work
+from ..redaction import redact
+from ..response import Response
+from ..streaming import StreamedResponse
+from .bodies import Payload, iter_body, read_body, too_large
+from .faults import FOREIGN, adopt
+from .hops import MAX_REDIRECTS, Hop, next_hop
+
+if TYPE_CHECKING:
+    from .session import Transport
+
+__all__ = ["Exchange"]
+
+_REDIRECT_BODY = (
+    2**16
+)  # bytes read of a redirect's body to keep its connection; more costs more than a new one
+_VERSIONS = {(major, minor): f"{major}.{minor}" for major in (0, 1, 2) for minor in (0, 1, 9)}
+
+
+class Exchange:
+    """Carry one attempt of one request; made, used and closed on the loop."""
+
+    __slots__ = ("_answer", "_history", "_hop", "_payload", "_transport", "_work")
+
+    def __init__(self, transport: "Transport", work: Work, hop: Hop) -> None:
+        self._transport = transport
+        self._work = work
+        self._hop = hop
+        self._history: tuple[Response, ...] = ()
+        self._payload: Payload | None = None
+        self._answer: aiohttp.ClientResponse | None = None
+
+    async def fetch(self, limit: int) -> Response:
+        """Return the complete answer; raises a RequestError."""
+        try:
+            answer = await self._open()
+            self._work.stage = "body"
+            content = await read_body(answer, limit)
+            return self._response(answer, content)
+        except FOREIGN as exc:
+            raise self._adopted(exc) from exc.__cause__
+        except RequestError as exc:
+            raise self._completed(exc) from exc.__cause__
+        finally:
+            self.close()
+
+    async def stream(self, limit: int | None) -> None:
+        """Answer the work with the head, then pass the body on until its end, an error, or a closed reader."""
+        chunks = Chunks()
+        try:
+            answer = await self._open()
+            self._work.stage = "body"
+            self._work.channel = chunks
+            streamed = StreamedResponse(self._response(answer, b""), chunks, self._work.stop)
+            if self._work.answer(streamed):
+                await self._pass_on(answer, chunks, limit)
+            chunks.end()
+        except Closed:
+            return
+        except FOREIGN as exc:
+            self._stream_failed(chunks, self._adopted(exc))
+        except RequestError as exc:
+            self._stream_failed(chunks, self._completed(exc))
+        finally:
+            chunks.end()
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back if the answer is complete, else close it. Repeatable."""
+        if self._answer is not None:
+            # close() and not release(): what is not read to its end must not be reused. Complete answers
+            # have given their connection back already.
+            self._answer.close()
+        if self._payload is not None:
+            self._payload.close()
+
+    async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
+        size = 0
+        async for piece in iter_body(answer):
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise too_large(limit)
+            await chunks.aput(piece)
+
+    def _stream_failed(self, chunks: Chunks, error: RequestError) -> None:
+        if not self._work.streamed or self._work.channel is None:
+            raise error
+        chunks.fail(error)
+
+    async def _open(self) -> aiohttp.ClientResponse:
+        request = self._work.request
+        assert request is not None
+        while True:
+            answer = self._answer = await self._send()
+            following = (
+                next_hop(self._hop, answer.status, answer.headers) if request.allow_redirects else None
+            )
+            if following is None:
+                return answer
+            if len(self._history) == MAX_REDIRECTS:
+                raise TooManyRedirects(
+                    f"{redact(request.url)}: more than {MAX_REDIRECTS} redirects",
+                    stage="headers",
+                )
+            self._history += (self._response(answer, await self._redirect_body(answer)),)
+            self.close()
+            await self._transport.turn(following.url)
+            self._hop = following
+
+    async def _send(self) -> aiohttp.ClientResponse:
+        hop, transport = self._hop, self._transport
+        if hop.body is not None:
+            hop = self._with_payload(hop)
+        return await transport.session.request(
+            hop.method,
+            hop.url,
+            headers=hop.headers,
+            data=None if self._payload is None else self._payload.data,
+            allow_redirects=False,
+            timeout=transport.timeout_for(self._work),
+            proxy=transport.proxy_for(hop.url),
+            ssl=transport.lane.ssl,
+        )
+
+    def _with_payload(self, hop: Hop) -> Hop:
+        declared = hop.headers.get("Content-Length")
+        self._payload = Payload(hop.body, None if declared is None else int(declared))
+        if declared is not None or not isinstance(hop.body, Upload) or self._payload.length is None:
+            return hop
+        headers = CIMultiDict(hop.headers)
+        headers["Content-Length"] = str(self._payload.length)
+        return replace(hop, headers=headers)
+
+    async def _redirect_body(self, answer: aiohttp.ClientResponse) -> bytes:
+        body = b""
+        while len(body) < _REDIRECT_BODY and (raw := await answer.content.readany()):
+            body += raw
+        return body
+
+    def _response(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
+        work = self._work
+        assert work.request is not None
+        version = answer.version
+        return Response(
+            work.request,
+            str(self._hop.url),
+            answer.status,
+            answer.reason or "",
+            answer.headers,
+            content,
+            http_version="1.1" if version is None else _VERSIONS.get(version, "1.1"),
+            elapsed=work.elapsed,
+            attempts=work.attempts,
+            history=self._history,
+        )
+
+    def _adopted(self, exc: BaseException) -> RequestError:
+        """Return our error; the caller's own source, where it failed, is the better explanation."""
+        if self._payload is not None and isinstance(self._payload.error, RequestError):
+            return self._completed(self._payload.error)
+        return adopt(exc, self._work, self._hop.url)
+
+    def _completed(self, error: RequestError) -> RequestError:
+        """Add the facts of this work to an error of ours that was raised without them."""
+        request = self._work.request
+        assert request is not None
+        error.url = error.url or redact(self._hop.url)
+        error.method = error.method or request.method
+        error.attempts = self._work.attempts
+        error.stage = error.stage or self._work.stage
+        error.lane = self._work.lane
+        if error.url not in str(error):
+            error.args = (f"{error.method} {error.url}: {error}",)
+        return error

@@ -1,0 +1,66 @@
+"""Private names of aiohttp that the pool needs, each in one place; tests/test_contract.py pins them."""
+
+import select
+from contextvars import ContextVar
+from typing import Any
+
+import aiohttp
+
+from ..job import Work
+
+__all__ = ["current_work", "guard", "send_once"]
+
+current_work: ContextVar[Work | None] = ContextVar("workerpool_current_work", default=None)
+
+
+def guard(connector: aiohttp.BaseConnector) -> None:
+    """Make the connector drop an idle connection that has bytes waiting or is to be closed, and note stages.
+
+    Such bytes are an answer that nobody asked for; the next request would take it for its own
+    (aio-libs/aiohttp#13656). urllib3 and Go drop the connection too.
+    """
+    get = connector._get
+    connect = connector.connect
+
+    async def get_clean(key: Any, traces: Any) -> Any:
+        while (connection := await get(key, traces)) is not None:
+            if not _is_tainted(connection.protocol):
+                return connection
+            connection.close()
+        return None
+
+    async def connect_noting(req: Any, traces: Any, timeout: Any) -> Any:
+        work = current_work.get()
+        if work is None:
+            return await connect(req, traces, timeout)
+        work.stage = "connect"
+        connection = await connect(req, traces, timeout)
+        work.stage = "headers"
+        return connection
+
+    connector._get = get_clean  # type: ignore[method-assign]
+    connector.connect = connect_noting  # type: ignore[method-assign]
+
+
+def send_once(session: aiohttp.ClientSession) -> None:
+    """Stop the session from silently sending an idempotent request a second time."""
+    session._retry_connection = False
+
+
+def _is_tainted(protocol: Any) -> bool:
+    if protocol is None or protocol.should_close:
+        return True
+    transport = protocol.transport
+    handle = None if transport is None else transport.get_extra_info("socket")
+    return handle is None or _is_readable(handle.fileno())
+
+
+def _is_readable(fd: int) -> bool:
+    """Whether bytes (or the end) wait in the kernel that the loop has not looked at yet."""
+    if fd < 0:
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([fd], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))

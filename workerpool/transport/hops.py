@@ -1,0 +1,104 @@
+"""Redirects, hop by hop: what the next request is, and what must not travel to another origin.
+
+RFC 9110, 15.4, and the fetch standard where it is silent. On a change of origin only an allow-list of
+headers stays; no body crosses, nor does https go on as http.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from ..body import Body
+from ..errors import InvalidRequest, ProtocolError
+from ..redaction import redact
+
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "next_hop"]
+
+MAX_REDIRECTS = 20
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_FOREIGN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "dnt",
+        "pragma",
+        "range",
+        "user-agent",
+    }
+)
+_BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One request on the wire."""
+
+    method: str
+    url: URL
+    headers: "CIMultiDict[str]"
+    body: Body
+
+
+def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
+    """Return the request that the answer redirects to, or None if it does not redirect."""
+    if status not in REDIRECTS or not (location := headers.get("Location")):
+        return None
+    url = _target(hop.url, location)
+    rewritten = _rewritten(hop, status)
+    if url.origin() == hop.url.origin():
+        return replace(rewritten, url=url)
+    return _crossing(hop, rewritten, url)
+
+
+def _target(base: URL, location: str) -> URL:
+    try:
+        url = base.join(URL(location))
+        if url.scheme in ("http", "https") and url.raw_host and url.port:
+            # RFC 9110, 10.2.2: a Location without fragment inherits the one of the request.
+            return url if url.raw_fragment else url.with_fragment(base.fragment or None)
+    except ValueError:
+        pass
+    raise ProtocolError(
+        f"{redact(base)}: the server redirects to what is not an http or https URL",
+        stage="headers",
+    )
+
+
+def _rewritten(hop: Hop, status: int) -> Hop:
+    """Turn the request into a GET where browsers do; keep method and body otherwise."""
+    if not (status == 303 and hop.method != "HEAD") and not (status in (301, 302) and hop.method == "POST"):
+        return hop
+    return replace(hop, method="GET", body=None, headers=_without(hop.headers, _BODY_HEADERS))
+
+
+def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
+    if hop.url.scheme == "https" and url.scheme == "http":
+        raise ProtocolError(
+            f"{redact(hop.url)}: the server redirects from https to http; not followed",
+            stage="headers",
+        )
+    if rewritten.body is not None:
+        raise InvalidRequest(
+            f"{hop.method} {redact(hop.url)}: the server redirects to another origin and the body would go there;"
+            " send it there yourself if that is meant",
+            stage="headers",
+        )
+    # Userinfo of a Location is dropped: it would become credentials that nobody here chose.
+    return replace(
+        rewritten,
+        url=url.with_user(None),
+        headers=_only(rewritten.headers, _FOREIGN_HEADERS),
+    )
+
+
+def _without(headers: "CIMultiDict[str]", names: frozenset[str]) -> "CIMultiDict[str]":
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+
+
+def _only(headers: "CIMultiDict[str]", names: frozenset[str]) -> "CIMultiDict[str]":
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() in names)

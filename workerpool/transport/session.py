@@ -1,0 +1,189 @@
+"""The private sessions of one lane on one worker: made, used and closed on that worker's loop."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.request import getproxies, proxy_bypass_environment
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from .._version import __version__
+from ..job import Work
+from ..lane import Lane
+from ..request import authorization, cookie_header
+from ..response import Response
+from ..settings import Timeout
+from .decoding import ACCEPT_ENCODING
+from .exchange import Exchange
+from .guard import current_work, guard, send_once
+from .hops import Hop
+
+__all__ = ["Transport"]
+
+_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+_DEFAULT_HEADERS = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", ACCEPT_ENCODING),
+    (
+        "User-Agent",
+        f"workerpool/{__version__} (aiohttp/{aiohttp.__version__}; Python/{_PYTHON})",
+    ),
+)
+
+
+class Transport:
+    """Hold one lane's connector, the session that the pool's requests use, and one for submitted functions.
+
+    `share` is this worker's part of the lane's connections, 0 for no limit; `reserve` books a start at a
+    host and returns the seconds to wait for it.
+    """
+
+    def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float]) -> None:
+        self.lane = lane
+        self._reserve = reserve
+        self._limited = lane.rate is not None or lane.per_host_rate is not None
+        self._timeouts = {lane.timeout: _client_timeout(lane.timeout)}
+        self._proxies = getproxies() if lane.trust_env else {}
+        self._headers = _merged_headers(lane)
+        self._connector = _connector(lane, share)
+        guard(self._connector)
+        self._jar = _cookie_jar(lane)
+        self._raw: aiohttp.ClientSession | None = None
+        self.session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=self._jar,
+            auto_decompress=False,
+            timeout=self._timeouts[lane.timeout],
+            middlewares=lane.middlewares,
+            trace_configs=list(lane.trace_configs),
+        )
+        send_once(self.session)
+
+    @property
+    def raw(self) -> aiohttp.ClientSession:
+        """The session that submitted functions get: plain aiohttp, on the same connections and cookies."""
+        if self._raw is None:
+            self._raw = self._open_raw()
+        return self._raw
+
+    async def fetch(self, work: Work) -> Response:
+        """Try the request once and return the complete answer; raises a RequestError."""
+        assert work.request is not None
+        current_work.set(work)
+        return await Exchange(self, work, self._first_hop(work)).fetch(self.lane.max_body_for(work.request))
+
+    async def stream(self, work: Work) -> None:
+        """Answer the work as soon as the head is there, and pass the body on."""
+        assert work.request is not None
+        current_work.set(work)
+        await Exchange(self, work, self._first_hop(work)).stream(work.request.max_body)
+
+    async def turn(self, url: URL) -> None:
+        """Wait until one more request to the URL's host is due."""
+        if self._limited and (wait := self._reserve(f"{url.raw_host}:{url.port}")) > 0:
+            await asyncio.sleep(wait)
+
+    def timeout_for(self, work: Work) -> aiohttp.ClientTimeout:
+        """Return what aiohttp is to watch; the total is watched by the worker's deadlines."""
+        assert work.request is not None
+        timeout = self.lane.timeout_for(work.request)
+        return self._timeouts.get(timeout) or _client_timeout(timeout)
+
+    def proxy_for(self, url: URL) -> str | None:
+        """Return the proxy for the URL: the lane's, or the one the environment had when the lane was opened."""
+        if self.lane.proxy is not None or not self._proxies:
+            return self.lane.proxy
+        if proxy_bypass_environment(url.host or "", self._proxies):  # type: ignore[arg-type]
+            return None
+        return self._proxies.get(url.scheme)
+
+    async def close(self) -> None:
+        """Close the sessions and every connection. Repeatable."""
+        if self._raw is not None:
+            await self._raw.close()
+        await self.session.close()
+
+    def _first_hop(self, work: Work) -> Hop:
+        request, url = work.request, work.target
+        assert request is not None
+        assert url is not None
+        headers = self._headers
+        if request.headers or url.raw_user is not None:
+            headers = CIMultiDict(headers)
+            for name in {name.lower() for name, _ in request.headers}:
+                headers.popall(name, None)
+            headers.extend(request.headers)
+            if url.raw_user is not None:
+                headers.setdefault("Authorization", authorization((url.user or "", url.password or "")))
+                url = url.with_user(None)
+        return Hop(request.method, url, headers, request.body)
+
+    def _open_raw(self) -> aiohttp.ClientSession:
+        lane = self.lane
+        return aiohttp.ClientSession(
+            lane.base,
+            connector=self._connector,
+            connector_owner=False,
+            cookie_jar=self._jar,
+            headers=CIMultiDict(
+                (name, value) for name, value in self._headers.items() if name != "Accept-Encoding"
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=lane.timeout.total,
+                connect=lane.timeout.connect,
+                sock_read=lane.timeout.read,
+            ),
+            middlewares=(self._wait_for_turn, *lane.middlewares),
+            proxy=lane.proxy,
+            trust_env=lane.trust_env,
+            trace_configs=list(lane.trace_configs),
+        )
+
+    async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        await self.turn(request.url)
+        answer: aiohttp.ClientResponse = await handler(request)
+        return answer
+
+
+def _client_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
+
+
+def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
+    """Make the connector; its limits hold for what functions do, the pool's own requests wait before it."""
+    if lane.connector is not None:
+        connector = lane.connector()
+        if not isinstance(connector, aiohttp.BaseConnector):
+            raise TypeError(
+                f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}"
+            )
+        return connector
+    # A resolver of its own: the shared one that aiohttp uses with aiodns is not made for many threads.
+    resolver = aiohttp.ThreadedResolver(loop=asyncio.get_running_loop())
+    return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=resolver)
+
+
+def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
+    if not lane.stateful:
+        return aiohttp.DummyCookieJar()
+    jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of hosts given by address count too
+    if lane.cookies and lane.base is not None:
+        jar.update_cookies(lane.cookies, lane.base)
+    return jar
+
+
+def _merged_headers(lane: Lane) -> "CIMultiDict[str]":
+    headers: CIMultiDict[str] = CIMultiDict(_DEFAULT_HEADERS)
+    given = CIMultiDict(lane.headers or ())
+    for name in given:
+        headers.popall(name, None)
+    headers.extend(given)
+    if lane.auth is not None:
+        headers["Authorization"] = authorization(lane.auth)
+    if lane.cookies and lane.base is None:
+        # In the jar, cookies without a host would go to every host that a redirect names.
+        headers["Cookie"] = cookie_header(lane.cookies)
+    return headers
