@@ -62,9 +62,7 @@ def _encode_data(data: Any) -> tuple[Body, str | None]:
         return urlencode(data, doseq=True).encode(), FORM
     if isinstance(data, Iterable):
         return Upload(data), None
-    raise TypeError(
-        f"data must be bytes, str, a form, a file or an iterable of bytes, not {type(data).__name__}"
-    )
+    raise TypeError(f"data must be bytes, str, a form, a file or an iterable of bytes, not {type(data).__name__}")
 
 
 def _is_pairs(data: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 from .channels import ResultQueue
 from .job import Call, Job, Work, check_may_block
 from .lane import Lane
-from .request import Auth, HeaderItems, Request, RequestOptions, TimeoutLike
+from .request import Auth, HeaderItems, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
 from .response import Response, Result
 from .results import Entry, Results
 from .settings import Retry
@@ -139,18 +139,18 @@ class Client:
         url: str,
         data: Any = None,
         json: Any = None,
-        **options: Unpack[RequestOptions],
+        **options: Unpack[PostOptions],
     ) -> Response:
         """Send a POST; see `request`."""
-        return self.request("POST", url, **{**options, "data": data, "json": json})
+        return self.request("POST", url, data=data, json=json, **options)
 
-    def put(self, url: str, data: Any = None, **options: Unpack[RequestOptions]) -> Response:
+    def put(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
         """Send a PUT; see `request`."""
-        return self.request("PUT", url, **{**options, "data": data})
+        return self.request("PUT", url, data=data, **options)
 
-    def patch(self, url: str, data: Any = None, **options: Unpack[RequestOptions]) -> Response:
+    def patch(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
         """Send a PATCH; see `request`."""
-        return self.request("PATCH", url, **{**options, "data": data})
+        return self.request("PATCH", url, data=data, **options)
 
     def delete(self, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send a DELETE; see `request`."""

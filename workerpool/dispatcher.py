@@ -194,7 +194,7 @@ class Dispatcher:
                 await self._attend(work)
         except asyncio.CancelledError:
             self._stopped(work)
-        except BaseException as exc:  # SystemExit too: it belongs to the caller, not to this thread
+        except BaseException as exc:  # noqa: BLE001  SystemExit too: it belongs to the caller, not to this thread
             if not work.fail(exc) and work.channel is not None:
                 work.channel.fail(exc)
         finally:

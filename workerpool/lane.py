@@ -83,11 +83,7 @@ class Lane:
         if url.scheme in ("http", "https") and url.raw_host and url.port:
             return url
         where = redact(request.url)
-        cure = (
-            "give a URL such as https://host/path"
-            if self.base_url
-            else "give the whole URL, or the lane a base_url"
-        )
+        cure = "give a URL such as https://host/path" if self.base_url else "give the whole URL, or the lane a base_url"
         raise InvalidRequest(
             f"{request.method} {where}: not an http or https URL with a host; {cure}",
             url=where,
@@ -101,7 +97,7 @@ class Lane:
 
     def retry_for(self, request: Request) -> Retry | None:
         """Return the request's own retry, or the lane's."""
-        return self.retry if request.retry is ... else request.retry  # type: ignore[return-value]
+        return self.retry if request.retry is ... else request.retry
 
     def max_body_for(self, request: Request) -> int:
         """Return the request's own limit in bytes, or the lane's."""
@@ -149,9 +145,7 @@ class Lane:
             "uvloop",
             "asyncio",
         ):
-            raise ValueError(
-                f"event_loop must be 'auto', 'uvloop', 'asyncio' or a factory, not {self.event_loop!r}"
-            )
+            raise ValueError(f"event_loop must be 'auto', 'uvloop', 'asyncio' or a factory, not {self.event_loop!r}")
 
     def __repr__(self) -> str:
         shown = []

@@ -202,9 +202,7 @@ class WorkerPool(Client, Executor):
         if self._state == "open":
             return
         if self._state == "forked":
-            raise ForkedPool(
-                f"pool '{self.name}' was made before a fork; make one in the child, or use get_pool()"
-            )
+            raise ForkedPool(f"pool '{self.name}' was made before a fork; make one in the child, or use get_pool()")
         raise PoolClosed(f"pool '{self.name}' is shut down; make a new one")
 
     def _mark_forked(self) -> None:
@@ -236,13 +234,9 @@ def _checked_lanes(default: Lane, lanes: Iterable[Lane]) -> list[Lane]:
         if not isinstance(lane, Lane):
             raise InvalidRequest(f"lanes takes Lane objects, not {type(lane).__name__}")
         if lane.name in found:
-            raise InvalidRequest(
-                f"two lanes are named {lane.name!r}; the default lane is set by the pool's keywords"
-            )
+            raise InvalidRequest(f"two lanes are named {lane.name!r}; the default lane is set by the pool's keywords")
         if lane.event_loop not in ("auto", default.event_loop):
-            raise InvalidRequest(
-                f"lane {lane.name!r}: the workers have one event loop; set event_loop on the pool"
-            )
+            raise InvalidRequest(f"lane {lane.name!r}: the workers have one event loop; set event_loop on the pool")
         found[lane.name] = lane
     return list(found.values())
 
@@ -272,9 +266,7 @@ def _halt(workers: tuple[Worker, ...]) -> None:
 
 def _join(workers: tuple[Worker, ...], timeout: float | None) -> None:
     end = None if timeout is None else monotonic() + timeout
-    if all([worker.join(_left(end)) for worker in workers]):
-        return
-    late = tuple(worker for worker in workers if worker.alive and not worker.is_current)
+    late = tuple(worker for worker in workers if not worker.join(_left(end)) and not worker.is_current)
     _halt(late)
     end = monotonic() + _GRACE
     for worker in late:

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from .errors import WorkerPoolError
 from .pool import WorkerPool
-from .request import RequestOptions
+from .request import PostOptions, PutOptions, RequestOptions
 from .response import Response
 
 __all__ = [
@@ -47,9 +47,7 @@ def configure(name: str = "default", **options: Any) -> None:
     with _lock:
         pool = _pools.get(name)
         if pool is not None and pool.stats().state == "open":
-            raise WorkerPoolError(
-                f"pool '{name}' is open already; configure() before its first use, or shut it down"
-            )
+            raise WorkerPoolError(f"pool '{name}' is open already; configure() before its first use, or shut it down")
         _options[name] = options
 
 
@@ -83,17 +81,17 @@ def head(url: str, **options: Unpack[RequestOptions]) -> Response:
     return get_pool().head(url, **options)
 
 
-def post(url: str, data: Any = None, json: Any = None, **options: Unpack[RequestOptions]) -> Response:
+def post(url: str, data: Any = None, json: Any = None, **options: Unpack[PostOptions]) -> Response:
     """Send a POST through the default pool."""
     return get_pool().post(url, data, json, **options)
 
 
-def put(url: str, data: Any = None, **options: Unpack[RequestOptions]) -> Response:
+def put(url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
     """Send a PUT through the default pool."""
     return get_pool().put(url, data, **options)
 
 
-def patch(url: str, data: Any = None, **options: Unpack[RequestOptions]) -> Response:
+def patch(url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
     """Send a PATCH through the default pool."""
     return get_pool().patch(url, data, **options)
 

@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any, TypeAlias, TypedDict, overload
+from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
 from yarl import URL
 
@@ -17,8 +17,11 @@ from .settings import Retry, Timeout
 __all__ = [
     "Auth",
     "HeaderItems",
+    "PostOptions",
+    "PutOptions",
     "Request",
     "RequestOptions",
+    "TimeoutLike",
     "authorization",
     "checked_headers",
     "cookie_header",
@@ -34,12 +37,10 @@ _COOKIE_BREAKER = re.compile(r"[\x00-\x20;,\x7f]")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class RequestOptions(TypedDict, total=False):
+class PostOptions(TypedDict, total=False):
     """The keywords that every verb takes."""
 
     params: Any
-    data: Any
-    json: Any
     files: Any
     headers: HeaderItems | None
     cookies: Mapping[str, str] | None
@@ -49,6 +50,18 @@ class RequestOptions(TypedDict, total=False):
     max_body: int | None
     retry: Retry | EllipsisType | None
     priority: int
+
+
+class PutOptions(PostOptions, total=False):
+    """And those of the verbs that take `data` by place."""
+
+    json: Any
+
+
+class RequestOptions(PutOptions, total=False):
+    """And those of the verbs that take nothing but the URL by place."""
+
+    data: Any
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -72,12 +85,12 @@ class Request:
     target: URL  # the same URL, parsed; relative where the lane's base_url completes it
 
     @overload
-    def __init__(self, method: str, url: str, /, **options: Any) -> None: ...
+    def __init__(self, method: str, url: str, /, **options: Unpack[RequestOptions]) -> None: ...
     @overload
-    def __init__(self, url: str, /, *, method: str = ..., **options: Any) -> None: ...
+    def __init__(self, url: str, /, *, method: str = ..., **options: Unpack[RequestOptions]) -> None: ...
     @overload
-    def __init__(self, *, method: str = ..., url: str, **options: Any) -> None: ...
-    def __init__(
+    def __init__(self, *, method: str = ..., url: str, **options: Unpack[RequestOptions]) -> None: ...
+    def __init__(  # type: ignore[misc]  # mypy wants `url` by place as well
         self,
         first: str = "",
         second: str | None = None,
@@ -115,9 +128,7 @@ class Request:
             put.retry = _checked_retry(retry)
             put.priority = _checked_priority(priority)
         except (TypeError, ValueError) as exc:
-            raise InvalidRequest(
-                f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)
-            ) from None
+            raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
         put.allow_redirects = bool(allow_redirects)
 
     @property

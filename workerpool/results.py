@@ -109,7 +109,7 @@ class Results:
         self._queue.close()
         for entry in entries.values():
             entry.cancel()
-        if hasattr(inputs, "close"):
+        if isinstance(inputs, Generator):
             inputs.close()
 
     def __enter__(self) -> "Results":

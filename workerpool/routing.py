@@ -22,8 +22,7 @@ class Route:
         places = shares(lane.connections, len(self.workers))
         rooms = shares(lane.queue, len(self.workers))
         self.dispatchers = tuple(
-            worker.serve(lane, place, room)
-            for worker, place, room in zip(self.workers, places, rooms, strict=True)
+            worker.serve(lane, place, room) for worker, place, room in zip(self.workers, places, rooms, strict=True)
         )
         self._by_host = lane.by_host
 

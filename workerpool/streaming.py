@@ -141,7 +141,7 @@ def _feed(upload: Upload, chunks: Chunks) -> None:
             chunks.put(_as_bytes(piece))
     except Closed:
         return
-    except BaseException as exc:  # the user's own code: whatever it raises belongs to the caller
+    except BaseException as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
         chunks.fail(_upload_error(exc))
     else:
         chunks.end()
@@ -156,7 +156,7 @@ def _upload_error(exc: BaseException) -> InvalidRequest:
     return error
 
 
-def _pieces(source: Any) -> Iterable[Any]:
+def _pieces(source: Any) -> Iterator[Any]:
     if hasattr(source, "read"):
         return iter(lambda: source.read(_PIECE) or None, None)
     return iter(source)

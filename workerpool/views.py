@@ -5,7 +5,6 @@ from typing import Protocol, Self
 
 from .client import Client
 from .job import Work
-from .lane import Lane
 from .routing import Route
 
 __all__ = ["LaneView", "PoolSession"]

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 
 from ..errors import DecodingError
 
+fast_zlib: Any
 try:  # isal is several times faster, and as exact
-    from isal import isal_zlib as fast_zlib
+    from isal import isal_zlib
+
+    fast_zlib = isal_zlib
 except ImportError:
-    fast_zlib = zlib  # type: ignore[assignment,unused-ignore]
+    fast_zlib = zlib
 
 try:  # brotlicffi, not Brotli: that one switches the GIL back on
     import brotlicffi
@@ -177,9 +180,7 @@ def decoder_for(content_encoding: str | None) -> Decoder | None:
     codings = [name.strip().lower() for name in content_encoding.split(",") if name.strip()]
     codings = [name for name in codings if name != "identity"]
     if len(codings) > _MAX_CODINGS:
-        raise DecodingError(
-            f"the body has {len(codings)} codings on top of each other; at most {_MAX_CODINGS}"
-        )
+        raise DecodingError(f"the body has {len(codings)} codings on top of each other; at most {_MAX_CODINGS}")
     decoders = [_decoder(name) for name in reversed(codings)]  # the last one applied comes off first
     known = [decoder for decoder in decoders if decoder is not None]
     if not known or len(known) != len(decoders):

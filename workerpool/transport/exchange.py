@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange"]
 
-_REDIRECT_BODY = (
-    2**16
-)  # bytes read of a redirect's body to keep its connection; more costs more than a new one
+_REDIRECT_BODY = 2**16  # bytes read of a redirect's body to keep its connection; more costs more than a new one
 _VERSIONS = {(major, minor): f"{major}.{minor}" for major in (0, 1, 2) for minor in (0, 1, 9)}
 
 
@@ -103,9 +101,7 @@ class Exchange:
         assert request is not None
         while True:
             answer = self._answer = await self._send()
-            following = (
-                next_hop(self._hop, answer.status, answer.headers) if request.allow_redirects else None
-            )
+            following = next_hop(self._hop, answer.status, answer.headers) if request.allow_redirects else None
             if following is None:
                 return answer
             if len(self._history) == MAX_REDIRECTS:

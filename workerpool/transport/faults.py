@@ -116,7 +116,7 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
 
 def adopt(exc: BaseException, work: Work, url: object) -> RequestError:
     """Return our error for a foreign one, its cause chained as far as it tells no secret."""
-    theirs, ours, stage, text = next(row for row in _TABLE if isinstance(exc, row[0]))
+    _theirs, ours, stage, text = next(row for row in _TABLE if isinstance(exc, row[0]))
     assert work.request is not None
     where = redact(url)
     cause = _harmless(exc)

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
-from urllib.request import getproxies, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 import aiohttp
 from multidict import CIMultiDict
@@ -96,7 +96,7 @@ class Transport:
         """Return the proxy for the URL: the lane's, or the one the environment had when the lane was opened."""
         if self.lane.proxy is not None or not self._proxies:
             return self.lane.proxy
-        if proxy_bypass_environment(url.host or "", self._proxies):  # type: ignore[arg-type]
+        if proxy_bypass_environment(url.host or "", self._proxies):
             return None
         return self._proxies.get(url.scheme)
 
@@ -128,9 +128,7 @@ class Transport:
             connector=self._connector,
             connector_owner=False,
             cookie_jar=self._jar,
-            headers=CIMultiDict(
-                (name, value) for name, value in self._headers.items() if name != "Accept-Encoding"
-            ),
+            headers=CIMultiDict((name, value) for name, value in self._headers.items() if name != "Accept-Encoding"),
             timeout=aiohttp.ClientTimeout(
                 total=lane.timeout.total,
                 connect=lane.timeout.connect,
@@ -157,9 +155,7 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
     if lane.connector is not None:
         connector = lane.connector()
         if not isinstance(connector, aiohttp.BaseConnector):
-            raise TypeError(
-                f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}"
-            )
+            raise TypeError(f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}")
         return connector
     # A resolver of its own: the shared one that aiohttp uses with aiodns is not made for many threads.
     resolver = aiohttp.ThreadedResolver(loop=asyncio.get_running_loop())

@@ -1,0 +1,45 @@
+"""Submit jobs, take them as they finish, put some first, cancel others.
+
+Run with the address of a site: python examples/job_submission.py http://127.0.0.1:8080
+"""
+
+import sys
+from concurrent.futures import as_completed
+
+import aiohttp
+
+from workerpool import Lane, Request, WorkerPool
+
+
+async def title(session: aiohttp.ClientSession, url: str) -> str:
+    """Return a page's title; an ordinary aiohttp function."""
+    async with session.get(url) as response:
+        page = await response.text()
+    return page.partition("<title>")[2].partition("</title>")[0]
+
+
+def main(site: str) -> None:
+    """Run jobs of every kind."""
+    with WorkerPool(lanes=[Lane("narrow", connections=1)]) as pool:
+        jobs = {pool.submit(f"{site}/fast/{n}"): n for n in range(10)}
+        for job in as_completed(jobs):
+            print(f"job {jobs[job]}: {job.result().status_code} by {job.worker}, {job.attempts} attempt")
+
+        print("title:", pool.submit(title, f"{site}/").result())
+
+        narrow = pool.lane("narrow")  # one at a time, so the order can be seen
+        first = narrow.submit(f"{site}/slow/0")
+        later = [narrow.submit(Request(f"{site}/fast/{n}", priority=n)) for n in (1, 9, 5)]
+        order: list[int] = []
+        for job in later:
+            job.add_done_callback(lambda done: order.append(done.request.priority))
+        first.result()
+        pool.drain()
+        print("done in order of priority:", order)
+
+        unwanted = narrow.submit(f"{site}/slow/1?delay=30")
+        print("cancelled:", unwanted.cancel())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,37 @@
+"""Fixtures: a real site on loopback, a pool, and the check that nothing is left behind."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from workerpool import WorkerPool
+from workerpool.testing.site import Site
+
+
+@pytest.fixture(scope="session")
+def shared_site() -> Iterator[Site]:
+    with Site() as site:
+        yield site
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A site of one's own, whose counters nobody else moves."""
+    with Site() as site:
+        yield site
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(workers=2, name="tested") as pool:
+        yield pool
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail the test that leaves a worker's thread behind."""
+    before = set(threading.enumerate())
+    yield
+    left = [t.name for t in threading.enumerate() if t not in before and "workerpool" in t.name]
+    assert not left
