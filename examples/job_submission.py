@@ -4,11 +4,11 @@ Run with the address of a site: python examples/job_submission.py http://127.0.0
 """
 
 import sys
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 
 import aiohttp
 
-from workerpool import Lane, Request, WorkerPool
+from workerpool import Lane, Request, Response, WorkerPool
 
 
 async def title(session: aiohttp.ClientSession, url: str) -> str:
@@ -21,21 +21,21 @@ async def title(session: aiohttp.ClientSession, url: str) -> str:
 def main(site: str) -> None:
     """Run jobs of every kind."""
     with WorkerPool(lanes=[Lane("narrow", connections=1)]) as pool:
-        jobs = {pool.submit(f"{site}/fast/{n}"): n for n in range(10)}
-        for job in as_completed(jobs):
-            print(f"job {jobs[job]}: {job.result().status_code} by {job.worker}, {job.attempts} attempt")
+        jobs: dict[Future[Response], int] = {pool.submit(f"{site}/fast/{n}"): n for n in range(10)}
+        for done in as_completed(jobs):
+            print(f"page {jobs[done]}: {done.result().status_code}")
 
         print("title:", pool.submit(title, f"{site}/").result())
 
         narrow = pool.lane("narrow")  # one at a time, so the order can be seen
         first = narrow.submit(f"{site}/slow/0")
         later = [narrow.submit(Request(f"{site}/fast/{n}", priority=n)) for n in (1, 9, 5)]
-        order: list[int] = []
+        order: list[str] = []
         for job in later:
-            job.add_done_callback(lambda done: order.append(done.request.priority))
-        first.result()
+            job.add_done_callback(lambda done: order.append(done.result().url.rpartition("/")[2]))
+        print("the first:", first.result().text, "by", first.worker)
         pool.drain()
-        print("done in order of priority:", order)
+        print("then in order of priority:", order)
 
         unwanted = narrow.submit(f"{site}/slow/1?delay=30")
         print("cancelled:", unwanted.cancel())

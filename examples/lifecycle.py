@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 
-from workerpool import Lane, WorkerPool, configure, get_pool
+from workerpool import Lane, configure, get_pool
 
 
 async def fetch(session: aiohttp.ClientSession, url: str) -> str:

@@ -179,14 +179,16 @@ class Chunks:
         try:
             return self._queue.sync_q.get()
         except janus.SyncQueueShutDown:
-            raise self._error or Closed() from None
+            error = self._error or Closed()
+            raise error from error.__cause__
 
     async def aget(self) -> bytes:
         """Take a chunk on the loop; waits, raises Closed at the end or the sender's error."""
         try:
             return await self._queue.async_q.get()
         except janus.AsyncQueueShutDown:
-            raise self._error or Closed() from None
+            error = self._error or Closed()
+            raise error from error.__cause__
 
     def end(self) -> None:
         """Say that nothing follows; what is under way is still read."""

@@ -47,7 +47,8 @@ class Exchange:
             content = await read_body(answer, limit)
             return self._response(answer, content)
         except FOREIGN as exc:
-            raise self._adopted(exc) from exc.__cause__
+            error = self._adopted(exc)
+            raise error from error.__cause__
         except RequestError as exc:
             raise self._completed(exc) from exc.__cause__
         finally:

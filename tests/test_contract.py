@@ -1,0 +1,36 @@
+"""The private names of aiohttp that the pool relies on; a release that moves one fails here, loudly."""
+
+import inspect
+
+import aiohttp
+
+
+async def make_session():
+    async with aiohttp.ClientSession() as session:
+        return vars(session)
+
+
+def test_the_session_has_its_switch_for_sending_again(run):
+    """`_retry_connection` is there and on, so that switching it off means something."""
+    assert run(make_session())["_retry_connection"] is True
+    assert "_retry_connection" in inspect.getsource(aiohttp.ClientSession._request)
+
+
+def test_the_connector_asks_get_for_idle_connections():
+    """`connect` takes idle connections from `_get(key, traces)`, and from nowhere else."""
+    assert ["self", "key", "traces"] == list(inspect.signature(aiohttp.BaseConnector._get).parameters)
+    source = inspect.getsource(aiohttp.BaseConnector.connect)
+    assert "self._get(key, traces)" in source
+    assert "_conns" not in source
+
+
+def test_connect_takes_what_the_guard_passes_on():
+    """`connect(req, traces, timeout)` has this signature."""
+    assert ["self", "req", "traces", "timeout"] == list(inspect.signature(aiohttp.BaseConnector.connect).parameters)
+
+
+def test_a_protocol_says_when_it_is_to_be_closed():
+    """`should_close` and `transport` are what the guard reads."""
+    from aiohttp.client_proto import ResponseHandler
+
+    assert isinstance(ResponseHandler.should_close, property)

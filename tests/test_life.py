@@ -1,0 +1,127 @@
+"""Start, exit, fork, and what is left behind."""
+
+import gc
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from workerpool import WorkerPool
+
+
+def script(code: str, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout.strip(), done.stderr
+
+
+def test_a_thousand_pools_leave_nothing_behind(shared_site):
+    """Threads, file descriptors and pools are back where they were."""
+    process = psutil.Process()
+
+    def use(number: int) -> None:
+        with WorkerPool(workers=1) as pool:
+            if number % 20 == 0:
+                assert pool.get(shared_site.url_for("/fast/1")).ok
+
+    use(0)
+    gc.collect()
+    threads, fds = threading.active_count(), process.num_fds()
+    for number in range(1000):
+        use(number)
+    gc.collect()
+    assert threads == threading.active_count()
+    # The site in this process closes its ends of the connections a moment later.
+    assert process.num_fds() <= fds + 5
+
+
+def test_a_forgotten_pool_stops_its_threads():
+    """A pool that nobody holds any more ends its threads without a word."""
+    pool = WorkerPool(name="forgotten")
+    worker = next(thread for thread in threading.enumerate() if thread.name == "forgotten-0")
+    del pool
+    gc.collect()
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+def test_a_failure_to_start_travels_to_the_caller():
+    """What keeps the loop from starting is raised by the constructor, and no thread is left."""
+
+    def broken():
+        raise LookupError("no loop today")
+
+    with pytest.raises(LookupError):
+        WorkerPool(workers=3, event_loop=broken)
+
+
+def test_the_interpreter_exits_with_jobs_pending(site):
+    """Exit is quick and clean, whatever is under way."""
+    code = """
+import sys, workerpool
+pool = workerpool.WorkerPool(workers=2)
+jobs = [pool.submit(sys.argv[1]) for _ in range(20)]
+workerpool.get_pool().submit(sys.argv[1])
+print("ends")
+"""
+    assert (0, "ends", "") == script(code, site.url_for("/hold/1"))
+
+
+def test_a_forked_child_is_told_and_helped(shared_site):
+    """In a child the parent's pool raises ForkedPool, and get_pool() makes a new one."""
+    code = """
+import os, sys, workerpool
+pool = workerpool.get_pool()
+assert pool.get(sys.argv[1]).ok
+child = os.fork()
+if child == 0:
+    try:
+        pool.get(sys.argv[1])
+    except workerpool.ForkedPool:
+        pool.shutdown()
+        ok = workerpool.get(sys.argv[1]).ok
+        sys.stdout.flush()
+        workerpool.get_pool().shutdown()
+        os._exit(0 if ok else 3)
+    os._exit(4)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert pool.get(sys.argv[1]).ok
+print("both")
+"""
+    if sys.version_info >= (3, 12):
+        code = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + code
+    assert (0, "both", "") == script(code, shared_site.url_for("/fast/1"))
+
+
+def test_many_in_flight_from_one_thread():
+    """5,000 requests in flight from one thread over 2 workers: each gets its own body."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 12_000:
+        pytest.skip(f"5,000 connections need more file descriptors than {hard}")
+    site_code = """
+import sys
+from workerpool.testing import Site
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (12000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+with Site() as site:
+    print(site.url, flush=True)
+    site.wait_in_flight(5000, 60)
+    site.release()
+    sys.stdin.read()
+"""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 12_000), hard))
+    with subprocess.Popen(
+        [sys.executable, "-c", site_code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        with WorkerPool(workers=2, connections=0, timeout=80) as pool:
+            jobs = [pool.submit(f"{url}/hold/{n}") for n in range(5000)]
+            assert all(f"held page {n}" == job.result().text for n, job in enumerate(jobs))
+        server.communicate("")
+    assert 0 == server.returncode

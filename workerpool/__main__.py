@@ -1,0 +1,21 @@
+"""The command `workerpool`, also as `python -m workerpool`."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; exits 2 with the cure where the extra is missing."""
+    try:
+        from .cli import command  # here and not above: an optional extra
+    except ImportError as exc:
+        if exc.name not in ("click", "rich"):
+            raise
+        sys.stderr.write(f"workerpool: {exc.name} is missing; install it: pip install 'aiohttp-workerpool[cli]'\n")
+        sys.exit(2)
+    command()
+
+
+if __name__ == "__main__":
+    main()
