@@ -94,7 +94,7 @@ class Results:
         try:
             while True:
                 while (result := self._step(block=False)) is None and self._entries:
-                    self._keep(await self._queue.aget())
+                    self._keep_all(await self._queue.aget())
                 if result is None:
                     return
                 yield result
@@ -124,15 +124,23 @@ class Results:
     def _next(self) -> Result | None:
         while (result := self._step(block=True)) is None and self._entries:
             check_may_block("waiting for results")
-            self._keep(self._queue.get())
+            self._keep_all(self._queue.get())
         return result
 
     def _step(self, *, block: bool) -> Result | None:
         """Return a result that is there, after the window was filled; None if one must be waited for."""
-        while (more := self._queue.get_nowait()) is not None:
-            self._keep(more)
-        self._fill(block=block)
-        return self._pop()
+        # Filled in bulk, when half the window is used up: each post may wake a worker.
+        if 2 * len(self._entries) <= self._room:
+            self._fill(block=block)
+        result = self._pop()
+        if result is None and self._ahead < self._room:
+            self._fill(block=block)
+            result = self._pop()
+        return result
+
+    def _keep_all(self, results: list[Result]) -> None:
+        for result in results:
+            self._keep(result)
 
     def _keep(self, result: Result) -> None:
         self._entries.pop(result.index, None)
