@@ -21,7 +21,13 @@ def test_the_connector_asks_get_for_idle_connections():
     assert ["self", "key", "traces"] == list(inspect.signature(aiohttp.BaseConnector._get).parameters)
     source = inspect.getsource(aiohttp.BaseConnector.connect)
     assert "self._get(key, traces)" in source
-    assert "_conns" not in source
+
+
+def test_idle_connections_lie_in_conns_with_the_time_of_their_release():
+    """`_conns` maps a key to a queue of (protocol, time of release), the longest idle first."""
+    source = inspect.getsource(aiohttp.BaseConnector._release)
+    assert "self._conns[key].append((protocol, monotonic()))" in source
+    assert "conns.popleft()" in inspect.getsource(aiohttp.BaseConnector._get)
 
 
 def test_connect_takes_what_the_guard_passes_on():
