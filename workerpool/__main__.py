@@ -10,11 +10,11 @@ def main() -> None:
     try:
         from .cli import command  # here and not above: an optional extra
     except ImportError as exc:
-        if exc.name not in ("click", "rich"):
+        if (exc.name or "").partition(".")[0] not in ("click", "rich"):
             raise
         sys.stderr.write(f"workerpool: {exc.name} is missing; install it: pip install 'aiohttp-workerpool[cli]'\n")
         sys.exit(2)
-    command()
+    command(prog_name="workerpool")
 
 
 if __name__ == "__main__":

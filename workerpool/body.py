@@ -40,6 +40,8 @@ Body: TypeAlias = bytes | Multipart | Upload | None
 
 def encode_body(data: Any, json: Any, files: Any) -> tuple[Body, str | None]:
     """Return the body and its content type; raises TypeError or ValueError for what cannot be sent."""
+    if json is None and data is None and not files:
+        return None, None
     if json is not None and (data is not None or files):
         raise ValueError("json= cannot be combined with data= or files=")
     if json is not None:
@@ -50,8 +52,6 @@ def encode_body(data: Any, json: Any, files: Any) -> tuple[Body, str | None]:
 
 
 def _encode_data(data: Any) -> tuple[Body, str | None]:
-    if data is None:
-        return None, None
     if isinstance(data, str):
         return data.encode(), "text/plain; charset=utf-8"
     if isinstance(data, bytes | bytearray | memoryview):

@@ -115,21 +115,25 @@ class Request:
             method, url = first, second
         elif first:
             url = first
-        put = _Setter(self)
+        put = object.__setattr__
         try:
-            put.method = _checked_method(method)
-            put.target = _parsed(url, params)
-            put.url = url if params is None else str(put.target)
-            put.body, kind = encode_body(data, json, files)
-            put.headers = _merged(headers, cookies, auth, kind) if headers or cookies or auth or kind else ()
-            _check_length(put.headers, put.body)
-            put.timeout = None if timeout is None else Timeout.of(timeout)
-            put.max_body = None if max_body is None else _checked_size(max_body)
-            put.retry = _checked_retry(retry)
-            put.priority = _checked_priority(priority)
+            target = _parsed(url, params)
+            body, kind = encode_body(data, json, files)
+            own_headers = _merged(headers, cookies, auth, kind) if headers or cookies or auth or kind else ()
+            if own_headers:
+                _check_length(own_headers, body)
+            put(self, "method", method if method in _METHODS else _checked_method(method))
+            put(self, "url", url if params is None else str(target))
+            put(self, "target", target)
+            put(self, "body", body)
+            put(self, "headers", own_headers)
+            put(self, "timeout", None if timeout is None else Timeout.of(timeout))
+            put(self, "max_body", None if max_body is None else _checked_size(max_body))
+            put(self, "retry", retry if retry is ... else _checked_retry(retry))
+            put(self, "priority", priority if priority == 0 else _checked_priority(priority))
         except (TypeError, ValueError) as exc:
             raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
-        put.allow_redirects = bool(allow_redirects)
+        put(self, "allow_redirects", bool(allow_redirects))
 
     @property
     def replayable(self) -> bool:
@@ -140,25 +144,7 @@ class Request:
         return f"<Request {self.method} {redact(self.url)}>"
 
 
-class _Setter:
-    """Write the fields of a frozen Request while it is being made."""
-
-    __slots__ = ("_request",)
-    _request: Any
-
-    def __init__(self, request: Request) -> None:
-        object.__setattr__(self, "_request", request)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        object.__setattr__(self._request, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._request, name)
-
-
 def _checked_method(method: object) -> str:
-    if method in _METHODS:
-        return str(method)
     if not isinstance(method, str) or not _TOKEN.fullmatch(method):
         raise ValueError(f"the method must be an HTTP token such as GET, not {method!r}")
     if method.upper() == "CONNECT":

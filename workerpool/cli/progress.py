@@ -1,7 +1,9 @@
 """What a person sees while it runs, on stderr: a live bar, or plain lines where stderr is no terminal."""
 
 import sys
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -12,30 +14,32 @@ from rich.table import Table
 
 __all__ = ["Meter", "show_table"]
 
-_EVERY = 2.0  # seconds between plain lines
+_FRAME = 0.1  # seconds between two pictures of the bar
+_LINE = 2.0  # seconds between two plain lines
 
 
 class Meter:
-    """Count results and show them; for a `with` block, used by one thread."""
+    """Count results and show them; for a `with` block.
 
-    def __init__(self, total: int | None, *, quiet: bool = False) -> None:
-        self.done = 0
+    One thread counts, a second one shows: so it also moves while the first waits for a slow server. With
+    `shared_screen` only the summary is shown, for data lines on the same terminal would tear the bar.
+    """
+
+    def __init__(self, total: int | None, *, quiet: bool = False, shared_screen: bool = False) -> None:
+        self.done = 0  # these two: written by the counting thread only
         self.failed = 0
         self._total = total
-        self._quiet = quiet
-        self._began = self._said = monotonic()
-        self._bar = _bar(total) if sys.stderr.isatty() and not quiet else None
-        self._task = None if self._bar is None else self._bar.add_task("", total=total, rate="", failed=0)
+        self._quiet = quiet or sys.stderr is None  # None: started with 2>&-
+        self._live = not self._quiet and not shared_screen
+        self._bar = _bar(total) if self._live and _is_screen() else None
+        self._began = monotonic()
+        self._ended = threading.Event()
+        self._painter = threading.Thread(target=self._paint_on, name="workerpool-progress", daemon=True)
 
     def count(self, *, ok: bool) -> None:
         """Note one result."""
         self.done += 1
         self.failed += not ok
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self.done, rate=f"{self._rate():.0f}/s", failed=self.failed)
-        elif not self._quiet and monotonic() - self._said >= _EVERY:
-            self._said = monotonic()
-            self._say(f"{self.summary()}, under way")
 
     def summary(self) -> str:
         """Return the numbers in one line."""
@@ -44,24 +48,40 @@ class Meter:
         return f"{self.done}{of} fetched, {self.failed} failed, {seconds:.1f} s, {self._rate():.0f}/s"
 
     def __enter__(self) -> Self:
+        self._began = monotonic()
         if self._bar is not None:
             self._bar.start()
+        if self._live:
+            self._painter.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
+        if self._live:
+            self._painter.join()
         if self._bar is not None:
             self._bar.stop()
         if not self._quiet:
-            self._say(self.summary())
+            _say(self.summary())
+
+    def _paint_on(self) -> None:
+        while not self._ended.wait(_LINE if self._bar is None else _FRAME):
+            self._paint()
+
+    def _paint(self) -> None:
+        if self._bar is None:
+            _say(f"{self.summary()}, under way")
+            return
+        failed = f"[red]{self.failed} failed[/]" if self.failed else "0 failed"
+        with suppress(OSError):  # the terminal has gone; the work goes on
+            self._bar.update(
+                self._bar.task_ids[0], completed=self.done, rate=f"{self._rate():.0f}/s", failed=failed, refresh=True
+            )
 
     def _rate(self) -> float:
         return self.done / max(monotonic() - self._began, 1e-9)
-
-    def _say(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -74,13 +94,30 @@ def show_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, .
     Console().print(table)
 
 
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody reads stderr any more; the work goes on
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def _is_screen() -> bool:
+    """Return whether stderr is a terminal on which lines can be painted again."""
+    console = Console(stderr=True)
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 def _bar(total: int | None) -> Progress:
-    return Progress(
+    bar = Progress(
         SpinnerColumn(),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TextColumn("[red]{task.fields[failed]} failed"),
+        TextColumn("{task.fields[failed]}"),
         *([] if total is None else [TextColumn("ETA"), TimeRemainingColumn()]),
         console=Console(stderr=True),
+        auto_refresh=False,  # the Meter's own thread does it
+        redirect_stdout=False,  # stdout is for data
+        transient=True,  # the summary takes its place
     )
+    bar.add_task("", total=total, rate="", failed="")
+    return bar

@@ -3,16 +3,35 @@
     with Site() as site:
         pool.get(site.url_for("/fast/1"))
 
-Pages: `/` and `/page/N` (HTML with links), `/fast/N` (1 KiB), `/slow/N?delay=S`, `/flaky/N` (503 on the first
-ask), `/redirect/N` (N + 1 hops to /fast/0), `/gzip/N`, `/large/KIB`, `/status/CODE`, `/echo` (what was sent, as
-JSON), `/cookies`, `/cookies/set?NAME=VALUE`, `/hold/N` (answers when `release()` is called).
+It runs on a thread and a loop of its own, on a port that the system chooses. What it serves:
+
+    /                     HTML that links to the pages below
+    /page/N               a tree of 31 HTML pages for a crawl: N links to 2N+1 and 2N+2
+    /fast/N               1 KiB of text that names its N
+    /slow/N?delay=S       the same idea after S seconds, 0.2 if left out
+    /flaky/N              503 on the first ask of each N, then 200; counted for this site alone
+    /redirect/N           302 to /redirect/N-1, and from /redirect/0 to /fast/0: N + 1 hops
+    /gzip/N               JSON, gzip-encoded
+    /large/KIB            so many KiB of streamed body
+    /status/CODE          that status, 200 to 599
+    /echo                 any method: method, headers, args, body (100,000 bytes at most) and length, as JSON
+    /cookies              the cookies that came, as JSON
+    /cookies/set?A=B      sets them
+    /hold/N               answers when `release()` is called
+
+`site.hits` counts all requests, `site.max_in_flight` tells how many were being served at once.
 """
 
 import asyncio
 import gzip
 import json
+import logging
+import math
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
+from contextlib import suppress
+from http.cookies import CookieError
 from typing import Self
 
 from aiohttp import web
@@ -20,12 +39,17 @@ from aiohttp.typedefs import Handler
 
 __all__ = ["Site"]
 
+_log = logging.getLogger(__name__)
+
 _STOP = 10.0  # seconds that the site's thread gets to end
 _PAGES = 31  # pages of the tree below /page/0
+_CHUNK = 64  # KiB written at once by /large
+_LINKS = ("/page/0", "/fast/1", "/slow/1", "/flaky/1", "/redirect/1", "/gzip/1", "/large/64", "/status/404", "/echo",
+          "/cookies", "/cookies/set?name=value")  # fmt: skip
 
 
 class Site:
-    """Serve the pages from a thread of its own; for a `with` block. The counters may be read from any thread."""
+    """Serve the pages from a thread of its own; for a `with` block, once. Any thread may read the counters."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -35,7 +59,7 @@ class Site:
         self._changed = threading.Condition()  # guards the counters
         self._seen_flaky: set[str] = set()  # the site's loop only
         self._started: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="site", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="site", daemon=True)
 
     def url_for(self, path: str) -> str:
         """Return the URL of a path."""
@@ -52,13 +76,30 @@ class Site:
                 raise TimeoutError(f"{self.in_flight} requests are being served, not {number}")
 
     def __enter__(self) -> Self:
+        """Start; a failure to do so is raised here."""
         self._thread.start()
-        self._started.result()
+        try:
+            self._started.result()
+        except BaseException:
+            self._thread.join(_STOP)
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
+        """Stop and join the thread, within bounds; repeatable."""
+        with suppress(RuntimeError):  # the loop is closed: stopped before
+            self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(_STOP)
+        if self._thread.is_alive():
+            _log.warning("%s did not stop within %s s", self._thread.name, _STOP)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as exc:
+            if self._started.done():
+                raise
+            self._started.set_exception(exc)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -68,28 +109,26 @@ class Site:
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
             self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        except BaseException as exc:
-            self._started.set_exception(exc)
-            raise
-        self._started.set_result(None)
-        await self._stopped.wait()
-        await runner.cleanup()
+            self._started.set_result(None)
+            await self._stopped.wait()
+        finally:
+            await runner.cleanup()
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._count], client_max_size=2**30)
         app.router.add_get("/", _index)
-        app.router.add_get("/page/{n}", _page)
-        app.router.add_get("/fast/{n}", _fast)
-        app.router.add_get("/slow/{n}", _slow)
-        app.router.add_get("/flaky/{n}", self._flaky)
-        app.router.add_get("/redirect/{n}", _redirect)
-        app.router.add_get("/gzip/{n}", _gzip)
-        app.router.add_get("/large/{kib}", _large)
-        app.router.add_route("*", "/status/{code}", _status)
+        app.router.add_get(r"/page/{n:\d+}", _page)
+        app.router.add_get(r"/fast/{n:\d+}", _fast)
+        app.router.add_get(r"/slow/{n:\d+}", _slow)
+        app.router.add_get(r"/flaky/{n:\d+}", self._flaky)
+        app.router.add_get(r"/redirect/{n:\d+}", _redirect)
+        app.router.add_get(r"/gzip/{n:\d+}", _gzip)
+        app.router.add_get(r"/large/{kib:\d+}", _large)
+        app.router.add_route("*", r"/status/{code:[2-5]\d\d}", _status)
         app.router.add_route("*", "/echo", _echo)
         app.router.add_get("/cookies", _cookies)
         app.router.add_get("/cookies/set", _set_cookies)
-        app.router.add_get("/hold/{n}", self._hold)
+        app.router.add_get(r"/hold/{n:\d+}", self._hold)
         return app
 
     @web.middleware
@@ -121,15 +160,20 @@ class Site:
 
 
 async def _index(request: web.Request) -> web.Response:
-    links = "".join(f'<li><a href="{path}">{path}</a>' for path in ("/page/0", "/fast/1", "/slow/1", "/gzip/1"))
-    return web.Response(text=f"<!doctype html><title>A small site</title><ul>{links}</ul>", content_type="text/html")
+    return _html("A small site", _LINKS)
 
 
 async def _page(request: web.Request) -> web.Response:
     number = int(request.match_info["n"])
-    children = [child for child in (2 * number + 1, 2 * number + 2) if child < _PAGES]
-    links = "".join(f'<li><a href="/page/{child}">page {child}</a>' for child in children)
-    return web.Response(text=f"<!doctype html><title>Page {number}</title><ul>{links}</ul>", content_type="text/html")
+    if number >= _PAGES:
+        raise web.HTTPNotFound
+    return _html(f"Page {number}", [f"/page/{n}" for n in (2 * number + 1, 2 * number + 2) if n < _PAGES])
+
+
+def _html(title: str, paths: Iterable[str]) -> web.Response:
+    links = "".join(f'<li><a href="{path}">{path}</a></li>' for path in paths)
+    text = f"<!doctype html><title>{title}</title><h1>{title}</h1><ul>{links}</ul>"
+    return web.Response(text=text, content_type="text/html")
 
 
 async def _fast(request: web.Request) -> web.Response:
@@ -137,8 +181,15 @@ async def _fast(request: web.Request) -> web.Response:
 
 
 async def _slow(request: web.Request) -> web.Response:
-    await asyncio.sleep(float(request.query.get("delay", "0.2")))
+    await asyncio.sleep(_seconds(request.query.get("delay", "0.2")))
     return web.Response(text=f"slow page {request.match_info['n']}")
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if math.isfinite(seconds := float(text)):
+            return seconds
+    raise web.HTTPBadRequest(text=f"delay must be a number of seconds, not {text!r}")
 
 
 async def _redirect(request: web.Request) -> web.Response:
@@ -147,15 +198,16 @@ async def _redirect(request: web.Request) -> web.Response:
 
 
 async def _gzip(request: web.Request) -> web.Response:
-    body = gzip.compress(json.dumps({"n": int(request.match_info["n"])}).encode())
+    body = gzip.compress(json.dumps({"n": int(request.match_info["n"])}).encode(), mtime=0)
     return web.Response(body=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
 
 async def _large(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     await answer.prepare(request)
-    for _ in range(int(request.match_info["kib"])):
-        await answer.write(b"x" * 1024)
+    kib = int(request.match_info["kib"])
+    for done in range(0, kib, _CHUNK):
+        await answer.write(b"x" * 1024 * min(_CHUNK, kib - done))
     await answer.write_eof()
     return answer
 
@@ -183,6 +235,9 @@ async def _cookies(request: web.Request) -> web.Response:
 
 async def _set_cookies(request: web.Request) -> web.Response:
     answer = web.json_response(dict(request.query))
-    for name, value in request.query.items():
-        answer.set_cookie(name, value)
+    try:
+        for name, value in request.query.items():
+            answer.set_cookie(name, value)
+    except CookieError as exc:
+        raise web.HTTPBadRequest(text=str(exc)) from None
     return answer
