@@ -2,76 +2,102 @@
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from .contestants import CONTESTANTS, FLOOR
+from .contestants import CONTESTANTS, FLOOR, GROUPS, NOOP_FLOOR
 from .server import SIZE, serving
 from .table import Figures, summary, table
+
+_PATIENCE = 300  # seconds for one contestant in one round
+_FULL, _QUICK = (20_000, 5), (2_000, 2)  # requests and rounds
 
 
 def main() -> None:
     """Read the options, run all rounds, print."""
     options = _options()
-    names = options.only.split(",") if options.only else list(CONTESTANTS)
+    names = _installed(options.names)
     with serving() as (server, url):
-        rounds = _rounds(names, url, options)
-    versions = f"Python {platform.python_version()}, loop {options.loop}, {options.connections} connections"
-    print(f"{versions}, {SIZE} bytes from {server}, {len(rounds)} rounds; ratios to {FLOOR}")
+        rounds = [{name: _run(name, url, options) for name in names} for _ in range(options.rounds)]
     figures = summary(rounds)
+    print(_title(server, options))
     print(table(figures))
     if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1))
+        Path(options.json).write_text(json.dumps({"summary": figures, "rounds": rounds}, indent=1))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--requests", type=int, default=20_000, help="of the fast contestants; slow ones make fewer")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--only", help=f"some of {','.join(CONTESTANTS)}")
+    parser.add_argument("--requests", type=_positive, help="of fast contestants (20000); slow make fewer")
+    parser.add_argument("--rounds", type=_positive, help="how often each has its turn (5)")
+    parser.add_argument("--connections", type=_positive, default=32)
+    parser.add_argument("--only", type=_names, default=list(CONTESTANTS), dest="names",
+                        help=f"some of {','.join([*CONTESTANTS, *GROUPS])}")  # fmt: skip
     parser.add_argument("--loop", choices=("auto", "uvloop", "asyncio"), default="auto")
-    parser.add_argument("--workers", type=int)
+    parser.add_argument("--workers", type=_positive, help="of the pool (as many as it chooses)")
     parser.add_argument("--json", help="a file for the figures")
-    parser.add_argument("--quick", action="store_true", help="few requests, two rounds")
+    parser.add_argument("--quick", action="store_true", help="2000 requests and 2 rounds, unless given")
     options = parser.parse_args()
-    if options.quick:
-        options.requests, options.rounds = min(options.requests, 2000), 2
-    if unknown := set((options.only or FLOOR).split(",")) - CONTESTANTS.keys():
-        parser.error(f"no contestant {', '.join(sorted(unknown))}; there are {', '.join(CONTESTANTS)}")
+    requests, rounds = _QUICK if options.quick else _FULL
+    options.requests, options.rounds = options.requests or requests, options.rounds or rounds
     return options
 
 
-def _rounds(names: list[str], url: str, options: argparse.Namespace) -> list[dict[str, Figures]]:
-    rounds: list[dict[str, Figures]] = []
-    for _ in range(options.rounds):
-        figures: dict[str, Figures] = {}
-        for name in tuple(names):
-            if (measured := _run(name, url, options)) is None:
-                names.remove(name)
-            else:
-                figures[name] = measured
-        rounds.append(figures)
-    return rounds
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
-def _run(name: str, url: str, options: argparse.Namespace) -> Figures | None:
-    """Return the figures of one contestant in one round; None if it is not installed."""
+def _names(text: str) -> list[str]:
+    """Return the names, each group as its members, each once."""
+    names = [name for part in text.split(",") for name in GROUPS.get(part, (part,))]
+    if unknown := sorted(set(names) - CONTESTANTS.keys()):
+        raise argparse.ArgumentTypeError(f"no contestant {unknown}; there are {', '.join(CONTESTANTS)}")
+    return list(dict.fromkeys(names))
+
+
+def _installed(names: list[str]) -> list[str]:
+    """Return those that can run, and say which are left out."""
+    found = [name for name in names if CONTESTANTS[name].is_installed]
+    for name in names:
+        if name not in found:
+            print(f"{name}: left out, {CONTESTANTS[name].needs} is not installed", file=sys.stderr)
+    return found or sys.exit("none of the contestants is installed")
+
+
+def _run(name: str, url: str, options: argparse.Namespace) -> Figures:
+    """Return the figures of one contestant in one round; a contestant that fails ends the run."""
     command = [sys.executable, "-m", "benchmarks.contestants", name, "--url", url, "--size", str(SIZE)]
     for option in ("requests", "connections", "loop", "workers"):
         if (value := getattr(options, option)) is not None:
             command += [f"--{option}", str(value)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "ModuleNotFoundError" in done.stderr:
-        print(f"{name}: left out, {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, env=_unproxied())
+    except subprocess.TimeoutExpired:
+        sys.exit(f"{name} failed: not done after {_PATIENCE} s")
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr}")
-    figures: dict[str, Any] = json.loads(done.stdout)
+    figures: Figures = json.loads(done.stdout)
     return figures
+
+
+def _unproxied() -> dict[str, str]:
+    """Return the environment without proxies: some rivals would send even loopback through them."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+def _title(server: str, options: argparse.Namespace) -> str:
+    loop = options.loop
+    if loop == "auto":
+        loop = "asyncio" if find_spec("uvloop") is None else "uvloop"
+    machine = f"Python {platform.python_version()}, {loop}, {os.cpu_count()} cores"
+    load = f"{options.requests} requests of {SIZE} bytes from {server}, {options.connections} connections"
+    return f"{machine}; {load}, {options.rounds} rounds\nratios to {FLOOR}, of the noop jobs to {NOOP_FLOOR}"
 
 
 if __name__ == "__main__":

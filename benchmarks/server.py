@@ -1,4 +1,4 @@
-"""The server to run against: nginx where it is installed, else an aiohttp server in a process of its own."""
+"""The server to run against: nginx where it is installed, else aiohttp.web in a process of its own."""
 
 import shutil
 import socket
@@ -13,15 +13,15 @@ from time import monotonic, sleep
 __all__ = ["SIZE", "serving"]
 
 SIZE = 1024
-_EMBEDDED = (
-    "from workerpool.testing import Site; import sys\nwith Site() as s: print(s.url, flush=True); sys.stdin.read()"
-)
+_START = 10  # seconds that a server gets to listen
 _NGINX = """
-daemon off; worker_processes 1; pid {root}/pid; error_log stderr crit;
-events {{ worker_connections 20000; }}
+daemon off; worker_processes 1; pid {root}/pid; error_log stderr warn;
+events {{ worker_connections 1024; }}
 http {{
   access_log off; keepalive_requests 100000000; default_type text/plain;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; }}
+  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
+  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "{body}"; }} }}
 }}
 """
 
@@ -30,46 +30,64 @@ http {{
 def serving() -> Iterator[tuple[str, str]]:
     """Yield the server's name and the URL of a page of SIZE bytes."""
     nginx = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-    if nginx is None:
-        with _embedded() as url:
-            yield "aiohttp.web (install nginx for a faster one)", f"{url}/fast/1"
-    else:
-        with _nginx(nginx) as url:
-            yield "nginx", f"{url}/page"
-
-
-@contextmanager
-def _nginx(command: str) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as root:
-        Path(root).chmod(0o755)  # nginx's worker may run as another user
-        (Path(root) / "page").write_bytes(b"x" * SIZE)
-        (Path(root) / "conf").write_text(_NGINX.format(root=root, port=port))
-        process = subprocess.Popen([command, "-p", root, "-c", f"{root}/conf"], stderr=subprocess.DEVNULL)
-        try:
-            _wait_for(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
+        port = _free_port()
+        if nginx is None:
+            name, command = (
+                "aiohttp.web (install nginx for a faster one)",
+                [sys.executable, "-m", __name__, str(port)],
+            )
+        else:
+            name, command = "nginx", _nginx(nginx, Path(root), port)
+        with _running(name, command, port, Path(root) / "stderr"):
+            yield name, f"http://127.0.0.1:{port}/page"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _nginx(command: str, root: Path, port: int) -> list[str]:
+    conf = root / "conf"
+    conf.write_text(_NGINX.format(root=root, port=port, body="x" * SIZE))
+    return [command, "-p", str(root), "-e", "stderr", "-c", str(conf)]
 
 
 @contextmanager
-def _embedded() -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-c", _EMBEDDED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.communicate("")
+def _running(name: str, command: list[str], port: int, log: Path) -> Iterator[None]:
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, stderr=stderr)
+    try:
+        _wait_for(name, process, port, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait(_START)
 
 
-def _wait_for(port: int) -> None:
-    end = monotonic() + 10
-    while monotonic() < end:
+def _wait_for(name: str, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    end = monotonic() + _START
+    while monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         sleep(0.01)
-    raise TimeoutError("nginx did not start to listen within 10 s")
+    raise RuntimeError(f"{name} did not start to listen on port {port}:\n{log.read_text()}")
+
+
+def _serve(port: int) -> None:
+    """Serve with aiohttp.web until terminated."""
+    from aiohttp import web
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * SIZE)
+
+    app = web.Application()
+    app.router.add_get("/page", page)
+    web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -8,16 +8,46 @@ from pathlib import Path
 
 import pytest
 
+_ROOT = Path(__file__).parent.parent
+_HAS_NGINX = shutil.which("nginx") is not None or Path("/usr/sbin/nginx").exists()
 
-def test_the_benchmarks_print_a_table():
-    """Each contestant has a row with its ratios."""
-    if shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists() and not os.getenv("CI"):
-        pytest.skip("nginx is not installed")
-    names = ["aiohttp", "pool-bulk", "pool-futures", "pool-blocking", "requests-threads", "noop-executor", "noop-pool"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--quick", "--requests", "200", "--only", ",".join(names)],
-        capture_output=True, text=True, timeout=80, check=False, cwd=Path(__file__).parent.parent,
+
+def _run(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True, text=True, timeout=80, check=False, cwd=_ROOT,
     )  # fmt: skip
+
+
+def _rows(only):
+    done = _run("benchmarks", "--quick", "--rounds", "1", "--requests", "100", "--only", only)
     assert (0, "") == (done.returncode, done.stderr)
-    assert "nginx" in done.stdout
-    assert all(any(line.startswith(name) for line in done.stdout.splitlines()) for name in names)
+    title, _, _, *rows = done.stdout.splitlines()
+    return title, [row.split()[0] for row in rows]
+
+
+def test_the_benchmarks_print_a_row_for_each_contestant():
+    """Each contestant asked for has a row, whatever the server."""
+    title, rows = _rows("aiohttp,pool-bulk,requests-threads")
+    assert ["aiohttp", "pool-bulk", "requests-threads"] == rows
+    assert "100 requests of 1024 bytes" in title
+
+
+def test_a_group_stands_for_its_members():
+    """The group of the jobs that do nothing has its own floor."""
+    assert ["noop-executor", "noop-pool"] == _rows("noop")[1]
+
+
+@pytest.mark.skipif(not _HAS_NGINX and not os.getenv("CI"), reason="nginx is not installed")
+def test_the_benchmarks_run_against_nginx():
+    """Where nginx is installed, it serves; in CI it has to be."""
+    assert "bytes from nginx" in _rows("aiohttp")[0]
+
+
+@pytest.mark.parametrize("name", ["aiohttp", "pool-bulk", "pool-futures", "pool-blocking", "run_coroutine_threadsafe"])
+def test_a_wrong_answer_fails_a_contestant(name, site):
+    """An answer of another length than expected ends the process with an error, at once."""
+    arguments = ["--url", site.url_for("/fast/1"), "--requests", "8", "--connections", "2", "--size", "7"]
+    done = _run("benchmarks.contestants", name, *arguments)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "a wrong answer: status 200, 1024 bytes; not 200, 7" in done.stderr

@@ -1,5 +1,6 @@
 """The command `workerpool`, also as `python -m workerpool`."""
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -14,7 +15,15 @@ def main() -> None:
             raise
         sys.stderr.write(f"workerpool: {exc.name} is missing; install it: pip install 'aiohttp-workerpool[cli]'\n")
         sys.exit(2)
+    _fill_standard_files()
     command(prog_name="workerpool")
+
+
+def _fill_standard_files() -> None:
+    """Open what was closed of stdin, stdout and stderr: a socket in such a place makes libuv abort the process."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(number)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,47 @@
-"""The contestants: each a function that makes `requests` checked requests to one URL."""
+"""The contestants by name; a module is loaded when asked for, so that each process holds only its own."""
 
-from .floor import by_hand, floor
-from .jobs import noop_executor, noop_pool
-from .pool import blocking, bulk, futures
-from .rivals import httpx_threads, pycurl_threads, requests_threads, urllib3_threads
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
 from .task import Contestant
 
-__all__ = ["CONTESTANTS", "FLOOR", "NOOP_FLOOR"]
+__all__ = ["CONTESTANTS", "FLOOR", "GROUPS", "NOOP_FLOOR", "Entry"]
 
 FLOOR, NOOP_FLOOR = "aiohttp", "noop-executor"
 
-# The share of the requests that a slow contestant gets, so that all take about as long.
-CONTESTANTS: dict[str, tuple[Contestant, float]] = {
-    FLOOR: (floor, 1.0),
-    "pool-bulk": (bulk, 1.0),
-    "pool-futures": (futures, 1.0),
-    "pool-blocking": (blocking, 0.7),
-    "run-coroutine-threadsafe": (by_hand, 0.5),
-    "requests-threads": (requests_threads, 0.1),
-    "urllib3-threads": (urllib3_threads, 0.3),
-    "httpx-threads": (httpx_threads, 0.1),
-    "pycurl-threads": (pycurl_threads, 1.0),
-    NOOP_FLOOR: (noop_executor, 1.0),
-    "noop-pool": (noop_pool, 1.0),
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a contestant is, the share of the requests it gets (a slow one less), and the rival it needs."""
+
+    module: str
+    function: str
+    share: float = 1.0
+    needs: str = "aiohttp"
+
+    @property
+    def is_installed(self) -> bool:
+        """Tell whether what it needs can be found; one that is found and broken fails the run."""
+        return find_spec(self.needs) is not None
+
+    def load(self) -> Contestant:
+        """Return the contestant."""
+        contestant: Contestant = getattr(import_module(f"{__name__}.{self.module}"), self.function)
+        return contestant
+
+
+CONTESTANTS = {
+    FLOOR: Entry("floor", "floor"),
+    "pool-bulk": Entry("pool", "bulk"),
+    "pool-futures": Entry("pool", "futures"),
+    "pool-blocking": Entry("pool", "blocking", 0.7),
+    "run_coroutine_threadsafe": Entry("floor", "by_hand", 0.7),
+    "requests-threads": Entry("rivals", "requests_threads", 0.1, "requests"),
+    "urllib3-threads": Entry("rivals", "urllib3_threads", 0.3, "urllib3"),
+    "httpx-threads": Entry("rivals", "httpx_threads", 0.1, "httpx"),
+    "pycurl-threads": Entry("rivals", "pycurl_threads", 1.0, "pycurl"),
+    NOOP_FLOOR: Entry("jobs", "noop_executor"),
+    "noop-pool": Entry("jobs", "noop_pool"),
 }
+GROUPS = {"noop": (NOOP_FLOOR, "noop-pool")}

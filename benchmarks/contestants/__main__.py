@@ -2,40 +2,57 @@
 
 import argparse
 import json
+import re
 import resource
-from dataclasses import replace
+import sys
+from pathlib import Path
 from time import perf_counter, process_time
 
 from . import CONTESTANTS
-from .task import Task
+from .task import Run, Task
+
+_WARM_UP = 20  # one request in so many is made before the clock starts, and at least two per connection
 
 
 def main() -> None:
-    """Warm up, run, measure: wall time, CPU of this process (user and system), peak memory."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=CONTESTANTS)
-    for option in ("--url", "--loop"):
-        parser.add_argument(option, required=True)
-    for option in ("--requests", "--connections", "--size"):
-        parser.add_argument(option, type=int, required=True)
-    parser.add_argument("--workers", type=int)
-    given = vars(parser.parse_args())
-    contestant, share = CONTESTANTS[given.pop("name")]
+    """Open the contestant, warm it up, measure it, print."""
+    given = vars(_options())
+    entry, requests = CONTESTANTS[given.pop("name")], given.pop("requests")
     task = Task(**given)
-    task = replace(task, requests=max(task.connections, int(task.requests * share)))
-    contestant(replace(task, requests=max(task.connections, task.requests // 20)))
+    requests = max(task.connections, int(requests * entry.share))
+    with entry.load()(task) as run:
+        run(max(2 * task.connections, requests // _WARM_UP))
+        figures = _measured(run, requests)
+    print(json.dumps(figures))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.contestants")
+    parser.add_argument("name", choices=CONTESTANTS)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--loop", default="auto")
+    parser.add_argument("--workers", type=int)
+    return parser.parse_args()
+
+
+def _measured(run: Run, requests: int) -> dict[str, float]:
+    """Return the rate, the CPU of this process (user and system) and its peak memory."""
     began, cpu = perf_counter(), process_time()
-    contestant(task)
+    run(requests)
     wall, used = perf_counter() - began, process_time() - cpu
-    print(
-        json.dumps(
-            {
-                "rate": task.requests / wall,
-                "cpu": used / task.requests * 1e6,
-                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            }
-        )
-    )
+    return {"rate": requests / wall, "cpu": used / requests * 1e6, "memory": _peak_memory()}
+
+
+def _peak_memory() -> float:
+    """Return MiB. Linux's ru_maxrss counts the parent's memory too, from before exec; VmHWM does not."""
+    status = Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(found[1]) / 1024
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 if __name__ == "__main__":

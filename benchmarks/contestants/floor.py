@@ -2,50 +2,86 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
+from typing import Any
 
 import aiohttp
 
-from .task import Task, in_threads, new_loop
+from .task import Run, Task, in_threads
 
 __all__ = ["by_hand", "floor"]
 
 
-def floor(task: Task) -> None:
+@contextmanager
+def floor(task: Task) -> Iterator[Run]:
     """Fetch with as many coroutines as connections, on this thread."""
-    with asyncio.Runner(loop_factory=lambda: new_loop(task.loop)) as runner:
-        runner.run(_fetch_all(task))
+    with asyncio.Runner(loop_factory=lambda: _new_loop(task.loop)) as runner:
+        session = runner.run(_open(task))
+        try:
+            yield lambda requests: runner.run(_fetch_all(task, session, requests))
+        finally:
+            runner.run(session.close())
 
 
-async def _fetch_all(task: Task) -> None:
-    urls = task.urls
-    connector = aiohttp.TCPConnector(limit=task.connections)
-    async with aiohttp.ClientSession(connector=connector) as session:
+async def _fetch_all(task: Task, session: aiohttp.ClientSession, requests: int) -> None:
+    urls = repeat(task.url, requests)
 
-        async def drain() -> None:
-            for url in urls:
-                async with session.get(url) as response:
-                    task.check(response.status, await response.read())
+    async def drain() -> None:
+        for url in urls:
+            async with session.get(url) as response:
+                task.check(response.status, await response.read())
 
-        await asyncio.gather(*(drain() for _ in range(task.connections)))
+    await asyncio.gather(*(drain() for _ in range(task.connections)))
 
 
-def by_hand(task: Task) -> None:
+@contextmanager
+def by_hand(task: Task) -> Iterator[Run]:
     """Fetch from threads through run_coroutine_threadsafe, as one would without a pool."""
-    loop = new_loop(task.loop)
+    with _looping(task.loop) as loop:
+        session = asyncio.run_coroutine_threadsafe(_open(task), loop).result()
+
+        async def fetch(url: str) -> tuple[int, bytes]:
+            async with session.get(url) as response:
+                return response.status, await response.read()
+
+        def get(url: str) -> tuple[int, bytes]:
+            return asyncio.run_coroutine_threadsafe(fetch(url), loop).result()
+
+        try:
+            with in_threads(task, get) as run:
+                yield run
+        finally:
+            asyncio.run_coroutine_threadsafe(session.close(), loop).result()
+
+
+@contextmanager
+def _looping(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
+    loop = _new_loop(kind)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    session = asyncio.run_coroutine_threadsafe(_open(task), loop).result()
-
-    async def fetch(url: str) -> tuple[int, bytes]:
-        async with session.get(url) as response:
-            return response.status, await response.read()
-
-    in_threads(task, lambda url: asyncio.run_coroutine_threadsafe(fetch(url), loop).result())
-    asyncio.run_coroutine_threadsafe(session.close(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def _open(task: Task) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=task.connections))
+
+
+def _new_loop(kind: str) -> asyncio.AbstractEventLoop:
+    """Return a loop of the kind that the pool would use."""
+    if kind == "asyncio":
+        return asyncio.new_event_loop()
+    try:
+        import uvloop
+    except ImportError:
+        if kind == "uvloop":
+            raise
+        return asyncio.new_event_loop()
+    loop: Any = uvloop.new_event_loop()
+    return loop  # type: ignore[no-any-return]

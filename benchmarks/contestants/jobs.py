@@ -1,36 +1,42 @@
 """Jobs that do nothing: what handing over and getting back costs."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-from workerpool import WorkerPool
-
-from .task import Task
+from .task import Run, Task
 
 __all__ = ["noop_executor", "noop_pool"]
 
 _WINDOW = 1000
 
 
-async def _nothing(session: object) -> None:
+async def _nothing_async(session: object) -> None:
     return None
 
 
-def noop_pool(task: Task) -> None:
-    """The pool, with an async function."""
-    with WorkerPool(workers=1, event_loop=task.loop) as pool:
-        _in_windows(task, lambda: pool.submit(_nothing))
+def _nothing() -> None:
+    return None
 
 
-def noop_executor(task: Task) -> None:
-    """ThreadPoolExecutor, with a plain function."""
-    executor: Executor
+@contextmanager
+def noop_pool(task: Task) -> Iterator[Run]:
+    """Submit an async function to the pool."""
+    from workerpool import WorkerPool  # here, so that the executor's memory is its own
+
+    with WorkerPool(workers=task.workers or 1, event_loop=task.loop) as pool:
+        yield lambda jobs: _in_windows(jobs, lambda: pool.submit(_nothing_async))
+
+
+@contextmanager
+def noop_executor(task: Task) -> Iterator[Run]:
+    """Submit a plain function to a ThreadPoolExecutor of one thread."""
     with ThreadPoolExecutor(1) as executor:
-        _in_windows(task, lambda: executor.submit(int))
+        yield lambda jobs: _in_windows(jobs, lambda: executor.submit(_nothing))
 
 
-def _in_windows(task: Task, submit: Callable[[], "Future[Any]"]) -> None:
-    for _ in range(task.requests // _WINDOW or 1):
-        for job in [submit() for _ in range(min(_WINDOW, task.requests))]:
+def _in_windows(jobs: int, submit: Callable[[], "Future[Any]"]) -> None:
+    for done in range(0, jobs, _WINDOW):
+        for job in [submit() for _ in range(min(_WINDOW, jobs - done))]:
             job.result()

@@ -1,10 +1,13 @@
 """The pool: in bulk, with futures, and with blocking callers."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
 
 from workerpool import Job, WorkerPool
 
-from .task import Task, in_threads
+from .task import Run, Task, in_threads
 
 __all__ = ["blocking", "bulk", "futures"]
 
@@ -15,24 +18,34 @@ def _pool(task: Task) -> WorkerPool:
     return WorkerPool(workers=task.workers, connections=task.connections, event_loop=task.loop)
 
 
-def bulk(task: Task) -> None:
+@contextmanager
+def bulk(task: Task) -> Iterator[Run]:
     """Fetch with fetch_many."""
     with _pool(task) as pool:
-        for result in pool.fetch_many(task.urls):
-            response = result.unwrap()
-            task.check(response.status_code, response.content)
+
+        def run(requests: int) -> None:
+            for result in pool.fetch_many(repeat(task.url, requests)):
+                response = result.unwrap()
+                task.check(response.status_code, response.content)
+
+        yield run
 
 
-def futures(task: Task) -> None:
+@contextmanager
+def futures(task: Task) -> Iterator[Run]:
     """Fetch with submit and result, within a window."""
-    jobs: deque[Job] = deque()
     with _pool(task) as pool:
-        for url in task.urls:
-            jobs.append(pool.submit(url))
-            if len(jobs) >= _WINDOW * task.connections:
-                _check(task, jobs.popleft())
-        for job in jobs:
-            _check(task, job)
+        yield lambda requests: _in_window(task, pool, requests)
+
+
+def _in_window(task: Task, pool: WorkerPool, requests: int) -> None:
+    jobs: deque[Job] = deque()
+    for url in repeat(task.url, requests):
+        jobs.append(pool.submit(url))
+        if len(jobs) >= _WINDOW * task.connections:
+            _check(task, jobs.popleft())
+    for job in jobs:
+        _check(task, job)
 
 
 def _check(task: Task, job: Job) -> None:
@@ -40,7 +53,8 @@ def _check(task: Task, job: Job) -> None:
     task.check(response.status_code, response.content)
 
 
-def blocking(task: Task) -> None:
+@contextmanager
+def blocking(task: Task) -> Iterator[Run]:
     """Fetch with pool.get from many threads."""
     with _pool(task) as pool:
 
@@ -48,4 +62,5 @@ def blocking(task: Task) -> None:
             response = pool.get(url)
             return response.status_code, response.content
 
-        in_threads(task, get)
+        with in_threads(task, get) as run:
+            yield run

@@ -1,15 +1,18 @@
-"""What threaded programs use today. A rival that is not installed raises ImportError and is left out."""
+"""What threaded programs use today; each imported where it runs, so that no other counts as its memory."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from .task import Task, in_threads
+from .task import Run, Task, in_threads
 
 __all__ = ["httpx_threads", "pycurl_threads", "requests_threads", "urllib3_threads"]
 
 
-def requests_threads(task: Task) -> None:
-    """requests with a Session per thread."""
+@contextmanager
+def requests_threads(task: Task) -> Iterator[Run]:
+    """Fetch with requests, a Session per thread."""
     import requests
 
     own = threading.local()
@@ -20,24 +23,28 @@ def requests_threads(task: Task) -> None:
         response = own.session.get(url)
         return response.status_code, response.content
 
-    in_threads(task, get)
+    with in_threads(task, get) as run:
+        yield run
 
 
-def urllib3_threads(task: Task) -> None:
-    """urllib3 with one PoolManager for all threads."""
+@contextmanager
+def urllib3_threads(task: Task) -> Iterator[Run]:
+    """Fetch with urllib3, one PoolManager for all threads."""
     import urllib3
 
-    manager = urllib3.PoolManager(maxsize=task.connections)
+    with urllib3.PoolManager(maxsize=task.connections) as manager:
 
-    def get(url: str) -> tuple[int, bytes]:
-        response = manager.request("GET", url)
-        return response.status, response.data
+        def get(url: str) -> tuple[int, bytes]:
+            response = manager.request("GET", url)
+            return response.status, response.data
 
-    in_threads(task, get)
+        with in_threads(task, get) as run:
+            yield run
 
 
-def httpx_threads(task: Task) -> None:
-    """httpx with one Client for all threads."""
+@contextmanager
+def httpx_threads(task: Task) -> Iterator[Run]:
+    """Fetch with httpx, one Client for all threads."""
     import httpx
 
     limits = httpx.Limits(max_connections=task.connections, max_keepalive_connections=task.connections)
@@ -47,11 +54,13 @@ def httpx_threads(task: Task) -> None:
             response = client.get(url)
             return response.status_code, response.content
 
-        in_threads(task, get)
+        with in_threads(task, get) as run:
+            yield run
 
 
-def pycurl_threads(task: Task) -> None:
-    """pycurl with a handle per thread."""
+@contextmanager
+def pycurl_threads(task: Task) -> Iterator[Run]:
+    """Fetch with pycurl, a handle per thread."""
     import pycurl
 
     own = threading.local()
@@ -59,9 +68,11 @@ def pycurl_threads(task: Task) -> None:
     def get(url: str) -> tuple[int, bytes]:
         if not hasattr(own, "handle"):
             own.handle = pycurl.Curl()
+            own.handle.setopt(pycurl.NOSIGNAL, 1)  # libcurl asks for it where there are threads
         handle: Any = own.handle
         handle.setopt(pycurl.URL, url)
         body: bytes = handle.perform_rb()
         return handle.getinfo(pycurl.RESPONSE_CODE), body
 
-    in_threads(task, get)
+    with in_threads(task, get) as run:
+        yield run

@@ -1,60 +1,50 @@
-"""What a contestant is given, and the helpers that several share."""
+"""What a contestant is given, what it gives back, and the helper that the threaded ones share."""
 
-import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = ["Contestant", "Task", "in_threads", "new_loop"]
+__all__ = ["Contestant", "Run", "Task", "in_threads"]
+
+_START = 30  # seconds that all threads get to start
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """How many requests to make, to which URL, how many at once."""
+    """Which URL to get, how many at once, with which loop and workers."""
 
     url: str
-    requests: int
     connections: int
     loop: str
     workers: int | None
     size: int
 
-    @property
-    def urls(self) -> Iterator[str]:
-        """The URL, once per request."""
-        return (self.url for _ in range(self.requests))
-
     def check(self, status: int, body: bytes) -> None:
         """Raise for a wrong answer: a fast wrong one must not win."""
         if status != 200 or len(body) != self.size:
-            raise AssertionError(f"a wrong answer: status {status}, {len(body)} bytes")
+            raise AssertionError(f"a wrong answer: status {status}, {len(body)} bytes; not 200, {self.size}")
 
 
-Contestant = Callable[[Task], None]
+Run = Callable[[int], None]  # make so many checked requests
+Contestant = Callable[[Task], AbstractContextManager[Run]]  # open a client, run it, close it
 
 
-def in_threads(task: Task, get: Callable[[str], tuple[int, bytes]]) -> None:
-    """Call a blocking get from as many threads as there are connections."""
+@contextmanager
+def in_threads(task: Task, get: Callable[[str], tuple[int, bytes]]) -> Iterator[Run]:
+    """Call a blocking get from as many lasting threads as there are connections."""
+    together = threading.Barrier(task.connections)
 
-    def drain(urls: Iterator[str]) -> None:
-        for url in urls:
-            task.check(*get(url))
+    def drain(requests: int) -> None:
+        together.wait(_START)  # so that no thread takes a second share, and each keeps its own connection
+        for _ in range(requests):
+            task.check(*get(task.url))
 
-    share, rest = divmod(task.requests, task.connections)
     with ThreadPoolExecutor(task.connections) as threads:
-        list(threads.map(drain, [iter([task.url] * (share + (n < rest))) for n in range(task.connections)]))
+        yield lambda requests: list(threads.map(drain, _shares(requests, task.connections))).clear()
 
 
-def new_loop(kind: str) -> asyncio.AbstractEventLoop:
-    """Return a loop of the kind that the pool would use."""
-    if kind != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if kind == "uvloop":
-                raise
-        else:
-            loop: Any = uvloop.new_event_loop()
-            return loop  # type: ignore[no-any-return]
-    return asyncio.new_event_loop()
+def _shares(requests: int, threads: int) -> list[int]:
+    share, rest = divmod(requests, threads)
+    return [share + (n < rest) for n in range(threads)]

@@ -108,7 +108,7 @@ def _inputs(urls: Iterable[str], source: str | None) -> Iterator[str]:
     yield from urls
     if source is None:
         return
-    # Bytes that are no UTF-8 stay what they are, so that their line fails instead of fetching something else.
+    # Bytes that are no UTF-8 come as in arguments: not replaced by what would be another, valid URL.
     with click.open_file(source, encoding="utf-8-sig", errors="surrogateescape") as lines:
         try:
             for line in lines:
