@@ -95,7 +95,9 @@ class Site:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner() as runner:
+                runner.get_loop()  # fails, if it must, before there is a coroutine to be left over
+                runner.run(self._serve())
         except BaseException as exc:
             if self._started.done():
                 raise
