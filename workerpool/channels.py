@@ -34,10 +34,10 @@ class _ByPriority(janus.Queue[Work]):
     def _init(self, maxsize: int) -> None:
         self._rows: dict[int, deque[Work]] = {}
         self._order: list[int] = []  # heap of the negated priorities that have a row
-        self._size = 0
+        self.size = 0  # read without a lock, to see whether there is anything
 
     def _qsize(self) -> int:
-        return self._size
+        return self.size
 
     def _put(self, item: Work) -> None:
         row = self._rows.get(item.priority)
@@ -45,13 +45,13 @@ class _ByPriority(janus.Queue[Work]):
             row = self._rows[item.priority] = deque()
             heappush(self._order, -item.priority)
         row.append(item)
-        self._size += 1
+        self.size += 1
 
     def _get(self) -> Work:
         priority = -self._order[0]
         row = self._rows[priority]
         item = row.popleft()
-        self._size -= 1
+        self.size -= 1
         if not row:
             del self._rows[priority]
             heappop(self._order)
@@ -96,6 +96,8 @@ class Inbox:
 
     def take(self) -> Work | None:
         """Return the next work, or None if there is none. On the loop only."""
+        if not self._queue.size:
+            return None
         try:
             return self._queue.async_q.get_nowait()
         except (janus.AsyncQueueEmpty, janus.AsyncQueueShutDown):
@@ -115,7 +117,7 @@ class Inbox:
         self._queue.shutdown(immediate=False)
 
     def __len__(self) -> int:
-        return self._queue.sync_q.qsize()
+        return self._queue.size
 
 
 class ResultQueue(Generic[T]):

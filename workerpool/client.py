@@ -4,6 +4,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from itertools import islice
 from time import monotonic
 from types import EllipsisType
@@ -181,28 +182,34 @@ class Client:
                 raise TypeError("submit(Request) takes no further arguments; give them to the Request")
             return self._make_request_job(target)
         if callable(target):
-            return Job(
-                self._lane.name,
-                call=Call(_checked_function(target), args, kwargs),
-                pool=self._owner,
-            )
+            call = Call(_checked_function(target), args, kwargs)
+            return Job(self._lane.name, self._owner, call=call, context=copy_context())
         return self._make_request_job(Request(*_url_of(target, args), **kwargs))
 
     def _make_request_job(self, request: Request, *, streamed: bool = False) -> Job:
-        return Job(self._lane.name, streamed=streamed, **self._facts(request))
+        lane = self._lane
+        return Job(
+            lane.name,
+            self._owner,
+            request=request,
+            target=lane.resolve(request),
+            total=lane.timeout_for(request).total,
+            streamed=streamed,
+            context=copy_context() if lane.has_hooks else None,
+        )
 
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
-        return Entry(index, out, self._lane.name, **self._facts(request))
-
-    def _facts(self, request: Request) -> dict[str, Any]:
         lane = self._lane
-        total = lane.timeout_for(request).total
-        return {
-            "request": request,
-            "target": lane.resolve(request),
-            "total": total,
-            "pool": self._owner,
-        }
+        return Entry(
+            index,
+            out,
+            lane.name,
+            self._owner,
+            request=request,
+            target=lane.resolve(request),
+            total=lane.timeout_for(request).total,
+            context=copy_context() if lane.has_hooks else None,
+        )
 
     def _window(self, buffersize: int | None) -> int:
         if buffersize is None:

@@ -2,8 +2,8 @@
 
 A timer per job would cost more and could not be set from the caller's thread, where the time begins.
 Here the callers write the deadline into a slot of `GRAIN` seconds; the loop has one timer, for the
-earliest slot. A job that ends in time takes its name out again, so an idle worker is never woken
-for jobs long done (save once per slot that was ever in use).
+earliest slot. A job that ends in time takes its name out again, so an idle worker is not woken for jobs
+long done (save once, for the first slot left empty).
 """
 
 import asyncio
@@ -18,16 +18,22 @@ from .job import Work
 __all__ = ["GRAIN", "Deadlines"]
 
 GRAIN = 0.02  # seconds; a deadline falls at most this much late
+_MANY = 1024  # about 200 KiB of empty slots at most
 
 
 class Deadlines:
-    """Expire work when its time has come; `add` and `discard` from any thread."""
+    """Expire work when its time has come; `add` and `discard` from any thread.
+
+    A slot's set is written without a lock, since a set's own methods are atomic. So a slot is closed by
+    taking it out first and looking into it afterwards; and who writes into one looks whether it is still open.
+    """
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon  # wakes the loop from another thread
-        self._lock = threading.Lock()  # guards the three below
         self._slots: dict[int, set[Work]] = {}
-        self._order: list[int] = []  # heap of the slots; one may be in it twice, or emptied meanwhile
+        self._lock = threading.Lock()  # guards which slots there are, and the three below
+        self._order: list[int] = []  # heap of the slots
+        self._many = _MANY  # slots at which the empty ones are looked for
         self._armed = inf  # the slot that the timer is set for
         self._timer: asyncio.TimerHandle | None = None  # the loop's own
 
@@ -36,35 +42,48 @@ class Deadlines:
         if work.deadline is None:
             return
         slot = ceil(work.deadline / GRAIN)
-        with self._lock:
+        while True:
             waiting = self._slots.get(slot)
             if waiting is None:
-                waiting = self._slots[slot] = set()
-                heappush(self._order, slot)
+                waiting = self._open(slot)
             waiting.add(work)
-            earlier = slot < self._armed
-            if earlier:
-                self._armed = slot
-        if earlier:
-            self._call_soon(self._arm)
+            # The loop may have closed the slot in between, with or without the work.
+            if self._slots.get(slot) is waiting:
+                return
 
     def discard(self, work: Work) -> None:
         """Forget the work, if it is here."""
-        if work.deadline is None:
-            return
-        slot = ceil(work.deadline / GRAIN)
-        with self._lock:
-            waiting = self._slots.get(slot)
-            if waiting is None:
-                return
-            waiting.discard(work)
-            if not waiting:
-                del self._slots[slot]
+        if work.deadline is not None:
+            waiting = self._slots.get(ceil(work.deadline / GRAIN))
+            if waiting is not None:
+                waiting.discard(work)
 
     def stop(self) -> None:
         """Set no timer any more. On the loop only."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def _open(self, slot: int) -> set[Work]:
+        with self._lock:
+            if (waiting := self._slots.get(slot)) is not None:
+                return waiting
+            if len(self._slots) >= self._many:
+                self._close_empty()
+            waiting = self._slots[slot] = set()
+            heappush(self._order, slot)
+            earlier = slot < self._armed
+            if earlier:
+                self._armed = slot
+        if earlier:
+            self._call_soon(self._arm)
+        return waiting
+
+    def _close_empty(self) -> None:
+        for slot in self._order:
+            if waiting := self._slots.pop(slot):
+                self._slots[slot] = waiting
+        self._order = sorted(self._slots)
+        self._many = max(_MANY, 2 * len(self._slots))
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -81,12 +100,18 @@ class Deadlines:
         self._arm()
 
     def _due(self) -> list[Work]:
+        """Close the slots whose time has come, and the empty ones before the next that is in use."""
         now = monotonic() / GRAIN
         due: list[Work] = []
         with self._lock:
-            while self._order and self._order[0] <= now:
-                due.extend(self._slots.pop(heappop(self._order), ()))
-            while self._order and self._order[0] not in self._slots:
+            while self._order:
+                slot = self._order[0]
+                waiting = self._slots.pop(slot)
+                if slot <= now:
+                    due.extend(waiting)
+                elif waiting:
+                    self._slots[slot] = waiting
+                    break
                 heappop(self._order)
             self._armed = self._order[0] if self._order else inf
         return due

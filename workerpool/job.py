@@ -8,7 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextvars import Context, copy_context
+from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -72,39 +72,54 @@ class Holder(Protocol):
 class Work:
     """One piece of work on its way through the pool."""
 
-    # The fields that change (attempts, stage, task) are written on the worker's loop only.
-    __slots__ = ("_verdict", "attempts", "call", "channel", "context", "deadline", "finished", "holder", "host",
-                 "lane", "outcome", "pool", "request", "stage", "started", "streamed", "target", "task")  # fmt: skip
+    # Defaults of the class: what a piece of work does not need is never written (a third of its cost to make).
+    # Those that change (attempts, stage, task) are written on the worker's loop only.
+    request: Request | None = None
+    call: Call | None = None
+    target: URL | None = None
+    streamed = False
+    deadline: float | None = None  # as monotonic() counts
+    finished: float | None = None
+    attempts = 0
+    stage = "queued"
+    outcome = "pending"
+    holder: Holder | None = None
+    task: "asyncio.Task[None] | None" = None
+    context: Context | None = None  # the submitter's, where code of the user's runs
+    channel: "Chunks | None" = None  # where the body goes on after the answer, when streamed
 
     def __init__(
         self,
         lane: str,
+        pool: object,
         *,
         request: Request | None = None,
-        call: Call | None = None,
         target: URL | None = None,
+        call: Call | None = None,
         total: float | None = None,
         streamed: bool = False,
-        pool: object = None,
+        context: Context | None = None,
     ) -> None:
         self.lane = lane
-        self.request = request
-        self.call = call
-        self.target = target
-        self.host = "" if target is None else f"{target.raw_host}:{target.port}"
-        self.streamed = streamed
         self.pool = pool  # keeps an otherwise forgotten pool alive while its work is under way
-        self.context: Context | None = copy_context()
         self.started = monotonic()
-        self.deadline = None if total is None else self.started + total
-        self.finished: float | None = None
-        self.attempts = 0
-        self.stage = "queued"
-        self.outcome = "pending"
-        self.holder: Holder | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.channel: Chunks | None = None  # where the body goes on after the answer, when streamed
         self._verdict = threading.Lock()  # locked for good by whoever decides the work
+        if call is None:
+            self.request = request
+            self.target = target
+        else:
+            self.call = call
+        if context is not None:
+            self.context = context
+        if total is not None:
+            self.deadline = self.started + total
+        if streamed:
+            self.streamed = True
+
+    @property
+    def host(self) -> str:
+        """Host and port that the work goes to, for limits per host; empty for a function."""
+        return "" if self.target is None else f"{self.target.raw_host}:{self.target.port}"
 
     @property
     def worker(self) -> str | None:
@@ -200,8 +215,8 @@ class Job(Work, Future[Any]):
     `cancel()` also stops a job in flight: its request is aborted and its connection closed.
     """
 
-    def __init__(self, lane: str, **facts: Any) -> None:
-        Work.__init__(self, lane, **facts)
+    def __init__(self, lane: str, pool: object, **facts: Any) -> None:
+        Work.__init__(self, lane, pool, **facts)
         Future.__init__(self)
 
     def running(self) -> bool:

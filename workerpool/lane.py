@@ -68,6 +68,11 @@ class Lane:
         return bool(self.per_host or self.per_host_rate)
 
     @property
+    def has_hooks(self) -> bool:
+        """Whether code of the user's takes part in each request, and is to see the submitter's context."""
+        return bool(self.middlewares or self.trace_configs)
+
+    @property
     def base(self) -> URL | None:
         """The base URL, its path ending in a slash, so that joining keeps the whole of it."""
         if self.base_url is None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import count
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from .client import Client
 from .errors import ForkedPool, InvalidRequest, PoolClosed
@@ -56,7 +56,8 @@ class WorkerPool(Client, Executor):
         self._lock = threading.Lock()
         self._state = "open"  # or "closed", "forked"
         self._numbers = count(1)
-        every_lane = _checked_lanes(Lane(DEFAULT, **default_lane), lanes)
+        self._lane = Lane(DEFAULT, **default_lane)
+        every_lane = _checked_lanes(self._lane, lanes)
         self._workers = _start_workers(name, _checked_workers(workers), every_lane)
         self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
         self._retired: list[LaneStats] = []  # of closed sessions
@@ -84,7 +85,8 @@ class WorkerPool(Client, Executor):
         options = {"cookies": {}, **lane_options}
         lane = _replaced(self._lane, f"session-{next(self._numbers)}", options)
         with self._lock:
-            self._check_open()
+            if self._state != "open":
+                self._refuse()
             worker = min(self._workers, key=lambda worker: worker.load)
             route = self._routes[lane.name] = Route(lane, [worker])
         return PoolSession(self, route)
@@ -155,10 +157,6 @@ class WorkerPool(Client, Executor):
         )
 
     @property
-    def _lane(self) -> Lane:  # type: ignore[override]
-        return self._routes[DEFAULT].lane
-
-    @property
     def _owner(self) -> object:
         return self
 
@@ -168,25 +166,17 @@ class WorkerPool(Client, Executor):
     def _post_to(self, route: Route, work: Work, *, block: bool = True) -> None:
         """Choose a worker under the lock, and hand the work over outside it."""
         with self._lock:
-            self._check_open()
+            if self._state != "open":
+                self._refuse()
             dispatcher = route.choose(work)
             dispatcher.submitted += 1
         try:
             # On a worker's thread nothing may wait, not even for room in a queue.
-            dispatcher.post(
-                work,
-                self._patience(route, work),
-                block=block and not on_worker_thread(),
-            )
+            dispatcher.post(work, block=block and not on_worker_thread())
         except BaseException:
             with self._lock:
                 dispatcher.submitted -= 1
             raise
-
-    def _patience(self, route: Route, work: Work) -> float | None:
-        if work.deadline is None:
-            return None if work.call is None else route.lane.timeout.total
-        return max(0.0, work.deadline - monotonic())
 
     def _retire(self, route: Route) -> None:
         """Close a session's lane; its numbers stay in the sums."""
@@ -198,9 +188,7 @@ class WorkerPool(Client, Executor):
         with self._lock:
             self._retired.append(_lane_stats(route))
 
-    def _check_open(self) -> None:
-        if self._state == "open":
-            return
+    def _refuse(self) -> NoReturn:
         if self._state == "forked":
             raise ForkedPool(f"pool '{self.name}' was made before a fork; make one in the child, or use get_pool()")
         raise PoolClosed(f"pool '{self.name}' is shut down; make a new one")

@@ -64,7 +64,7 @@ class RequestOptions(PutOptions, total=False):
     data: Any
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Request:
     """Describe one HTTP request: `Request("POST", url, json=...)`, or `Request(url)` for a GET.
 
@@ -75,14 +75,15 @@ class Request:
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...]
-    body: Body
-    timeout: Timeout | None
-    allow_redirects: bool
-    max_body: int | None
-    retry: Retry | EllipsisType | None
-    priority: int
     target: URL  # the same URL, parsed; relative where the lane's base_url completes it
+    # What is not asked for stays a default of the class: most requests set none of these.
+    headers: tuple[tuple[str, str], ...] = ()
+    body: Body = None
+    timeout: Timeout | None = None
+    allow_redirects: bool = True
+    max_body: int | None = None
+    retry: Retry | EllipsisType | None = ...
+    priority: int = 0
 
     @overload
     def __init__(self, method: str, url: str, /, **options: Unpack[RequestOptions]) -> None: ...
@@ -118,22 +119,27 @@ class Request:
         put = object.__setattr__
         try:
             target = _parsed(url, params)
-            body, kind = encode_body(data, json, files)
-            own_headers = _merged(headers, cookies, auth, kind) if headers or cookies or auth or kind else ()
-            if own_headers:
-                _check_length(own_headers, body)
-            put(self, "method", method if method in _METHODS else _checked_method(method))
-            put(self, "url", url if params is None else str(target))
             put(self, "target", target)
-            put(self, "body", body)
-            put(self, "headers", own_headers)
-            put(self, "timeout", None if timeout is None else Timeout.of(timeout))
-            put(self, "max_body", None if max_body is None else _checked_size(max_body))
-            put(self, "retry", retry if retry is ... else _checked_retry(retry))
-            put(self, "priority", priority if priority == 0 else _checked_priority(priority))
+            put(self, "url", url if params is None and type(url) is str else str(target))
+            put(self, "method", method if method in _METHODS else _checked_method(method))
+            if json is not None or data is not None or files or headers or cookies or auth:
+                body, kind = encode_body(data, json, files)
+                own_headers = _merged(headers, cookies, auth, kind)
+                _check_length(own_headers, body)
+                put(self, "body", body)
+                put(self, "headers", own_headers)
+            if timeout is not None:
+                put(self, "timeout", Timeout.of(timeout))
+            if max_body is not None:
+                put(self, "max_body", _checked_size(max_body))
+            if retry is not ...:
+                put(self, "retry", _checked_retry(retry))
+            if priority != 0:
+                put(self, "priority", _checked_priority(priority))
         except (TypeError, ValueError) as exc:
             raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
-        put(self, "allow_redirects", bool(allow_redirects))
+        if not allow_redirects:
+            put(self, "allow_redirects", False)
 
     @property
     def replayable(self) -> bool:
@@ -153,7 +159,7 @@ def _checked_method(method: object) -> str:
 
 
 def _parsed(url: object, params: Any) -> URL:
-    if not isinstance(url, str | URL):
+    if not isinstance(url, (str, URL)):
         raise TypeError(f"the URL must be a str, not {type(url).__name__}")
     if isinstance(url, str) and _CONTROL.search(url):
         raise ValueError("the URL must not hold control characters")

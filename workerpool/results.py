@@ -16,10 +16,10 @@ __all__ = ["Entry", "Results"]
 class Entry(Work):
     """One input of `fetch_many`: the Work whose way back is the queue of results."""
 
-    __slots__ = ("_out", "index")
-
-    def __init__(self, index: int, out: "ResultQueue[Result]", lane: str, **facts: Any) -> None:
-        super().__init__(lane, **facts)
+    def __init__(
+        self, index: int, out: "ResultQueue[Result]", lane: str, pool: object, request: Request, **facts: Any
+    ) -> None:
+        super().__init__(lane, pool, request=request, **facts)
         self.index = index
         self._out = out
 
@@ -68,15 +68,15 @@ class Results:
     ) -> None:
         self._sender = sender
         self._inputs: Iterator[str | Request] | None = iter(inputs)
-        self._ordered = ordered
-        self._room = buffersize
+        self._space = buffersize  # inputs that may be pulled now
+        self._worth_it = max(1, buffersize // 4)  # pulled in bulk: each post may wake a worker
         self._queue: ResultQueue[Result] = ResultQueue()
         self._entries: dict[int, Entry] = {}  # in flight, by index
-        self._early: dict[int, Result] = {}  # ordered only: finished before their turn
         self._ready: deque[Result] = deque()  # finished, to be handed out next
+        self._early: dict[int, Result] | None = {} if ordered else None  # finished before their turn
+        self._turn = 0  # the index that is handed out next, where ordered
         self._waiting: Entry | None = None  # made, but the lane's queue was full
         self._pulled = 0
-        self._turn = 0
 
     def __iter__(self) -> Generator[Result, None, None]:
         try:
@@ -93,11 +93,13 @@ class Results:
     async def __aiter__(self) -> AsyncIterator[Result]:
         try:
             while True:
-                while (result := self._step(block=False)) is None and self._entries:
-                    self._keep_all(await self._queue.aget())
-                if result is None:
+                self._refill(block=False)
+                while not self._ready and self._entries:
+                    self._keep(await self._queue.aget())
+                    self._refill(block=False)
+                if not self._ready:
                     return
-                yield result
+                yield self._handed_out()
         finally:
             self.close()
 
@@ -122,47 +124,36 @@ class Results:
         self.close()
 
     def _next(self) -> Result | None:
-        while (result := self._step(block=True)) is None and self._entries:
+        self._refill(block=True)
+        while not self._ready:
+            if not self._entries:
+                return None
             check_may_block("waiting for results")
-            self._keep_all(self._queue.get())
-        return result
+            self._keep(self._queue.get())
+            self._refill(block=True)
+        return self._handed_out()
 
-    def _step(self, *, block: bool) -> Result | None:
-        """Return a result that is there, after the window was filled; None if one must be waited for."""
-        # Filled in bulk, when half the window is used up: each post may wake a worker.
-        if 2 * len(self._entries) <= self._room:
-            self._fill(block=block)
-        result = self._pop()
-        if result is None and self._ahead < self._room:
-            self._fill(block=block)
-            result = self._pop()
-        return result
+    def _handed_out(self) -> Result:
+        self._space += 1
+        return self._ready.popleft()
 
-    def _keep_all(self, results: list[Result]) -> None:
+    def _keep(self, results: list[Result]) -> None:
+        """Sort what came in: to be handed out next or, where ordered, before its turn."""
         for result in results:
-            self._keep(result)
-
-    def _keep(self, result: Result) -> None:
-        self._entries.pop(result.index, None)
-        if self._ordered:
-            self._early[result.index] = result
-        else:
+            self._entries.pop(result.index, None)
+        if self._early is None:
+            self._ready.extend(results)
+            return
+        self._early.update((result.index, result) for result in results)
+        while (result := self._early.pop(self._turn, None)) is not None:
             self._ready.append(result)
-
-    def _pop(self) -> Result | None:
-        if not self._ordered:
-            return self._ready.popleft() if self._ready else None
-        result = self._early.pop(self._turn, None)
-        if result is not None:
             self._turn += 1
-        return result
 
-    def _fill(self, *, block: bool) -> None:
-        """Pull and post inputs until the window is full, the inputs are at their end, or the lane's queue is full."""
-        while self._ahead < self._room:
-            entry = self._waiting or self._pull()
-            if entry is None:
-                return
+    def _refill(self, *, block: bool) -> None:
+        """Pull and post inputs until the window is full, they are at their end, or the lane's queue is full."""
+        if self._space < self._worth_it and self._entries and self._waiting is None:
+            return
+        while (entry := self._waiting or self._pull()) is not None:
             self._waiting = entry
             self._entries[entry.index] = entry
             try:
@@ -175,22 +166,20 @@ class Results:
                 return
             self._waiting = None
 
-    @property
-    def _ahead(self) -> int:
-        return len(self._entries) + len(self._early) + len(self._ready)
-
     def _pull(self) -> Entry | None:
         """Return the next input as an entry; what cannot be sent becomes a result at once."""
-        while self._inputs is not None and self._ahead < self._room:
+        while self._space > 0 and self._inputs is not None:
             try:
                 given = next(self._inputs)
             except StopIteration:
                 self._inputs = None
                 return None
-            index, self._pulled = self._pulled, self._pulled + 1
+            self._space -= 1
+            index = self._pulled
+            self._pulled += 1
             try:
                 request = given if isinstance(given, Request) else Request(given)
                 return self._sender._make_entry(index, request, self._queue)
             except InvalidRequest as exc:
-                self._keep(Result(index, given, None, exc))
+                self._keep([Result(index, given, None, exc)])
         return None

@@ -33,14 +33,14 @@ def wait_before_retry(
     """Return the seconds to pause before the next attempt, or None if there is none."""
     if retry is None or attempt >= retry.attempts:
         return None
+    if isinstance(outcome, Response):
+        if outcome.status_code not in retry.statuses:
+            return None
+    elif not isinstance(outcome, _WORTH_IT) or isinstance(outcome, _HOPELESS):
+        return None
     if request.method not in retry.methods or not request.replayable:
         return None
-    if isinstance(outcome, RequestError):
-        worth_it = isinstance(outcome, _WORTH_IT) and not isinstance(outcome, _HOPELESS)
-        return _pause(retry, attempt) if worth_it else None
-    if outcome.status_code not in retry.statuses:
-        return None
-    asked = _retry_after(outcome.headers.get("Retry-After"))
+    asked = _retry_after(outcome.headers.get("Retry-After")) if isinstance(outcome, Response) else None
     return _pause(retry, attempt) if asked is None else asked
 
 

@@ -104,9 +104,14 @@ def _form(body: Multipart) -> aiohttp.FormData:
 async def read_body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     """Return the whole body, decoded; raises BodyTooLarge, DecodingError and aiohttp's own errors."""
     decoder = _decoder_of(answer)
-    if decoder is None and answer.method != "HEAD" and (answer.content_length or 0) > limit:
-        raise too_large(limit)
     content = answer.content
+    if decoder is None and content.is_eof():  # it came together with the head, as small ones do
+        whole = content.read_nowait()
+        if len(whole) > limit:
+            raise too_large(limit)
+        return whole
+    if decoder is None and (answer.content_length or 0) > limit:
+        raise too_large(limit)
     pieces: list[bytes] = []
     size = 0
     began = False

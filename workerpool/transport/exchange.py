@@ -1,5 +1,6 @@
 """One request's way over the wire: send, follow redirects, read the answer within bounds."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,10 +77,8 @@ class Exchange:
             self.close()
 
     def close(self) -> None:
-        """Give the connection back if the answer is complete, else close it. Repeatable."""
-        if self._answer is not None:
-            # close() and not release(): what is not read to its end must not be reused. Complete answers
-            # have given their connection back already.
+        """Close the connection unless the answer is complete; then it was given back already. Repeatable."""
+        if self._answer is not None and not self._answer.closed:
             self._answer.close()
         if self._payload is not None:
             self._payload.close()
@@ -101,7 +100,7 @@ class Exchange:
         request = self._work.request
         assert request is not None
         while True:
-            answer = self._answer = await self._send()
+            answer = self._answer = await self._sending()
             following = next_hop(self._hop, answer.status, answer.headers) if request.allow_redirects else None
             if following is None:
                 return answer
@@ -115,11 +114,12 @@ class Exchange:
             await self._transport.turn(following.url)
             self._hop = following
 
-    async def _send(self) -> aiohttp.ClientResponse:
+    def _sending(self) -> Awaitable[aiohttp.ClientResponse]:
         hop, transport = self._hop, self._transport
         if hop.body is not None:
             hop = self._with_payload(hop)
-        return await transport.session.request(
+        self._work.stage = "connect"
+        return transport.session.request(
             hop.method,
             hop.url,
             headers=hop.headers,

@@ -20,13 +20,12 @@ current_work: ContextVar[Work | None] = ContextVar("workerpool_current_work", de
 
 
 def guard(connector: aiohttp.BaseConnector) -> None:
-    """Make the connector drop an idle connection that has bytes waiting or is to be closed, and note stages.
+    """Make the connector drop an idle connection that has bytes waiting or is to be closed.
 
     Such bytes are an answer that nobody asked for; the next request would take it for its own
     (aio-libs/aiohttp#13656). urllib3 and Go drop the connection too.
     """
     get = connector._get
-    connect = connector.connect
 
     async def get_clean(key: Any, traces: Any) -> Any:
         while True:
@@ -38,17 +37,7 @@ def guard(connector: aiohttp.BaseConnector) -> None:
                 return connection
             connection.close()
 
-    async def connect_noting(req: Any, traces: Any, timeout: Any) -> Any:
-        work = current_work.get()
-        if work is None:
-            return await connect(req, traces, timeout)
-        work.stage = "connect"
-        connection = await connect(req, traces, timeout)
-        work.stage = "headers"
-        return connection
-
     connector._get = get_clean  # type: ignore[method-assign]
-    connector.connect = connect_noting  # type: ignore[method-assign]
 
 
 def send_once(session: aiohttp.ClientSession) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
@@ -20,6 +20,7 @@ from .decoding import ACCEPT_ENCODING
 from .exchange import Exchange
 from .guard import current_work, guard, send_once
 from .hops import Hop
+from .wire import NoCookies, WireRequest
 
 __all__ = ["Transport"]
 
@@ -55,6 +56,7 @@ class Transport:
         self.session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=self._jar,
+            request_class=WireRequest,
             auto_decompress=False,
             timeout=self._timeouts[lane.timeout],
             middlewares=lane.middlewares,
@@ -69,17 +71,17 @@ class Transport:
             self._raw = self._open_raw()
         return self._raw
 
-    async def fetch(self, work: Work) -> Response:
+    def fetch(self, work: Work) -> Coroutine[Any, Any, Response]:
         """Try the request once and return the complete answer; raises a RequestError."""
         assert work.request is not None
         current_work.set(work)
-        return await Exchange(self, work, self._first_hop(work)).fetch(self.lane.max_body_for(work.request))
+        return Exchange(self, work, self._first_hop(work)).fetch(self.lane.max_body_for(work.request))
 
-    async def stream(self, work: Work) -> None:
+    def stream(self, work: Work) -> Coroutine[Any, Any, None]:
         """Answer the work as soon as the head is there, and pass the body on."""
         assert work.request is not None
         current_work.set(work)
-        await Exchange(self, work, self._first_hop(work)).stream(work.request.max_body)
+        return Exchange(self, work, self._first_hop(work)).stream(work.request.max_body)
 
     async def turn(self, url: URL) -> None:
         """Wait until one more request to the URL's host is due."""
@@ -164,7 +166,7 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
 
 def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
     if not lane.stateful:
-        return aiohttp.DummyCookieJar()
+        return NoCookies()
     jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of hosts given by address count too
     if lane.cookies and lane.base is not None:
         jar.update_cookies(lane.cookies, lane.base)
