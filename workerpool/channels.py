@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from heapq import heappop, heappush
+from itertools import count
 from typing import Generic, TypeVar
 
 import janus
@@ -32,30 +33,28 @@ class _ByPriority(janus.Queue[Work]):
     """Hand out the highest priority first, and first in first out among equals."""
 
     def _init(self, maxsize: int) -> None:
-        self._rows: dict[int, deque[Work]] = {}
-        self._order: list[int] = []  # heap of the negated priorities that have a row
         self.size = 0  # read without a lock, to see whether there is anything
+        self._plain: deque[Work] = deque()  # of priority 0, as nearly all are
+        self._ranked: list[tuple[int, int, Work]] = []  # heap of the others by priority, then arrival
+        self._arrival = count()
 
     def _qsize(self) -> int:
         return self.size
 
     def _put(self, item: Work) -> None:
-        row = self._rows.get(item.priority)
-        if row is None:
-            row = self._rows[item.priority] = deque()
-            heappush(self._order, -item.priority)
-        row.append(item)
+        priority = item.priority
+        if priority:
+            heappush(self._ranked, (-priority, next(self._arrival), item))
+        else:
+            self._plain.append(item)
         self.size += 1
 
     def _get(self) -> Work:
-        priority = -self._order[0]
-        row = self._rows[priority]
-        item = row.popleft()
         self.size -= 1
-        if not row:
-            del self._rows[priority]
-            heappop(self._order)
-        return item
+        ranked = self._ranked
+        if ranked and (ranked[0][0] < 0 or not self._plain):
+            return heappop(ranked)[2]
+        return self._plain.popleft()
 
 
 class Inbox:

@@ -200,9 +200,7 @@ class Client:
 
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
         lane = self._lane
-        return Entry(
-            index,
-            out,
+        entry = Entry(
             lane.name,
             self._owner,
             request=request,
@@ -210,6 +208,9 @@ class Client:
             total=lane.timeout_for(request).total,
             context=copy_context() if lane.has_hooks else None,
         )
+        entry.index = index
+        entry.out = out
+        return entry
 
     def _window(self, buffersize: int | None) -> int:
         if buffersize is None:

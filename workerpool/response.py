@@ -7,6 +7,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from .errors import HTTPStatusError, WorkerPoolError
 from .redaction import redact
@@ -39,7 +40,7 @@ class Response:
     def __init__(
         self,
         request: Request,
-        url: str,
+        url: "URL | str",
         status: int,
         reason: str,
         headers: "CIMultiDictProxy[str]",
@@ -69,7 +70,7 @@ class Response:
     @property
     def url(self) -> str:
         """The URL that answered, after redirects."""
-        return self._url
+        return str(self._url)
 
     @property
     def status_code(self) -> int:
@@ -161,7 +162,7 @@ class Response:
     def __getstate__(self) -> tuple[Any, ...]:
         # The headers' proxy does not pickle; its items do.
         state = {name: getattr(self, name) for name in self.__slots__}
-        return (state | {"_headers": tuple(self._headers.items())},)
+        return (state | {"_headers": tuple(self._headers.items()), "_url": self.url},)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         for name, value in state[0].items():

@@ -16,12 +16,8 @@ __all__ = ["Entry", "Results"]
 class Entry(Work):
     """One input of `fetch_many`: the Work whose way back is the queue of results."""
 
-    def __init__(
-        self, index: int, out: "ResultQueue[Result]", lane: str, pool: object, request: Request, **facts: Any
-    ) -> None:
-        super().__init__(lane, pool, request=request, **facts)
-        self.index = index
-        self._out = out
+    index: int
+    out: "ResultQueue[Result]"
 
     def _deliver(self, value: Response) -> None:
         self._put(value, None)
@@ -37,7 +33,7 @@ class Entry(Work):
 
     def _put(self, response: Response | None, error: BaseException | None) -> None:
         assert self.request is not None
-        self._out.put(Result(self.index, self.request, response, error))
+        self.out.put(Result(self.index, self.request, response, error))
         self.pool = None
 
 

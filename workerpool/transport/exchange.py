@@ -1,7 +1,6 @@
 """One request's way over the wire: send, follow redirects, read the answer within bounds."""
 
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -16,7 +15,7 @@ from ..response import Response
 from ..streaming import StreamedResponse
 from .bodies import Payload, iter_body, read_body, too_large
 from .faults import FOREIGN, adopt
-from .hops import MAX_REDIRECTS, Hop, next_hop
+from .hops import MAX_REDIRECTS, REDIRECTS, Hop, next_hop
 
 if TYPE_CHECKING:
     from .session import Transport
@@ -101,7 +100,9 @@ class Exchange:
         assert request is not None
         while True:
             answer = self._answer = await self._sending()
-            following = next_hop(self._hop, answer.status, answer.headers) if request.allow_redirects else None
+            if answer.status not in REDIRECTS or not request.allow_redirects:
+                return answer
+            following = next_hop(self._hop, answer.status, answer.headers)
             if following is None:
                 return answer
             if len(self._history) == MAX_REDIRECTS:
@@ -119,16 +120,7 @@ class Exchange:
         if hop.body is not None:
             hop = self._with_payload(hop)
         self._work.stage = "connect"
-        return transport.session.request(
-            hop.method,
-            hop.url,
-            headers=hop.headers,
-            data=None if self._payload is None else self._payload.data,
-            allow_redirects=False,
-            timeout=transport.timeout_for(self._work),
-            proxy=transport.proxy_for(hop.url),
-            ssl=transport.lane.ssl,
-        )
+        return transport.send(hop, None if self._payload is None else self._payload.data, self._work)
 
     def _with_payload(self, hop: Hop) -> Hop:
         declared = hop.headers.get("Content-Length")
@@ -137,7 +129,7 @@ class Exchange:
             return hop
         headers = CIMultiDict(hop.headers)
         headers["Content-Length"] = str(self._payload.length)
-        return replace(hop, headers=headers)
+        return hop._replace(headers=headers)
 
     async def _redirect_body(self, answer: aiohttp.ClientResponse) -> bytes:
         body = b""
@@ -151,7 +143,7 @@ class Exchange:
         version = answer.version
         return Response(
             work.request,
-            str(self._hop.url),
+            self._hop.url,
             answer.status,
             answer.reason or "",
             answer.headers,

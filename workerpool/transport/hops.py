@@ -5,7 +5,7 @@ headers stays; no body crosses, nor does https go on as http.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -34,8 +34,7 @@ _FOREIGN_HEADERS = frozenset(
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One request on the wire."""
 
     method: str
@@ -45,13 +44,13 @@ class Hop:
 
 
 def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
-    """Return the request that the answer redirects to, or None if it does not redirect."""
-    if status not in REDIRECTS or not (location := headers.get("Location")):
+    """Return the request that the answer, one of REDIRECTS, leads to; None if it names no place."""
+    if not (location := headers.get("Location")):
         return None
     url = _target(hop.url, location)
     rewritten = _rewritten(hop, status)
     if url.origin() == hop.url.origin():
-        return replace(rewritten, url=url)
+        return rewritten._replace(url=url)
     return _crossing(hop, rewritten, url)
 
 
@@ -73,7 +72,7 @@ def _rewritten(hop: Hop, status: int) -> Hop:
     """Turn the request into a GET where browsers do; keep method and body otherwise."""
     if not (status == 303 and hop.method != "HEAD") and not (status in (301, 302) and hop.method == "POST"):
         return hop
-    return replace(hop, method="GET", body=None, headers=_without(hop.headers, _BODY_HEADERS))
+    return hop._replace(method="GET", body=None, headers=_without(hop.headers, _BODY_HEADERS))
 
 
 def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
@@ -89,8 +88,7 @@ def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
             stage="headers",
         )
     # Userinfo of a Location is dropped: it would become credentials that nobody here chose.
-    return replace(
-        rewritten,
+    return rewritten._replace(
         url=url.with_user(None),
         headers=_only(rewritten.headers, _FOREIGN_HEADERS),
     )

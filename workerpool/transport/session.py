@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
@@ -46,23 +46,18 @@ class Transport:
         self.lane = lane
         self._reserve = reserve
         self._limited = lane.rate is not None or lane.per_host_rate is not None
-        self._timeouts = {lane.timeout: _client_timeout(lane.timeout)}
+        self._timeout = _client_timeout(lane.timeout)
         self._proxies = getproxies() if lane.trust_env else {}
+        self._has_proxies = bool(self._proxies) or lane.proxy is not None
         self._headers = _merged_headers(lane)
         self._connector = _connector(lane, share)
         guard(self._connector)
         self._jar = _cookie_jar(lane)
+        # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
+        # and a redirect to another origin goes through the one that does not know them.
+        self._session = self._open_session(self._headers)
+        self._bare = self._open_session(None)
         self._raw: aiohttp.ClientSession | None = None
-        self.session = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=self._jar,
-            request_class=WireRequest,
-            auto_decompress=False,
-            timeout=self._timeouts[lane.timeout],
-            middlewares=lane.middlewares,
-            trace_configs=list(lane.trace_configs),
-        )
-        send_once(self.session)
 
     @property
     def raw(self) -> aiohttp.ClientSession:
@@ -88,15 +83,24 @@ class Transport:
         if self._limited and (wait := self._reserve(f"{url.raw_host}:{url.port}")) > 0:
             await asyncio.sleep(wait)
 
-    def timeout_for(self, work: Work) -> aiohttp.ClientTimeout:
-        """Return what aiohttp is to watch; the total is watched by the worker's deadlines."""
+    def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
+        """Send one request and wait for the head of its answer."""
         assert work.request is not None
-        timeout = self.lane.timeout_for(work.request)
-        return self._timeouts.get(timeout) or _client_timeout(timeout)
+        usual = hop.headers is self._headers
+        return (self._session if usual else self._bare).request(
+            hop.method,
+            hop.url,
+            headers=None if usual else hop.headers,
+            data=data,
+            allow_redirects=False,
+            timeout=self._timeout if work.request.timeout is None else _client_timeout(work.request.timeout),
+            proxy=self._proxy_for(hop.url) if self._has_proxies else None,
+            ssl=self.lane.ssl,
+        )
 
-    def proxy_for(self, url: URL) -> str | None:
+    def _proxy_for(self, url: URL) -> str | None:
         """Return the proxy for the URL: the lane's, or the one the environment had when the lane was opened."""
-        if self.lane.proxy is not None or not self._proxies:
+        if self.lane.proxy is not None:
             return self.lane.proxy
         if proxy_bypass_environment(url.host or "", self._proxies):
             return None
@@ -106,7 +110,8 @@ class Transport:
         """Close the sessions and every connection. Repeatable."""
         if self._raw is not None:
             await self._raw.close()
-        await self.session.close()
+        await self._bare.close()
+        await self._session.close()
 
     def _first_hop(self, work: Work) -> Hop:
         request, url = work.request, work.target
@@ -122,6 +127,21 @@ class Transport:
                 headers.setdefault("Authorization", authorization((url.user or "", url.password or "")))
                 url = url.with_user(None)
         return Hop(request.method, url, headers, request.body)
+
+    def _open_session(self, headers: "CIMultiDict[str] | None") -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=headers is not None,
+            headers=headers,
+            cookie_jar=self._jar,
+            request_class=WireRequest,
+            auto_decompress=False,
+            timeout=self._timeout,
+            middlewares=self.lane.middlewares,
+            trace_configs=list(self.lane.trace_configs),
+        )
+        send_once(session)
+        return session
 
     def _open_raw(self) -> aiohttp.ClientSession:
         lane = self.lane
