@@ -98,8 +98,9 @@ class Inbox:
         if not self._queue.size:
             return None
         try:
-            return self._queue.async_q.get_nowait()
-        except (janus.AsyncQueueEmpty, janus.AsyncQueueShutDown):
+            # The sync side, which does not ask which loop this is (on 3.11 that is a system call); it never waits.
+            return self._queue.sync_q.get_nowait()
+        except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
             return None
 
     def take_all(self) -> list[Work]:
@@ -128,21 +129,22 @@ class ResultQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._queue: janus.Queue[list[T]] = janus.Queue()
-        self._batches: dict[asyncio.AbstractEventLoop, list[T]] = {}  # each written by its own loop only
+        self._batches: dict[int, list[T]] = {}  # by thread, each written by its own only
 
     def put(self, item: T) -> None:
         """Add a result; never blocks. From any thread; dropped once the reader has gone."""
+        thread = threading.get_ident()
+        batch = self._batches.get(thread)
+        if batch is not None:
+            batch.append(item)
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self._send([item])
             return
-        batch = self._batches.get(loop)
-        if batch is None:
-            self._batches[loop] = [item]
-            loop.call_soon(self._flush, loop)
-        else:
-            batch.append(item)
+        self._batches[thread] = [item]
+        loop.call_soon(self._flush, thread)
 
     def get(self) -> list[T]:
         """Block for the next results."""
@@ -156,8 +158,8 @@ class ResultQueue(Generic[T]):
         """Drop what is there and refuse the rest."""
         self._queue.close()
 
-    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._send(self._batches.pop(loop))
+    def _flush(self, thread: int) -> None:
+        self._send(self._batches.pop(thread))
 
     def _send(self, batch: list[T]) -> None:
         with suppress(janus.SyncQueueShutDown):
