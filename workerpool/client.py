@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from itertools import islice
 from time import monotonic
-from types import EllipsisType
+from types import EllipsisType, FunctionType
 from typing import Any, Unpack
 
 from .channels import ResultQueue
@@ -258,6 +258,8 @@ def _in_order(jobs: "deque[Job]", more: Iterator[Job], deadline: float | None) -
 
 
 def _checked_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    if isinstance(fn, FunctionType) and fn.__code__.co_flags & inspect.CO_COROUTINE:
+        return fn  # the usual case, at a quarter of the cost of asking inspect
     if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004
         return fn
     name = getattr(fn, "__qualname__", repr(fn))

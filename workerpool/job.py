@@ -92,7 +92,6 @@ class Work:
         self,
         lane: str,
         pool: object,
-        *,
         request: Request | None = None,
         target: URL | None = None,
         call: Call | None = None,
@@ -215,8 +214,18 @@ class Job(Work, Future[Any]):
     `cancel()` also stops a job in flight: its request is aborted and its connection closed.
     """
 
-    def __init__(self, lane: str, pool: object, **facts: Any) -> None:
-        Work.__init__(self, lane, pool, **facts)
+    def __init__(
+        self,
+        lane: str,
+        pool: object,
+        request: Request | None = None,
+        target: URL | None = None,
+        call: Call | None = None,
+        total: float | None = None,
+        streamed: bool = False,
+        context: Context | None = None,
+    ) -> None:
+        Work.__init__(self, lane, pool, request, target, call, total, streamed, context)
         Future.__init__(self)
 
     def running(self) -> bool:
@@ -225,13 +234,13 @@ class Job(Work, Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         """Block until the outcome is there; returns it or raises it. Refused on a worker's thread."""
-        if not self.done():
+        if not self.decided:
             check_may_block("job.result()")
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Block until the outcome is there; returns its error, if any. Refused on a worker's thread."""
-        if not self.done():
+        if not self.decided:
             check_may_block("job.exception()")
         return super().exception(timeout)
 
