@@ -30,9 +30,24 @@ def test_idle_connections_lie_in_conns_with_the_time_of_their_release():
     assert "conns.popleft()" in inspect.getsource(aiohttp.BaseConnector._get)
 
 
-def test_connect_takes_what_the_guard_passes_on():
-    """`connect(req, traces, timeout)` has this signature."""
-    assert ["self", "req", "traces", "timeout"] == list(inspect.signature(aiohttp.BaseConnector.connect).parameters)
+def test_a_request_is_made_of_the_steps_that_the_pool_replaces():
+    """`update_headers`, `update_auto_headers` and `send` are called by these names, with these parameters."""
+    assert ["self", "headers"] == list(inspect.signature(aiohttp.ClientRequest.update_headers).parameters)
+    assert ["self", "skip_auto_headers"] == list(
+        inspect.signature(aiohttp.ClientRequest.update_auto_headers).parameters
+    )
+    assert ["self", "conn"] == list(inspect.signature(aiohttp.ClientRequest.send).parameters)
+    source = inspect.getsource(aiohttp.ClientRequest.__init__)
+    assert "self.update_headers(headers)" in source
+    assert "self.update_auto_headers(skip_auto_headers)" in source
+    assert "await req.send(conn)" in inspect.getsource(aiohttp.ClientSession._request)
+
+
+def test_the_session_only_reads_what_the_cookie_jar_gives():
+    """The pool's jar hands out one empty collection to all; aiohttp adds to it only for `cookies=`, never given."""
+    source = inspect.getsource(aiohttp.ClientSession._request)
+    assert 1 == source.count("all_cookies.load(")
+    assert source.index("if cookies is not None:") < source.index("all_cookies.load(")
 
 
 def test_a_protocol_says_when_it_is_to_be_closed():

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from .channels import ResultQueue
 from .errors import InvalidRequest, QueueFull, WorkerPoolError
@@ -141,8 +141,8 @@ class Results:
             self._ready.extend(results)
             return
         self._early.update((result.index, result) for result in results)
-        while (result := self._early.pop(self._turn, None)) is not None:
-            self._ready.append(result)
+        while self._turn in self._early:
+            self._ready.append(self._early.pop(self._turn))
             self._turn += 1
 
     def _refill(self, *, block: bool) -> None:
