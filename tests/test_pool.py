@@ -20,6 +20,7 @@ from workerpool import (
     Request,
     Response,
     Retry,
+    WorkerLost,
     WorkerPool,
     WrongThread,
     get_pool,
@@ -192,13 +193,19 @@ def test_contextvars_of_the_submitter_are_seen(pool):
 
 
 def test_a_function_raises_in_the_caller(pool):
-    """What a function raises is raised by result(), SystemExit too, and the worker lives on."""
+    """What a function raises is raised by result(); SystemExit as WorkerLost, for it is not the caller's to exit."""
+
+    async def fail(session):
+        raise LookupError("mine")
 
     async def leave(session):
         raise SystemExit(3)
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(LookupError, match="mine"):
+        pool.submit(fail).result()
+    with pytest.raises(WorkerLost) as caught:
         pool.submit(leave).result()
+    assert isinstance(caught.value.__cause__, SystemExit)
     assert pool.submit(nothing).result() is None
 
 

@@ -56,6 +56,14 @@ class _ByPriority(janus.Queue[Work]):
             return heappop(ranked)[2]
         return self._plain.popleft()
 
+    def content(self) -> set[Work]:
+        """Return what is in the queue."""
+        while True:
+            try:
+                return {*self._plain, *(item[2] for item in self._ranked)}
+            except RuntimeError:  # it changed meanwhile
+                continue
+
 
 class Inbox:
     """Carry work from any thread to one loop."""
@@ -111,6 +119,10 @@ class Inbox:
                 taken.append(self._queue.sync_q.get_nowait())
             except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
                 return taken
+
+    def waiting(self) -> set[Work]:
+        """Return what is in the queue, and leave it there."""
+        return self._queue.content()
 
     def close(self) -> None:
         """Refuse further puts and wake blocked ones; what is in the queue stays. From any thread."""

@@ -28,8 +28,8 @@ class Deadlines:
     taking it out first and looking into it afterwards; and who writes into one looks whether it is still open.
     """
 
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
-        self._call_soon = call_soon  # wakes the loop from another thread
+    def __init__(self, call_soon: Callable[..., object]) -> None:
+        self._call_soon = call_soon  # on the loop, from any thread
         self._slots: dict[int, set[Work]] = {}
         self._lock = threading.Lock()  # guards which slots there are, and the three below
         self._order: list[int] = []  # heap of the slots
@@ -58,10 +58,15 @@ class Deadlines:
             if waiting is not None:
                 waiting.discard(work)
 
+    def start(self) -> None:
+        """Watch on the running loop from now on."""
+        self._arm()
+
     def stop(self) -> None:
         """Set no timer any more. On the loop only."""
-        if self._timer is not None:
-            self._timer.cancel()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _open(self, slot: int) -> set[Work]:
         with self._lock:
@@ -86,8 +91,7 @@ class Deadlines:
         self._many = max(_MANY, 2 * len(self._slots))
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.stop()
         loop = asyncio.get_running_loop()
         with self._lock:
             armed = self._armed

@@ -6,51 +6,62 @@ taken from the inbox only when there is a place for it, so that the inbox keeps 
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from math import inf
 from time import monotonic
+from typing import Protocol
 
+from .attempts import Attempts
 from .channels import Inbox
 from .deadlines import Deadlines
-from .errors import PoolClosed, RequestError
+from .errors import PoolClosed, WorkerLost
 from .job import Work
 from .lane import Lane
 from .policies.limits import HostLimits, Pace
-from .policies.retry import wait_before_retry
-from .response import Response
 from .transport import Transport
 
 __all__ = ["Dispatcher"]
 
 
-class Dispatcher:
-    """Start the lane's work as places and limits allow, one task each."""
+class Home(Protocol):
+    """What a dispatcher needs of its worker."""
 
-    def __init__(
-        self,
-        name: str,
-        lane: Lane,
-        connections: int,
-        queue: int,
-        idle: Callable[[], None],
-    ) -> None:
-        self.name = name
+    name: str
+    deadlines: Deadlines
+    on_own_code: Callable[[], object]
+
+    def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
+        """Call back on the loop, from any thread; False if there is none."""
+
+    def on_idle(self) -> None:
+        """Note that nothing is held and nothing waits. On the loop."""
+
+    def on_broken(self, error: BaseException) -> None:
+        """Give this loop up, since its state is no longer sure. On the loop."""
+
+
+class Dispatcher:
+    """Start the lane's work as places and limits allow."""
+
+    def __init__(self, home: Home, lane: Lane, connections: int, queue: int) -> None:
+        self.name = home.name
         self.lane = lane
-        self.inbox = Inbox(f"the queue of lane '{lane.name}' on {name}", queue)
+        self.inbox = Inbox(f"the queue of lane '{lane.name}' on {home.name}", queue)
         self.submitted = 0  # under the pool's lock
-        self.attempts = 0  # the loop's only, read by all
+        self.own_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
+        self._home = home
         self._connections = connections
         self._free: float = connections or inf  # places; the loop's only
         self._pace = None if lane.rate is None else Pace(lane.rate)
         self._hosts = HostLimits(lane.per_host, lane.per_host_rate) if lane.by_host else None
-        self._idle = idle
+        self._attempts = Attempts(lane, self._reserve)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._deadlines: Deadlines | None = None
         self._transport: Transport | None = None
-        self._held: set[Work] = set()  # started and not ended; the loop's only, until the thread ends
+        self._accepted: set[Work] = set()  # and not counted yet; a set's own methods are atomic
+        self._held: set[Work] = set()  # started and not ended; the loop's only
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False  # the loop's only
+        self.inbox.connect(lambda: home.call_soon(self.drain))
 
     @property
     def load(self) -> int:
@@ -73,6 +84,11 @@ class Dispatcher:
         return self._ended["cancelled"]
 
     @property
+    def attempts(self) -> int:
+        """How many requests were tried, each try counted."""
+        return self._attempts.made
+
+    @property
     def in_flight(self) -> int:
         """How many jobs have been started and have not ended."""
         return len(self._held)
@@ -87,27 +103,26 @@ class Dispatcher:
         """Whether nothing is held and nothing waits."""
         return not self._held and not self.queued
 
-    def open(self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines) -> None:
-        """Bind to the worker's loop, before the first post."""
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work on this loop from now on. On the loop."""
         self._loop = loop
-        self._deadlines = deadlines
-        self.inbox.connect(lambda: loop.call_soon_threadsafe(self._drain))
+        self.drain()
 
     def post(self, work: Work, *, block: bool = True) -> None:
         """Accept the work; blocks while the queue is full. From any thread. Raises QueueFull or PoolClosed."""
-        assert self._deadlines is not None
         work.holder = self
-        self._deadlines.add(work)
+        self._accepted.add(work)
+        self._home.deadlines.add(work)
         try:
             self.inbox.put(work, self._patience(work), block=block)
         except BaseException:
-            self._deadlines.discard(work)
+            self._home.deadlines.discard(work)
+            self._accepted.discard(work)
             raise
 
     def abort(self, work: Work) -> None:
         """Stop the work's task soon, from any thread."""
-        with suppress(RuntimeError):  # the loop is closed; the worker's end has settled everything
-            self._call_soon(_cancel_task, work)
+        self._home.call_soon(_cancel_task, work)
 
     def cancel_all(self) -> "list[asyncio.Task[None]]":
         """Cancel every task that runs, and return them. On the loop."""
@@ -122,23 +137,37 @@ class Dispatcher:
         works = self.inbox.take_all()
         for work in works:
             work.cancel()
-        with suppress(RuntimeError):  # the loop is closed: nobody counts any more
-            self._call_soon(self._settle_all, works)
+        self._home.call_soon(self._settle_all, works)
 
     async def close(self) -> None:
         """Close the session and its connections."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._transport is not None:
-            await self._transport.close()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
     def abandon(self, error: Callable[[], Exception]) -> None:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
-        parked = [] if self._hosts is None else self._hosts.take_all()
-        for work in (*self._held, *self.inbox.take_all(), *parked):
-            work.fail(error())
-            if work.channel is not None:
-                work.channel.fail(error())
+        for work in tuple(self._accepted):
+            _fail(work, error())
+
+    def lose(self, error: Callable[[], Exception]) -> None:
+        """Fail what was under way on a loop that ended, and keep what waits for the next one. On the thread."""
+        self._loop = None
+        waiting = self.inbox.waiting()
+        if self._hosts is not None:
+            waiting |= self._hosts.waiting()
+        for work in self._accepted - waiting:
+            started = work in self._held
+            self._held.discard(work)
+            work.detach()  # its task, if there is one, finds that the work is no longer its own
+            _fail(work, error())
+            self._settle(work)
+            if started and self._hosts is not None and work.call is None:
+                self._hosts.release(work.host)
+        self._free = self._connections or inf
+        self.own_code = 0
 
     def _patience(self, work: Work) -> float | None:
         """Return the seconds that the caller may wait for room in the queue."""
@@ -148,14 +177,19 @@ class Dispatcher:
             return max(0.0, work.deadline - monotonic())
         return self.lane.timeout.total if work.call is not None else None
 
-    def _drain(self) -> None:
-        """Start what may start. Called when work came in, a place came free, or a wait is over."""
+    def drain(self) -> None:
+        """Start what may start: work came in, a wait is over, or the loop is a new one. On the loop."""
+        if self._loop is None:  # between two loops; the next one begins with this
+            return
         self.inbox.answered()
-        while self._free > 0 and (work := self._next()) is not None:
-            self._free -= 1
-            self._start(work)
+        try:
+            while self._free > 0 and (work := self._next()) is not None:
+                self._free -= 1
+                self._start(work)
+        except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
+            self._home.on_broken(exc)
         if not self._held and not self.queued:
-            self._idle()
+            self._home.on_idle()
 
     def _next(self) -> Work | None:
         """Return the next work that may start now, with its place at its host and its turn booked."""
@@ -183,12 +217,16 @@ class Dispatcher:
         assert self._loop is not None
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(wait, self._drain)
+        self._timer = self._loop.call_later(wait, self.drain)
 
     def _start(self, work: Work) -> None:
         assert self._loop is not None
         self._held.add(work)
+        if work.context is not None:
+            self.own_code += 1
+            self._home.on_own_code()
         work.task = self._loop.create_task(self._run(work), context=work.context)
+        work.task.add_done_callback(self._on_task_end)
 
     async def _run(self, work: Work | None) -> None:
         """Serve the work, and then what waits for the place that it leaves, if that may share the context.
@@ -198,9 +236,10 @@ class Dispatcher:
         """
         task = asyncio.current_task()
         assert task is not None
-        while work is not None:
-            work.task = task
+        while work is not None and work.task is task:
             await self._serve(work, task)
+            if work.task is not task:  # lost meanwhile, and settled by others
+                return
             work = self._end(work)
 
     async def _serve(self, work: Work, task: "asyncio.Task[None]") -> None:
@@ -208,7 +247,7 @@ class Dispatcher:
             if not work.decided:
                 transport = self._transport or self._open_transport()
                 if work.call is None:
-                    await self._request(work, transport)
+                    await self._attempts.run(work, transport)
                 else:
                     work.stage = "running"
                     work.attempts = 1
@@ -216,34 +255,24 @@ class Dispatcher:
         except asyncio.CancelledError:
             task.uncancel()
             self._stopped(work)
-        except BaseException as exc:  # noqa: BLE001  SystemExit too: it belongs to the caller, not to this thread
-            if not work.fail(exc) and work.channel is not None:
-                work.channel.fail(exc)
+        except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
+            _fail(work, exc)
+        except BaseException as exc:
+            error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
+            error.__cause__ = exc
+            _fail(work, error)
+            if isinstance(exc, GeneratorExit) and not _on_a_loop():
+                raise  # the loop is gone, and this coroutine is being cleared away
 
-    async def _request(self, work: Work, transport: Transport) -> None:
-        """Try until an answer is good, or nothing more may be tried."""
-        assert work.request is not None
-        retry = self.lane.retry_for(work.request)
-        while True:
-            work.attempts += 1
-            self.attempts += 1
-            outcome: Response | RequestError
-            try:
-                if work.streamed:
-                    await transport.stream(work)
-                    return
-                outcome = await transport.fetch(work)
-            except RequestError as exc:
-                outcome = exc
-            wait = wait_before_retry(retry, work.request, work.attempts, outcome)
-            if wait is None or (work.deadline is not None and monotonic() + wait >= work.deadline):
-                break
-            work.stage = "retry"
-            await asyncio.sleep(wait + self._reserve(work.host))
-        if isinstance(outcome, RequestError):
-            work.fail(outcome)
-        else:
-            work.answer(outcome)
+    def _on_task_end(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():  # before its first step
+            for work in [work for work in self._held if work.task is task]:
+                self._stopped(work)
+                following = self._end(work)
+                if following is not None:
+                    self._start(following)
+        elif (error := task.exception()) is not None:  # out of memory, or set from another thread
+            self._home.on_broken(error)
 
     def _open_transport(self) -> Transport:
         self._transport = Transport(self.lane, self._connections, self._reserve)
@@ -259,13 +288,13 @@ class Dispatcher:
         if not self._closing:
             work.cancel()
             return
-        error = PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done")
-        if not work.fail(error) and work.channel is not None:
-            work.channel.fail(error)
+        _fail(work, PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done"))
 
     def _end(self, work: Work) -> Work | None:
         """Settle the work and pass its place on; return what its task is to go on with."""
-        alone = work.context is not None
+        task, alone = work.task, work.context is not None
+        if alone:
+            self.own_code -= 1
         self._held.discard(work)
         work.detach()
         self._settle(work)
@@ -275,30 +304,42 @@ class Dispatcher:
         if following is None:
             self._free += 1
             if not self._held and not self.queued:
-                self._idle()
+                self._home.on_idle()
         elif alone or following.context is not None:
             self._start(following)
         else:
             self._held.add(following)
+            following.task = task
             return following
         return None
 
     def _settle(self, work: Work) -> None:
         """Count the outcome, once per work."""
-        assert self._deadlines is not None
-        self._deadlines.discard(work)
-        self._ended[work.outcome] += 1
+        if work in self._accepted:
+            self._accepted.discard(work)
+            self._home.deadlines.discard(work)
+            self._ended[work.outcome] += 1
 
     def _settle_all(self, works: list[Work]) -> None:
         for work in works:
             self._settle(work)
-        self._drain()
+        self.drain()
 
-    def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(callback, *args)
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _cancel_task(work: Work) -> None:
     if work.task is not None:
         work.task.cancel()
+
+
+def _fail(work: Work, error: Exception) -> None:
+    """Give the error to whoever waits: for the outcome, or, once that is there, for the rest of the body."""
+    if not work.fail(error) and work.channel is not None:
+        work.channel.fail(error)

@@ -24,6 +24,7 @@ from .lane import Lane
 from .routing import Route
 from .stats import LaneStats, PoolStats, WorkerStats
 from .views import LaneView, PoolSession
+from .watchdog import Watchdog
 from .worker import Worker, loop_factory
 
 __all__ = ["WorkerPool", "default_workers"]
@@ -39,9 +40,11 @@ class WorkerPool(Client, Executor):
     """Run HTTP requests and async functions on worker threads, each with its own loop and private sessions.
 
     `workers` threads (None: as many as pay off), the `lanes` beside a lane named "default", which is configured
-    by the other keywords: any field of Lane but name. Every method is thread-safe. Use it in a `with` block,
-    or call `shutdown`. The constructor returns when the threads run; it raises InvalidRequest for settings that
-    cannot be.
+    by the other keywords: any field of Lane but name. Code of yours that does not give its worker's loop back for
+    `slow_callback` seconds is logged with its stack, and no new job goes to that worker meanwhile.
+
+    Every method is thread-safe. Use it in a `with` block, or call `shutdown`. The constructor returns when the
+    threads run; it raises InvalidRequest for settings that cannot be.
     """
 
     def __init__(
@@ -50,18 +53,21 @@ class WorkerPool(Client, Executor):
         workers: int | None = None,
         lanes: Iterable[Lane] = (),
         name: str = "workerpool",
+        slow_callback: float | None = 1.0,
         **default_lane: Any,
     ) -> None:
         self.name = name
         self._lock = threading.Lock()
         self._state = "open"  # or "closed", "forked"
         self._numbers = count(1)
+        patience = _checked_patience(slow_callback)
         self._lane = Lane(DEFAULT, **default_lane)
         every_lane = _checked_lanes(self._lane, lanes)
         self._workers = _start_workers(name, _checked_workers(workers), every_lane)
+        self._watchdog = _watchdog(name, self._workers, patience)
         self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
         self._retired: list[LaneStats] = []  # of closed sessions
-        self._finalizer = weakref.finalize(self, _halt, self._workers)
+        self._finalizer = weakref.finalize(self, _forget, self._workers, self._watchdog)
         self._finalizer.atexit = False  # _close_all comes first, and waits
         _pools.add(self)
 
@@ -100,6 +106,8 @@ class WorkerPool(Client, Executor):
             WorkerStats(
                 worker.name,
                 worker.alive,
+                worker.blocked,
+                worker.losses,
                 *_sums(worker.dispatchers, "in_flight", "queued"),
             )
             for worker in self._workers
@@ -137,6 +145,8 @@ class WorkerPool(Client, Executor):
             worker.finish(cancel_queued=cancel_futures)
         if wait:
             _join(self._workers, timeout)
+        if self._watchdog is not None:
+            self._watchdog.stop(wait=wait)
 
     def __enter__(self) -> Self:
         return self
@@ -216,6 +226,12 @@ def _checked_workers(workers: int | None) -> int:
     return workers
 
 
+def _checked_patience(slow_callback: float | None) -> float | None:
+    if slow_callback is None or (isinstance(slow_callback, int | float) and slow_callback > 0):
+        return slow_callback
+    raise InvalidRequest(f"slow_callback must be more than 0 seconds, or None for no watch, not {slow_callback!r}")
+
+
 def _checked_lanes(default: Lane, lanes: Iterable[Lane]) -> list[Lane]:
     found = {default.name: default}
     for lane in lanes:
@@ -250,6 +266,22 @@ def _start_workers(name: str, number: int, lanes: list[Lane]) -> tuple[Worker, .
 def _halt(workers: tuple[Worker, ...]) -> None:
     for worker in workers:
         worker.halt()
+
+
+def _watchdog(name: str, workers: tuple[Worker, ...], patience: float | None) -> Watchdog | None:
+    if patience is None:
+        return None
+    watchdog = Watchdog(name, workers, patience)
+    for worker in workers:
+        worker.on_own_code = watchdog.wake
+    return watchdog
+
+
+def _forget(workers: tuple[Worker, ...], watchdog: Watchdog | None) -> None:
+    """End the threads of a pool that nobody holds any more."""
+    _halt(workers)
+    if watchdog is not None:
+        watchdog.stop(wait=False)
 
 
 def _join(workers: tuple[Worker, ...], timeout: float | None) -> None:

@@ -32,7 +32,7 @@ class Route:
             return self.dispatchers[0]
         if self._by_host and work.host:
             return self.dispatchers[crc32(work.host.encode()) % len(self.dispatchers)]
-        loads = [worker.load for worker in self.workers]
+        loads = [(worker.blocked, worker.load) for worker in self.workers]
         return self.dispatchers[loads.index(min(loads))]
 
 

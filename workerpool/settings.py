@@ -1,10 +1,11 @@
 """Settings as values: frozen, checked when they are made, changed with `dataclasses.replace`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-__all__ = ["IDEMPOTENT", "RETRY_STATUSES", "Rate", "Retry", "Timeout"]
+__all__ = ["IDEMPOTENT", "RETRY_STATUSES", "Rate", "Retry", "RetryDetails", "Timeout"]
 
 # RFC 9110, 9.2.2
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -65,7 +66,11 @@ class Retry:
 
     `attempts` counts the first one. A method outside `methods`, or a body that cannot be sent twice,
     is never tried again. The pause before attempt n+1 is `wait_initial * wait_exp_base ** (n - 1)`, at
-    most `wait_max`, plus up to `wait_jitter`; a Retry-After of the server goes before it.
+    most `wait_max`, plus up to `wait_jitter`; a Retry-After of the server goes before it. A pause that would
+    outlast the deadline is not begun: the answer, or the error, is handed out at once. Beyond that each lane
+    has a budget, which good answers refill: a server that fails everything is not asked much more often than without.
+
+    `on_retry` is called before each pause with a RetryDetails, on a worker's thread: it must not block.
     """
 
     attempts: int = 3
@@ -75,12 +80,41 @@ class Retry:
     wait_max: float = 5.0
     wait_jitter: float = 0.1
     wait_exp_base: float = 2.0
+    on_retry: "Callable[[RetryDetails], object] | None" = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
+            raise TypeError(f"retry attempts must be a whole number, not {type(self.attempts).__name__}")
         if self.attempts < 1:
             raise ValueError(f"retry attempts must be at least 1, not {self.attempts}")
+        for name in ("wait_initial", "wait_max", "wait_jitter"):
+            _check_not_negative(f"retry {name}", getattr(self, name))
+        _check_positive("retry wait_exp_base", self.wait_exp_base)
+        if self.on_retry is not None and not callable(self.on_retry):
+            raise TypeError("retry on_retry must be a function of one RetryDetails")
         object.__setattr__(self, "statuses", frozenset(self.statuses))
         object.__setattr__(self, "methods", frozenset(method.upper() for method in self.methods))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDetails:
+    """Tell an `on_retry` hook what failed and what comes next.
+
+    `attempt` is the number of the one that failed, from 1; `wait` the seconds until the next; `status` or
+    `error` is what came of it.
+    """
+
+    url: str
+    method: str
+    attempt: int
+    wait: float
+    status: int | None
+    error: Exception | None
+
+
+def _check_not_negative(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
 
 
 def _check_positive(name: str, value: Any, *, optional: bool = False) -> None:

@@ -21,10 +21,12 @@ class LaneStats:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStats:
-    """The numbers of one worker."""
+    """The numbers of one worker; `losses` counts loops that were lost and replaced, `blocked` by code of the user's."""
 
     name: str
     alive: bool
+    blocked: bool
+    losses: int
     in_flight: int
     queued: int
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .deadlines import Deadlines
 from .dispatcher import Dispatcher
-from .errors import PoolClosed
+from .errors import PoolClosed, WorkerLost
 from .job import mark_worker_thread
 from .lane import Lane
 
@@ -17,21 +17,34 @@ __all__ = ["Worker", "loop_factory"]
 
 log = logging.getLogger("workerpool.worker")
 
+_PATIENCE = 1.0  # seconds that the sessions of a lost loop get to close
+
 
 class Worker:
-    """Run one event loop on one thread until it is told to stop."""
+    """Run one event loop on one thread until it is told to stop.
+
+    A loop that is lost (SystemExit in a task of the user's, an exception set from another thread) is replaced by a
+    new one: what was under way fails with WorkerLost, what waits is done by the new loop.
+    """
 
     def __init__(self, name: str, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self.name = name
+        self.blocked = False  # set by the watchdog: a job does not give the loop back
+        self.losses = 0  # loops that were lost and replaced
+        self.on_own_code: Callable[[], object] = _nothing  # called before code of the user's runs here
+        self.deadlines = Deadlines(self.call_soon)
         self._factory = factory
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._ready: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._deadlines = Deadlines(self._call_soon)
         self._dispatchers: dict[str, Dispatcher] = {}  # added under the pool's lock, read by all
-        self._stopped = asyncio.Event()  # the loop's only
-        self._finishing = False  # the loop's only: end as soon as nothing is held
-        self._idle_waiters: list[Future[None]] = []  # the loop's only
+        self._stopped: asyncio.Event | None = None  # the loop's only
+        self._broken: BaseException | None = None  # why the loop is to be given up; the loop's only
+        self._finishing = False  # end as soon as nothing is held
+        self._halting = False  # end now
+        self._over = False  # the thread is at its end
+        self._idle_waiters: list[Future[None]] = []
+        self._leaving: dict[Dispatcher, Future[None]] = {}
 
     @property
     def alive(self) -> bool:
@@ -42,6 +55,16 @@ class Worker:
     def is_current(self) -> bool:
         """Whether the caller is on this worker's thread."""
         return self._thread is threading.current_thread()
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's identifier, None before it was started."""
+        return self._thread.ident
+
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether code of the user's is under way here."""
+        return any(dispatcher.own_code for dispatcher in self.dispatchers)
 
     @property
     def dispatchers(self) -> tuple[Dispatcher, ...]:
@@ -60,26 +83,28 @@ class Worker:
 
     def serve(self, lane: Lane, connections: int, queue: int) -> Dispatcher:
         """Serve one more lane from now on. Under the pool's lock."""
-        dispatcher = Dispatcher(self.name, lane, connections, queue, self._on_idle)
-        assert self._loop is not None
-        dispatcher.open(self._loop, self._deadlines)
+        dispatcher = Dispatcher(self, lane, connections, queue)
         self._dispatchers[lane.name] = dispatcher
+        self.call_soon(self._attach, dispatcher)
         return dispatcher
 
     def leave(self, lane_name: str) -> "Future[None]":
         """Stop serving a lane: its work is given up, its session closed; the Future tells when."""
-        done: Future[None] = Future()
         dispatcher = self._dispatchers.pop(lane_name)
         dispatcher.inbox.close()
-        if not self._call_soon(lambda: self._spawn(self._close(dispatcher), done)):
-            done.set_result(None)
+        done = self._leaving[dispatcher] = Future()
+        self.call_soon(self._spawn_close, dispatcher)
+        if self._over:
+            self._tell_all()
         return done
 
     def when_idle(self) -> "Future[None]":
         """Return a Future that is done when nothing is held and nothing waits."""
         idle: Future[None] = Future()
-        if not self._call_soon(lambda: self._await_idle(idle)):
-            idle.set_result(None)
+        self._idle_waiters.append(idle)
+        self.call_soon(self.on_idle)
+        if self._over:
+            self._tell_all()
         return idle
 
     def finish(self, *, cancel_queued: bool = False) -> None:
@@ -88,13 +113,15 @@ class Worker:
             dispatcher.inbox.close()
             if cancel_queued:
                 dispatcher.cancel_queued()
-        self._call_soon(self._finish)
+        self._finishing = True
+        self.call_soon(self.on_idle)
 
     def halt(self) -> None:
         """End at once: everything held is stopped. From any thread, repeatable."""
         for dispatcher in self.dispatchers:
             dispatcher.inbox.close()
-        self._call_soon(self._halt)
+        self._finishing = self._halting = True
+        self.call_soon(self._stop)
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread's end; False if it did not come in time, or if this is that thread."""
@@ -109,37 +136,121 @@ class Worker:
             dispatcher.inbox.close()
             dispatcher.abandon(lambda: PoolClosed(f"{self.name} stopped before it could answer"))
 
-    def _call_soon(self, callback: Callable[[], object]) -> bool:
+    def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
+        """Call back on the loop, from any thread; False if there is none."""
         if self._loop is None:
             return False
         try:
-            self._loop.call_soon_threadsafe(callback)
+            self._loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop is closed
             return False
         return True
 
+    def on_idle(self) -> None:
+        """Tell who waits for it that nothing is held and nothing waits, if so. On the loop."""
+        if not self._finishing and not self._idle_waiters:
+            return
+        if not all(dispatcher.is_idle for dispatcher in self.dispatchers):
+            return
+        while self._idle_waiters:
+            self._idle_waiters.pop().set_result(None)
+        if self._finishing:
+            self._stop()
+
+    def on_broken(self, error: BaseException) -> None:
+        """Give this loop up, since its state is no longer sure. On the loop."""
+        self._broken = error
+        self._stop()
+
     def _run(self) -> None:
         mark_worker_thread()
         try:
-            with asyncio.Runner(loop_factory=self._factory) as runner:
-                runner.run(self._main())
+            while self._live():
+                self.losses += 1
         except BaseException as exc:
-            if self._ready.done():
-                log.exception("%s ended by an error", self.name)
-            else:
+            if not self._ready.done():
                 self._ready.set_exception(exc)
+            else:
+                log.exception("%s ended and is not replaced", self.name)
         finally:
+            self._over = True
             self.abandon()
+            self._tell_all()
+
+    def _live(self) -> bool:
+        """Run a loop; True if it was lost and another one is to take over."""
+        lost = False
+        self._stopped = None
+        try:
+            with asyncio.Runner(loop_factory=self._factory) as runner:
+                try:
+                    runner.run(self._main())
+                except BaseException as exc:
+                    if self._stopped is None:  # it did not come to run: neither would the next
+                        raise
+                    lost = True
+                    self._lose(runner, exc)
+        except BaseException:
+            if not lost:
+                raise
+            log.exception("%s: what was left of the lost loop", self.name)
+        return lost and not self._halting
+
+    def _lose(self, runner: asyncio.Runner, error: BaseException) -> None:
+        log.error("%s was lost and is replaced", self.name, exc_info=error)
+
+        def lost() -> WorkerLost:
+            reason = WorkerLost(f"{self.name} was lost ({type(error).__name__}) while it held the job; submit it again")
+            reason.__cause__ = error
+            return reason
+
+        for dispatcher in (*self.dispatchers, *self._leaving):
+            dispatcher.lose(lost)
+        try:
+            runner.run(self._close_sessions())
+        finally:
+            while self._leaving:
+                self._leaving.popitem()[1].set_result(None)
 
     async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(_log_loop_error)
-        self._ready.set_result(None)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_loop_error)
+        self._broken = None
+        self._stopped = asyncio.Event()
+        self._loop = loop
+        self.deadlines.start()
+        for dispatcher in self.dispatchers:
+            dispatcher.attach(loop)
+        if not self._ready.done():
+            self._ready.set_result(None)
+        self.on_idle()  # while there was no loop, an end may have been asked for
+        if self._halting:
+            self._stop()
         await self._stopped.wait()
-        self._deadlines.stop()
+        if self._broken is not None:
+            raise self._broken
+        self.deadlines.stop()
         for dispatcher in self.dispatchers:
             await self._close(dispatcher)
         await asyncio.sleep(0)  # lets the transports call their connection_lost
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        log.error("%s: %s", self.name, context.get("message"), exc_info=context.get("exception"))
+        # The callback that failed may have been one of ours (out of memory, or an error set from another thread).
+        loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        self.deadlines.start()
+        for dispatcher in self.dispatchers:
+            self._attach(dispatcher)
+
+    def _attach(self, dispatcher: Dispatcher) -> None:
+        dispatcher.attach(asyncio.get_running_loop())
+
+    async def _close_sessions(self) -> None:
+        async with asyncio.timeout(_PATIENCE):
+            for dispatcher in (*self.dispatchers, *self._leaving):
+                await dispatcher.close()
 
     async def _close(self, dispatcher: Dispatcher) -> None:
         tasks = dispatcher.cancel_all()
@@ -148,31 +259,22 @@ class Worker:
         dispatcher.abandon(lambda: PoolClosed(f"{self.name} stopped before it could answer"))
         await dispatcher.close()
 
-    def _spawn(self, work: Any, done: "Future[None]") -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(lambda _: done.set_result(None))
+    def _spawn_close(self, dispatcher: Dispatcher) -> None:
+        def tell(_task: object) -> None:
+            if (done := self._leaving.pop(dispatcher, None)) is not None:
+                done.set_result(None)
 
-    def _await_idle(self, idle: "Future[None]") -> None:
-        self._idle_waiters.append(idle)
-        self._on_idle()
+        asyncio.get_running_loop().create_task(self._close(dispatcher)).add_done_callback(tell)
 
-    def _finish(self) -> None:
-        self._finishing = True
-        self._on_idle()
+    def _tell_all(self) -> None:
+        """Tell everybody who waits that nothing more will come: the thread has ended."""
+        while self._idle_waiters:
+            self._idle_waiters.pop().set_result(None)
+        while self._leaving:
+            self._leaving.popitem()[1].set_result(None)
 
-    def _halt(self) -> None:
-        self._finishing = True
-        self._stopped.set()
-
-    def _on_idle(self) -> None:
-        if not self._finishing and not self._idle_waiters:
-            return
-        if not all(dispatcher.is_idle for dispatcher in self._dispatchers.values()):
-            return
-        waiters, self._idle_waiters = self._idle_waiters, []
-        for waiter in waiters:
-            waiter.set_result(None)
-        if self._finishing:
+    def _stop(self) -> None:
+        if self._stopped is not None:
             self._stopped.set()
 
 
@@ -195,5 +297,5 @@ def loop_factory(
     return asyncio.new_event_loop
 
 
-def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    log.error("%s", context.get("message"), exc_info=context.get("exception"))
+def _nothing() -> None:
+    pass

@@ -95,12 +95,9 @@ class HostLimits:
         """Return the seconds until parked work may be due, None if only a release can make it so."""
         return max(0.0, self._due[0][0] - self._clock()) if self._due else None
 
-    def take_all(self) -> list[Work]:
-        """Give up everything that is parked."""
-        works = [item[2] for waiting in self._parked.values() for item in waiting]
-        self._parked.clear()
-        self.parked = 0
-        return works
+    def waiting(self) -> set[Work]:
+        """Return what is parked."""
+        return {item[2] for waiting in self._parked.values() for item in waiting}
 
     def _park(self, work: Work) -> None:
         waiting = self._parked.setdefault(work.host, [])

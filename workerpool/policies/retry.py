@@ -18,10 +18,21 @@ from ..request import Request
 from ..response import Response
 from ..settings import Retry
 
-__all__ = ["wait_before_retry"]
+__all__ = ["is_good", "is_unreachable", "wait_before_retry"]
 
+_USUAL = Retry()
 _WORTH_IT = (ConnectError, ConnectionLost, ConnectTimeout, ReadTimeout)
 _HOPELESS = (TLSError, ProxyError, DNSError)
+
+
+def is_good(retry: Retry | None, outcome: Response | RequestError) -> bool:
+    """Whether the host answered, with a status that is worth no retry."""
+    return isinstance(outcome, Response) and outcome.status_code not in (retry or _USUAL).statuses
+
+
+def is_unreachable(outcome: Response | RequestError) -> bool:
+    """Whether no connection could be made."""
+    return isinstance(outcome, ConnectError | ConnectTimeout) and not isinstance(outcome, ProxyError)
 
 
 def wait_before_retry(
@@ -30,15 +41,16 @@ def wait_before_retry(
     attempt: int,
     outcome: Response | RequestError,
 ) -> float | None:
-    """Return the seconds to pause before the next attempt, or None if there is none."""
+    """Return the seconds to pause after a bad outcome before the next attempt, or None if there is none."""
     if retry is None or attempt >= retry.attempts:
         return None
-    if isinstance(outcome, Response):
-        if outcome.status_code not in retry.statuses:
-            return None
-    elif not isinstance(outcome, _WORTH_IT) or isinstance(outcome, _HOPELESS):
+    if isinstance(outcome, RequestError) and (isinstance(outcome, _HOPELESS) or not isinstance(outcome, _WORTH_IT)):
         return None
-    if request.method not in retry.methods or not request.replayable:
+    if request.method not in retry.methods:
+        return None
+    if not request.replayable:
+        if isinstance(outcome, RequestError):
+            outcome.add_note("Not tried again: the body was read from a file or iterator and cannot be sent twice.")
         return None
     asked = _retry_after(outcome.headers.get("Retry-After")) if isinstance(outcome, Response) else None
     return _pause(retry, attempt) if asked is None else asked

@@ -1,0 +1,109 @@
+"""Mercy for servers in trouble: how many retries a lane may make, and whether a host is asked at all.
+
+Used on one worker's loop only.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+
+__all__ = ["Breaker", "RetryBudget"]
+
+_AT_ONCE = 4.0  # retries that a lane may make before anything else is known, or what one request may make
+_PER_ATTEMPT = 0.1  # and for each first attempt
+_PER_GOOD = 1.0  # and for each good answer
+_SAVED = 50.0  # that can be saved up
+
+_FAILURES = 10  # connection failures in a row that open the circuit
+_PAUSE = 0.5  # seconds until the first probe; doubled for each one that fails
+_PAUSE_MAX = 30.0
+_KEPT = 10_000  # hosts in trouble that are remembered
+
+
+class RetryBudget:
+    """Grant a lane's retries, so that they never make an outage worse.
+
+    Good answers pay for retries; where nothing succeeds, the server is asked 1.1 times as often as the callers
+    asked, and a few times more. The idea is gRPC's retry throttling (proposal A6).
+    """
+
+    __slots__ = ("_left",)
+
+    def __init__(self, retries: int) -> None:
+        self._left = max(_AT_ONCE, retries)
+
+    def attempted(self) -> None:
+        """Count a first attempt."""
+        self._left += _PER_ATTEMPT
+
+    def succeeded(self) -> None:
+        """Count a good answer."""
+        if self._left < _SAVED:
+            self._left += _PER_GOOD
+
+    def take(self) -> bool:
+        """Take one retry, if there is one left."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class _Circuit:
+    """What is known of one host that could not be reached."""
+
+    __slots__ = ("failures", "pause", "probing", "until")
+
+    def __init__(self) -> None:
+        self.failures = 0  # in a row
+        self.until = 0.0  # when the next probe may go; 0 while the circuit is closed
+        self.pause = _PAUSE
+        self.probing = False
+
+
+class Breaker:
+    """Refuse requests to a host that cannot be reached, but for a probe from time to time.
+
+    A host that can be reached is not remembered, so that the usual request pays nothing.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._circuits: dict[str, _Circuit] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any host could not be reached."""
+        return bool(self._circuits)
+
+    def wait(self, host: str) -> float | None:
+        """Return None if the host may be asked, else the seconds until the next probe."""
+        circuit = self._circuits.get(host)
+        if circuit is None or not circuit.until:
+            return None
+        now = self._clock()
+        if circuit.until > now:
+            return circuit.until - now
+        circuit.until = now + circuit.pause  # this one is the probe; the others wait for its outcome
+        circuit.probing = True
+        return None
+
+    def reached(self, host: str) -> None:
+        """Note that a connection was made: the circuit is closed."""
+        self._circuits.pop(host, None)
+
+    def failed(self, host: str) -> None:
+        """Note that no connection could be made; opens the circuit after some in a row."""
+        circuit = self._circuits.get(host) or self._remember(host)
+        circuit.failures += 1
+        if circuit.until:
+            if not circuit.probing:
+                return  # it was under way when the circuit opened
+            circuit.probing = False
+            circuit.pause = min(2 * circuit.pause, _PAUSE_MAX)
+        if circuit.failures >= _FAILURES:
+            circuit.until = self._clock() + circuit.pause
+
+    def _remember(self, host: str) -> _Circuit:
+        while len(self._circuits) >= _KEPT:
+            del self._circuits[next(iter(self._circuits))]
+        circuit = self._circuits[host] = _Circuit()
+        return circuit
