@@ -143,18 +143,21 @@ class Dispatcher:
         """Close the session and its connections."""
         if self._timer is not None:
             self._timer.cancel()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.close()
+        if self._transport is not None:
+            await self._transport.close()
 
     def abandon(self, error: Callable[[], Exception]) -> None:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
         for work in tuple(self._accepted):
             _fail(work, error())
 
-    def lose(self, error: Callable[[], Exception]) -> None:
-        """Fail what was under way on a loop that ended, and keep what waits for the next one. On the thread."""
-        self._loop = None
+    def lose(self, error: Callable[[], Exception]) -> Transport | None:
+        """Fail what was under way on a loop that ended, and keep what waits for the next one.
+
+        On the thread; returns what is still to be closed.
+        """
+        transport, self._transport = self._transport, None
+        self._loop = self._timer = None
         waiting = self.inbox.waiting()
         if self._hosts is not None:
             waiting |= self._hosts.waiting()
@@ -168,6 +171,7 @@ class Dispatcher:
                 self._hosts.release(work.host)
         self._free = self._connections or inf
         self.own_code = 0
+        return transport
 
     def _patience(self, work: Work) -> float | None:
         """Return the seconds that the caller may wait for room in the queue."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -17,7 +17,8 @@ __all__ = ["Worker", "loop_factory"]
 
 log = logging.getLogger("workerpool.worker")
 
-_PATIENCE = 1.0  # seconds that the sessions of a lost loop get to close
+_PATIENCE = 1.0  # seconds that a session of a lost loop gets to close
+_TRIES = 3
 
 
 class Worker:
@@ -198,19 +199,19 @@ class Worker:
 
     def _lose(self, runner: asyncio.Runner, error: BaseException) -> None:
         log.error("%s was lost and is replaced", self.name, exc_info=error)
+        self._loop = None
 
         def lost() -> WorkerLost:
             reason = WorkerLost(f"{self.name} was lost ({type(error).__name__}) while it held the job; submit it again")
             reason.__cause__ = error
             return reason
 
-        for dispatcher in (*self.dispatchers, *self._leaving):
-            dispatcher.lose(lost)
-        try:
-            runner.run(self._close_sessions())
-        finally:
-            while self._leaving:
-                self._leaving.popitem()[1].set_result(None)
+        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *self._leaving)]
+        while self._leaving:
+            self._leaving.popitem()[1].set_result(None)
+        for transport in transports:
+            if transport is not None:
+                _run_bounded(runner, transport.close)
 
     async def _main(self) -> None:
         loop = asyncio.get_running_loop()
@@ -237,7 +238,7 @@ class Worker:
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         log.error("%s: %s", self.name, context.get("message"), exc_info=context.get("exception"))
         # The callback that failed may have been one of ours (out of memory, or an error set from another thread).
-        loop.call_soon(self._look_again)
+        self.call_soon(self._look_again)
 
     def _look_again(self) -> None:
         self.deadlines.start()
@@ -245,12 +246,9 @@ class Worker:
             self._attach(dispatcher)
 
     def _attach(self, dispatcher: Dispatcher) -> None:
-        dispatcher.attach(asyncio.get_running_loop())
-
-    async def _close_sessions(self) -> None:
-        async with asyncio.timeout(_PATIENCE):
-            for dispatcher in (*self.dispatchers, *self._leaving):
-                await dispatcher.close()
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:  # and not a lost one that is being cleared away
+            dispatcher.attach(loop)
 
     async def _close(self, dispatcher: Dispatcher) -> None:
         tasks = dispatcher.cancel_all()
@@ -295,6 +293,22 @@ def loop_factory(
         else:
             return uvloop.new_event_loop
     return asyncio.new_event_loop
+
+
+def _run_bounded(runner: asyncio.Runner, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Close what is left of a lost loop; other callbacks there may end it once more."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(_PATIENCE):
+            await close()
+
+    for _ in range(_TRIES):
+        try:
+            runner.run(bounded())
+        except BaseException:
+            log.exception("while a lost loop was cleared away")
+        else:
+            return
 
 
 def _nothing() -> None:
