@@ -50,6 +50,15 @@ def test_the_session_only_reads_what_the_cookie_jar_gives():
     assert source.index("if cookies is not None:") < source.index("all_cookies.load(")
 
 
+def test_a_new_connection_is_made_in_the_steps_that_are_noted():
+    """`_resolve_host` and `_factory` are used by these names when a connection is made."""
+    assert ["self", "host", "port", "traces"] == list(inspect.signature(aiohttp.TCPConnector._resolve_host).parameters)
+    source = inspect.getsource(aiohttp.TCPConnector._create_direct_connection)
+    assert "self._resolve_host(host, port, traces=traces)" in source
+    assert "self._factory" in source
+    assert "self.write_bytes(" in inspect.getsource(aiohttp.ClientRequest.send)
+
+
 def test_a_protocol_says_when_it_is_to_be_closed():
     """`should_close` and `transport` are what the guard reads."""
     from aiohttp.client_proto import ResponseHandler

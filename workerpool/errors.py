@@ -4,7 +4,7 @@ Each error is built from one message, so that it survives pickling; the facts ar
 them are redacted: no userinfo, no query values.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .response import Response
@@ -142,6 +142,14 @@ class Forbidden(RequestError):
 
 
 class HTTPStatusError(RequestError):
-    """The status is 400 or higher; only `raise_for_status()` raises this."""
+    """The status is 400 or higher; only `raise_for_status()` raises this.
+
+    A pickle of it carries the response without what could be a secret: the request's headers and body, query
+    values and cookies.
+    """
 
     response: "Response"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, args, *_ = super().__reduce__()
+        return kind, args, vars(self) | {"response": self.response.without_secrets()}

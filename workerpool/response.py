@@ -16,6 +16,9 @@ from .request import Request
 __all__ = ["Response", "Result", "Seconds", "charset"]
 
 
+_SECRET = frozenset({"set-cookie", "location"})
+
+
 class Seconds(float):
     """A duration in seconds; `total_seconds()` is there for code written for requests' timedelta."""
 
@@ -155,6 +158,23 @@ class Response:
         )
         error.response = self
         raise error
+
+    def without_secrets(self) -> "Response":
+        """Return a copy without the request's headers and body, userinfo, query values, cookies and history."""
+        where = redact(self._url)
+        return Response(
+            Request(self._request.method, where),
+            where,
+            self._status,
+            self._reason,
+            CIMultiDictProxy(
+                CIMultiDict((name, value) for name, value in self._headers.items() if name.lower() not in _SECRET)
+            ),
+            self._content,
+            http_version=self._version,
+            elapsed=self._elapsed,
+            attempts=self._attempts,
+        )
 
     def __repr__(self) -> str:
         return f"<Response {self._status} {redact(self._url)}, {len(self._content)} bytes>"

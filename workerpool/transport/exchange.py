@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from ..body import Upload
 from ..channels import Chunks, Closed
-from ..errors import RequestError, TooManyRedirects
+from ..errors import DecodingError, RequestError, TooManyRedirects
 from ..job import Work
 from ..redaction import redact
 from ..response import Response
@@ -167,7 +167,7 @@ class Exchange:
         error.url = error.url or redact(self._hop.url)
         error.method = error.method or request.method
         error.attempts = self._work.attempts
-        error.stage = error.stage or self._work.stage
+        error.stage = "decode" if isinstance(error, DecodingError) else error.stage or self._work.stage
         error.lane = self._work.lane
         if error.url not in str(error):
             error.args = (f"{error.method} {error.url}: {error}",)

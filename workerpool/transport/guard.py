@@ -38,6 +38,33 @@ def guard(connector: aiohttp.BaseConnector) -> None:
             connection.close()
 
     connector._get = get_clean  # type: ignore[method-assign]
+    if isinstance(connector, aiohttp.TCPConnector):
+        _note_stages(connector)
+
+
+def _note_stages(connector: aiohttp.TCPConnector) -> None:
+    """Note in the work that makes a new connection how far that is: an error or a deadline tells it."""
+    resolve = connector._resolve_host
+    make_protocol = connector._factory
+
+    async def resolve_noting(host: str, port: int, traces: Any = None) -> Any:
+        work = current_work.get()
+        if work is None:
+            return await resolve(host, port, traces=traces)
+        work.stage = "dns"
+        found = await resolve(host, port, traces=traces)
+        work.stage = "connect"
+        return found
+
+    def make_protocol_noting() -> Any:
+        # Called once TCP is there; what is left of making the connection is TLS, if it is to be had.
+        work = current_work.get()
+        if work is not None:
+            work.stage = "tls"
+        return make_protocol()
+
+    connector._resolve_host = resolve_noting  # type: ignore[method-assign]
+    connector._factory = make_protocol_noting  # type: ignore[assignment]
 
 
 def send_once(session: aiohttp.ClientSession) -> None:

@@ -20,7 +20,7 @@ from .decoding import ACCEPT_ENCODING
 from .exchange import Exchange
 from .guard import current_work, guard, send_once
 from .hops import Hop
-from .wire import NoCookies, WireRequest
+from .wire import Cookies, NoCookies, WireRequest
 
 __all__ = ["Transport"]
 
@@ -187,7 +187,7 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
 def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
     if not lane.stateful:
         return NoCookies()
-    jar = aiohttp.CookieJar(unsafe=True)  # "unsafe": cookies of hosts given by address count too
+    jar = Cookies(unsafe=True)  # "unsafe": cookies of hosts given by address count too
     if lane.cookies and lane.base is not None:
         jar.update_cookies(lane.cookies, lane.base)
     return jar

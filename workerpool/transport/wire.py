@@ -4,6 +4,8 @@ Headers are merged and checked once per lane, and a lane without state keeps no 
 through both for each request (measured: a tenth of a request's CPU).
 """
 
+import re
+from collections.abc import Sequence
 from http.cookies import BaseCookie, SimpleCookie
 from typing import Any
 
@@ -14,8 +16,9 @@ from yarl import URL
 from ..job import Work
 from .guard import current_work
 
-__all__ = ["NoCookies", "WireRequest"]
+__all__ = ["Cookies", "NoCookies", "WireRequest"]
 
+_DOMAIN = re.compile(r";\s*domain\s*=\s*([^;]+)", re.IGNORECASE)
 _NO_COOKIES: "BaseCookie[str]" = SimpleCookie()  # shared: aiohttp only reads it
 
 
@@ -25,6 +28,25 @@ class NoCookies(aiohttp.DummyCookieJar):
     def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
         """Return no cookies."""
         return _NO_COOKIES
+
+
+class Cookies(aiohttp.CookieJar):
+    """Keep cookies as a browser does, but for those that a site sets for a whole top-level domain.
+
+    RFC 6265, 5.3 rejects public suffixes. Those of one label (com, de) are known without a list; a browser's list
+    knows more (co.uk).
+    """
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Keep the cookies of an answer."""
+        host = response_url.raw_host or ""
+        super().update_cookies_from_headers([header for header in headers if _is_own(header, host)], response_url)
+
+
+def _is_own(header: str, host: str) -> bool:
+    found = _DOMAIN.search(header)
+    domain = host if found is None else found[1].strip().strip(".").lower()
+    return "." in domain or domain == host
 
 
 class WireRequest(aiohttp.ClientRequest):
@@ -43,8 +65,15 @@ class WireRequest(aiohttp.ClientRequest):
         self._skip_auto_headers = None
 
     def send(self, conn: Any) -> Any:
-        """Send the head on a connection just found."""
+        """Send the head on a connection just found, and the body, if there is one, beside waiting for the answer."""
         work: Work | None = current_work.get()
         if work is not None:
-            work.stage = "headers"
+            work.stage = "send" if self._body else "headers"
         return super().send(conn)
+
+    async def write_bytes(self, *args: Any, **kwargs: Any) -> None:
+        """Send the body."""
+        await super().write_bytes(*args, **kwargs)
+        work: Work | None = current_work.get()
+        if work is not None and work.stage == "send":
+            work.stage = "headers"
