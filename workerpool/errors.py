@@ -151,5 +151,4 @@ class HTTPStatusError(RequestError):
     response: "Response"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kind, args, *_ = super().__reduce__()
-        return kind, args, vars(self) | {"response": self.response.without_secrets()}
+        return type(self), self.args, vars(self) | {"response": self.response.without_secrets()}

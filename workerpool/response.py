@@ -162,6 +162,7 @@ class Response:
     def without_secrets(self) -> "Response":
         """Return a copy without the request's headers and body, userinfo, query values, cookies and history."""
         where = redact(self._url)
+        headers = CIMultiDict((name, value) for name, value in self._headers.items() if name.lower() not in _SECRET)
         return Response(
             Request(self._request.method, where),
             where,
