@@ -168,9 +168,7 @@ class Response:
             where,
             self._status,
             self._reason,
-            CIMultiDictProxy(
-                CIMultiDict((name, value) for name, value in self._headers.items() if name.lower() not in _SECRET)
-            ),
+            CIMultiDictProxy(headers),
             self._content,
             http_version=self._version,
             elapsed=self._elapsed,
