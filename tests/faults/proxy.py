@@ -113,7 +113,10 @@ class ResetPeer(Toxic):
         handle = client.get_extra_info("socket")
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.transport.abort()
-        self.done.set()
+        try:
+            await client.wait_closed()
+        finally:
+            self.done.set()
 
 
 @dataclass
@@ -197,7 +200,7 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         try:
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):  # cancelled by the proxy's end only, and ending anyway
                 await self._carry(reader, client)
         finally:
             client.close()
@@ -206,13 +209,15 @@ class Proxy:
     async def _carry(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         toxic = copy(self.toxic)  # a connection's own, since it may count
         source, server = await asyncio.open_connection(_HOST, self._upstream)
-        beside = asyncio.gather(_pass_on(reader, server), toxic.opened(client), return_exceptions=True)
+        beside = [asyncio.create_task(_pass_on(reader, server)), asyncio.create_task(toxic.opened(client))]
         try:
             while data := await source.read(2**16):
                 await toxic.passes(data, client)
             await toxic.ended(client)
         finally:
-            beside.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             server.close()
 
 
