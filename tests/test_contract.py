@@ -23,13 +23,6 @@ def test_the_connector_asks_get_for_idle_connections():
     assert "self._get(key, traces)" in source
 
 
-def test_idle_connections_lie_in_conns_with_the_time_of_their_release():
-    """`_conns` maps a key to a queue of (protocol, time of release), the longest idle first."""
-    source = inspect.getsource(aiohttp.BaseConnector._release)
-    assert "self._conns[key].append((protocol, monotonic()))" in source
-    assert "conns.popleft()" in inspect.getsource(aiohttp.BaseConnector._get)
-
-
 def test_a_request_is_made_of_the_steps_that_the_pool_replaces():
     """`update_headers`, `update_auto_headers` and `send` are called by these names, with these parameters."""
     assert ["self", "headers"] == list(inspect.signature(aiohttp.ClientRequest.update_headers).parameters)
@@ -56,6 +49,8 @@ def test_a_new_connection_is_made_in_the_steps_that_are_noted():
     source = inspect.getsource(aiohttp.TCPConnector._create_direct_connection)
     assert "self._resolve_host(host, port, traces=traces)" in source
     assert "self._factory" in source
+    assert "self._wrap_create_connection(" in source
+    assert "socket_factory=self._socket_factory" in inspect.getsource(aiohttp.TCPConnector._wrap_create_connection)
     assert "self.write_bytes(" in inspect.getsource(aiohttp.ClientRequest.send)
 
 
@@ -64,3 +59,14 @@ def test_a_protocol_says_when_it_is_to_be_closed():
     from aiohttp.client_proto import ResponseHandler
 
     assert isinstance(ResponseHandler.should_close, property)
+
+
+def test_a_protocol_ends_in_the_steps_that_are_watched():
+    """`connection_lost`, `eof_received` and `set_exception` are called, and `_payload` is the body under way."""
+    from aiohttp.client_proto import ResponseHandler
+
+    for name in ("connection_lost", "eof_received", "set_exception", "data_received"):
+        assert name in vars(ResponseHandler)
+    assert "self._payload = payload" in inspect.getsource(ResponseHandler.data_received)
+    assert "self.set_exception(exc, underlying_exc)" in inspect.getsource(ResponseHandler.data_received)
+    assert "partial(ResponseHandler, loop=loop)" in inspect.getsource(aiohttp.BaseConnector.__init__)

@@ -256,7 +256,7 @@ def charset(content_type: str) -> str:
     message["Content-Type"] = content_type
     try:
         declared = message.get_content_charset("utf-8")
-        b"".decode(declared)  # refuses what is unknown, and codecs such as "hex" that are no character set
+        b" ".decode(declared, "replace")  # refuses what is unknown, and codecs such as "hex" that are no character set
     except (LookupError, ValueError):
         return "utf-8"
     return declared

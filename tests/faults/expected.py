@@ -58,7 +58,7 @@ _LOST = _fails(ConnectionLost, at="headers")
 _CUT = _fails(TruncatedBody, at="body")
 _LATE_HEAD = _fails(DeadlineExceeded, at="headers", timeout=SHORT)
 _LATE_BODY = _fails(DeadlineExceeded, at="body", timeout=SHORT)
-_CORRUPT = _fails(DecodingError, at="body")
+_CORRUPT = _fails(DecodingError, at="decode")
 _TOO_LARGE = _fails(BodyTooLarge, at="body")
 _REFUSED = _fails(TLSError, at="tls", hits=0)
 
@@ -236,7 +236,7 @@ _TLS = {
     "tls-expired": _REFUSED,
     "tls-wrong-host": _REFUSED,
     "tls-untrusted": _REFUSED,
-    "tls-stall-in-handshake": _fails(DeadlineExceeded, at="connect", timeout=SHORT, hits=0),
+    "tls-stall-in-handshake": _fails(DeadlineExceeded, at="tls", timeout=SHORT, hits=0),
     "tls-close-in-handshake": _fails(ConnectError, at="connect", hits=0),
     "tls-reset-in-handshake": _fails(ConnectError, at="connect", hits=0),
     "tls-port-speaks-plain": _REFUSED,

@@ -140,10 +140,9 @@ async def iter_body(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 def _decoder_of(answer: aiohttp.ClientResponse) -> Decoder | None:
-    coding = answer.headers.get("Content-Encoding")
-    if coding is None or answer.method == "HEAD" or answer.status in _EMPTY_STATUSES:
+    if "Content-Encoding" not in answer.headers or answer.method == "HEAD" or answer.status in _EMPTY_STATUSES:
         return None
-    return decoder_for(coding)
+    return decoder_for(", ".join(answer.headers.getall("Content-Encoding")))
 
 
 def too_large(limit: int) -> BodyTooLarge:

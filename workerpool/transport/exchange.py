@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from ..body import Upload
 from ..channels import Chunks, Closed
-from ..errors import DecodingError, RequestError, TooManyRedirects
+from ..errors import DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..job import Work
 from ..redaction import redact
 from ..response import Response
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Exchange"]
 
 _REDIRECT_BODY = 2**16  # bytes read of a redirect's body to keep its connection; more costs more than a new one
-_VERSIONS = {(major, minor): f"{major}.{minor}" for major in (0, 1, 2) for minor in (0, 1, 9)}
 
 
 class Exchange:
@@ -100,6 +99,8 @@ class Exchange:
         assert request is not None
         while True:
             answer = self._answer = await self._sending()
+            if answer.status < 100 or answer.version is None or answer.version.major != 1:
+                raise ProtocolError("the server's answer is not valid HTTP/1", stage="headers")
             if answer.status not in REDIRECTS or not request.allow_redirects:
                 return answer
             following = next_hop(self._hop, answer.status, answer.headers)
@@ -140,7 +141,6 @@ class Exchange:
     def _response(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
         work = self._work
         assert work.request is not None
-        version = answer.version
         return Response(
             work.request,
             self._hop.url,
@@ -148,7 +148,7 @@ class Exchange:
             answer.reason or "",
             answer.headers,
             content,
-            http_version="1.1" if version is None else _VERSIONS.get(version, "1.1"),
+            http_version="1.0" if answer.version == (1, 0) else "1.1",
             elapsed=work.elapsed,
             attempts=work.attempts,
             history=self._history,

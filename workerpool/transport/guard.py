@@ -1,22 +1,28 @@
 """Private names of aiohttp that the pool needs, each in one place; tests/test_contract.py pins them."""
 
+import os
 import select
+import socket
+import sys
 from contextvars import ContextVar
-from time import monotonic
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..job import Work
 
 __all__ = ["current_work", "guard", "send_once"]
 
-# Seconds of rest below which the kernel is not asked: the loop has hardly turned since the last answer, and a
-# system call gives the GIL away (measured: 40 % of the CPU of a request). A server that pushes bytes within
-# that time could as well push them right after the look.
-_FRESH = 0.005
+_MAX_INTERIM = 100  # 1xx answers before the one that counts
+
+_SO_MEMINFO = 55  # Linux 4.12; the first number is what waits to be read
+_NOTHING = bytes(4)
+_ESTABLISHED = b"\x01"
 
 current_work: ContextVar[Work | None] = ContextVar("workerpool_current_work", default=None)
+_sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
 
 
 def guard(connector: aiohttp.BaseConnector) -> None:
@@ -29,23 +35,22 @@ def guard(connector: aiohttp.BaseConnector) -> None:
 
     async def get_clean(key: Any, traces: Any) -> Any:
         while True:
-            idle = connector._conns.get(key)
-            rested = not idle or monotonic() - idle[0][1] > _FRESH
             if (connection := await get(key, traces)) is None:
                 return None
-            if not _is_tainted(connection.protocol, look=rested):
+            if not _is_tainted(connection.protocol):
                 return connection
             connection.close()
 
     connector._get = get_clean  # type: ignore[method-assign]
     if isinstance(connector, aiohttp.TCPConnector):
         _note_stages(connector)
+        _close_sockets_once(connector)
 
 
 def _note_stages(connector: aiohttp.TCPConnector) -> None:
     """Note in the work that makes a new connection how far that is: an error or a deadline tells it."""
     resolve = connector._resolve_host
-    make_protocol = connector._factory
+    loop = connector._loop
 
     async def resolve_noting(host: str, port: int, traces: Any = None) -> Any:
         work = current_work.get()
@@ -56,15 +61,63 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
         work.stage = "connect"
         return found
 
-    def make_protocol_noting() -> Any:
+    def make_protocol() -> WireProtocol:
         # Called once TCP is there; what is left of making the connection is TLS, if it is to be had.
         work = current_work.get()
         if work is not None:
             work.stage = "tls"
-        return make_protocol()
+        return WireProtocol(loop)
 
     connector._resolve_host = resolve_noting  # type: ignore[method-assign]
-    connector._factory = make_protocol_noting  # type: ignore[assignment]
+    connector._factory = make_protocol  # type: ignore[assignment]
+
+
+def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
+    """Let go of a socket that the loop has closed already.
+
+    uvloop closes the descriptor of a connection that is reset while it is made, and leaves the socket object its
+    number; when that is collected, it closes whatever has got the number by then, perhaps another thread's file.
+    """
+    make = connector._socket_factory or _make_socket
+    create = connector._wrap_create_connection
+
+    def make_noting(address: Any) -> socket.socket:
+        made = make(address)
+        sockets = _sockets.get()
+        if sockets is not None:
+            sockets.append((made, os.fstat(made.fileno()).st_ino))
+        return made
+
+    async def create_noting(*args: Any, **kwargs: Any) -> Any:
+        sockets: list[tuple[socket.socket, int]] = []
+        _sockets.set(sockets)
+        try:
+            return await create(*args, **kwargs)
+        except BaseException:
+            for each, inode in sockets:
+                _disown(each, inode)
+            raise
+        finally:
+            _sockets.set(None)
+
+    connector._socket_factory = make_noting
+    connector._wrap_create_connection = create_noting  # type: ignore[method-assign]
+
+
+def _make_socket(address: Any) -> socket.socket:
+    family, kind, protocol, *_rest = address
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _disown(each: socket.socket, inode: int) -> None:
+    if (number := each.fileno()) == -1:
+        return
+    try:
+        its_own = os.fstat(number).st_ino == inode
+    except OSError:
+        its_own = False
+    if not its_own:
+        each.detach()
 
 
 def send_once(session: aiohttp.ClientSession) -> None:
@@ -72,20 +125,71 @@ def send_once(session: aiohttp.ClientSession) -> None:
     session._retry_connection = False
 
 
-def _is_tainted(protocol: Any, *, look: bool) -> bool:
-    if protocol is None or protocol.should_close:
+class WireProtocol(ResponseHandler):
+    """Tell the reader of a body when its connection did not end as it should.
+
+    aiohttp takes a body without a length for complete when its connection is reset or, with TLS, cut (RFC 9112,
+    9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
+    """
+
+    _ended = False
+    _interim = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take the head of an answer; interim ones (RFC 9110, 15.2) are bounded."""
+        self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
+        if self._interim <= _MAX_INTERIM:
+            super().feed_data(data, size)
+        elif self._exception is None:
+            self.set_exception(HttpProcessingError(message=f"more than {_MAX_INTERIM} interim answers"))
+            if self.transport is not None:
+                self.transport.close()
+
+    def eof_received(self) -> None:
+        """Note that the server closed its side; with TLS, that it said so."""
+        # asyncio tells of the end of TCP as it does of TLS's; uvloop tells of TLS's only.
+        self._ended = not getattr(getattr(self.transport, "_ssl_protocol", None), "_eof_received", False)
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Fail the body that is under way, unless this is how it ends."""
+        if exc is not None or not self._ended:
+            self._fail_body(aiohttp.ClientPayloadError("the connection was cut"))
+        super().connection_lost(exc)
+
+    def set_exception(self, exc: Any, *cause: BaseException) -> None:
+        """Fail the body that is under way, too."""
+        self._fail_body(exc if isinstance(exc, BaseException) else exc())
+        super().set_exception(exc, *cause)
+
+    def _fail_body(self, error: BaseException) -> None:
+        payload = self._payload
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(error)
+
+
+def _is_tainted(protocol: Any) -> bool:
+    if protocol is None or protocol.should_close or protocol.transport is None:
         return True
-    if not look:
-        return False
-    transport = protocol.transport
-    handle = None if transport is None else transport.get_extra_info("socket")
-    return handle is None or _is_readable(handle.fileno())
+    handle = protocol.transport.get_extra_info("socket")
+    return handle is None or _has_news(handle)
+
+
+def _has_news(handle: Any) -> bool:
+    """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet."""
+    if handle.fileno() < 0:
+        return True
+    if sys.platform != "linux":
+        return _is_readable(handle.fileno())
+    # poll() and recv() give the GIL away, which costs 35 µs where another thread wants it; getsockopt() does not.
+    waiting: bytes = handle.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
+    if waiting != _NOTHING or handle.family == socket.AF_UNIX:
+        return waiting != _NOTHING
+    state: bytes = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    return state != _ESTABLISHED
 
 
 def _is_readable(fd: int) -> bool:
-    """Whether bytes (or the end) wait in the kernel that the loop has not looked at yet."""
-    if fd < 0:
-        return True
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([fd], [], [], 0)[0])
     poller = select.poll()

@@ -6,6 +6,7 @@ headers stays; no body crosses, nor does https go on as http.
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import quote
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -17,6 +18,7 @@ from ..redaction import redact
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "next_hop"]
 
 MAX_REDIRECTS = 20
+_IN_A_URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning there and is left alone
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _FOREIGN_HEADERS = frozenset(
@@ -56,8 +58,13 @@ def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
 
 def _target(base: URL, location: str) -> URL:
     try:
-        url = base.join(URL(location))
-        if url.scheme in ("http", "https") and url.raw_host and url.port:
+        if not location.isascii():  # bytes as they came, which aiohttp has made surrogates of
+            location = quote(location.encode("utf-8", "surrogateescape"), safe=_IN_A_URL)
+        given = URL(location)
+        url = base.join(given)
+        if given.scheme in ("http", "https") and not given.raw_host:
+            pass  # "http:///path" is not the same host's
+        elif url.scheme in ("http", "https") and url.raw_host and url.port:
             # RFC 9110, 10.2.2: a Location without fragment inherits the one of the request.
             return url if url.raw_fragment else url.with_fragment(base.fragment or None)
     except ValueError:
