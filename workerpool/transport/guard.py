@@ -92,13 +92,17 @@ def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
         sockets: list[tuple[socket.socket, int]] = []
         _sockets.set(sockets)
         try:
-            return await create(*args, **kwargs)
+            transport, protocol = await create(*args, **kwargs)
         except BaseException:
             for each, inode in sockets:
                 _disown(each, inode)
             raise
         finally:
             _sockets.set(None)
+        if isinstance(protocol, WireProtocol):
+            number = transport.get_extra_info("socket").fileno()
+            protocol.handle = next((each for each, _inode in sockets if each.fileno() == number), None)
+        return transport, protocol
 
     connector._socket_factory = make_noting
     connector._wrap_create_connection = create_noting  # type: ignore[method-assign]
@@ -132,6 +136,7 @@ class WireProtocol(ResponseHandler):
     9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
     """
 
+    handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
     _ended = False
     _interim = 0
 
@@ -171,14 +176,12 @@ class WireProtocol(ResponseHandler):
 def _is_tainted(protocol: Any) -> bool:
     if protocol is None or protocol.should_close or protocol.transport is None:
         return True
-    handle = protocol.transport.get_extra_info("socket")
-    return handle is None or _has_news(handle)
+    handle = getattr(protocol, "handle", None) or protocol.transport.get_extra_info("socket")
+    return handle is None or handle.fileno() < 0 or _has_news(handle)
 
 
-def _has_news(handle: Any) -> bool:
+def _has_news(handle: socket.socket) -> bool:
     """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet."""
-    if handle.fileno() < 0:
-        return True
     if sys.platform != "linux":
         return _is_readable(handle.fileno())
     # poll() and recv() give the GIL away, which costs 35 µs where another thread wants it; getsockopt() does not.
