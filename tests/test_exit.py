@@ -469,7 +469,8 @@ print(sum(result.ok for result in results))
             assert (0, "10", "") == ended(child)
 
     @pytest.mark.parametrize(
-        "wait", ["job.result()", "job.exception()", "pool.drain()", "list(results)", "held.read()", "session.get(url)"]
+        "wait",
+        ["job.result()", "raise_(job.exception())", "pool.drain()", "list(results)", "held.read()", "session.get(url)"],
     )
     def test_a_child_does_not_wait_for_threads_that_stayed_behind(self, site, wait):
         """What only the parent's threads could answer raises ForkedPool in the child instead of hanging."""
@@ -480,6 +481,8 @@ job = pool.submit(url)
 results = pool.fetch_many([url] * 3)
 results._refill(block=True)
 held = pool.stream("GET", sys.argv[2], timeout=None).__enter__()
+def raise_(error):
+    raise error
 pid = os.fork()
 if pid == 0:
     import signal

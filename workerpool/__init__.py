@@ -23,6 +23,8 @@ A status is no error until `response.raise_for_status()`.
 queues are bounded. `workerpool.get(url)` and friends use a pool of the process, `get_pool()`.
 """
 
+import logging
+
 from ._version import __version__
 from .errors import (
     BodyTooLarge,
@@ -109,3 +111,6 @@ __all__ = [
     "configure",
     "get_pool",
 ]
+
+# A library is silent unless its user sets logging up.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -14,7 +14,7 @@ from .attempts import Attempts
 from .channels import Inbox
 from .deadlines import Deadlines
 from .errors import PoolClosed, WorkerLost
-from .job import Work
+from .job import Job, Work
 from .lane import Lane
 from .policies.limits import HostLimits, Pace
 from .transport import Transport
@@ -150,6 +150,12 @@ class Dispatcher:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
         for work in tuple(self._accepted):
             _fail(work, error())
+
+    def forget(self, error: Exception) -> None:
+        """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""
+        for work in tuple(self._accepted):
+            if isinstance(work, Job):
+                work.renew(error)
 
     def lose(self, error: Callable[[], Exception]) -> Transport | None:
         """Fail what was under way on a loop that ended, and keep what waits for the next one.

@@ -5,6 +5,7 @@ refused, not raised. `Job` is the Work whose way back is a `concurrent.futures.F
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from yarl import URL
 
-from .errors import DeadlineExceeded, WrongThread
+from .errors import DeadlineExceeded, ForkedPool, WrongThread
 from .redaction import redact
 from .request import Request
 
@@ -26,6 +27,7 @@ __all__ = [
     "Call",
     "Holder",
     "Job",
+    "Process",
     "Work",
     "check_may_block",
     "mark_worker_thread",
@@ -49,6 +51,30 @@ def check_may_block(what: str) -> None:
     """Raise WrongThread on a worker's own thread."""
     if on_worker_thread():
         raise WrongThread(f"{what} would block a worker's own thread; await pool.submit(...) there instead")
+
+
+class Process:
+    """Tell whether this is still the process that something was made in."""
+
+    __slots__ = ("_number",)
+    _forks = 0
+
+    def __init__(self) -> None:
+        self._number = Process._forks
+
+    def check(self, what: str) -> None:
+        """Raise ForkedPool in a forked child."""
+        if self._number != Process._forks:
+            raise ForkedPool(f"{what} was made before a fork, and its threads stayed with the parent; make one here")
+
+    @classmethod
+    def count_fork(cls) -> None:
+        """Note, in a child, that there was a fork."""
+        cls._forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Process.count_fork)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +269,13 @@ class Job(Work, Future[Any]):
         if not self.decided:
             check_may_block("job.exception()")
         return super().exception(timeout)
+
+    def renew(self, error: Exception) -> None:
+        """Fail the job in a forked child, where a thread that stayed behind may hold its locks for ever."""
+        self._condition = threading.Condition()
+        self._verdict = threading.Lock()
+        if not self.done():
+            self.fail(error)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return asyncio.wrap_future(self).__await__()

@@ -9,9 +9,10 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterable
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Executor
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from time import monotonic
 from types import TracebackType
@@ -117,6 +118,8 @@ class WorkerPool(Client, Executor):
     def drain(self, timeout: float | None = None) -> bool:
         """Block until every job submitted so far has an outcome; False if `timeout` seconds were too short."""
         check_may_block("drain()")
+        if self._state == "forked":
+            self._refuse()
         end = None if timeout is None else monotonic() + timeout
         for idle in [worker.when_idle() for worker in self._workers]:
             try:
@@ -208,6 +211,9 @@ class WorkerPool(Client, Executor):
         self._lock = threading.Lock()
         self._state = "forked"
         self._finalizer.detach()
+        error = ForkedPool(f"pool '{self.name}' was made before a fork; only the parent gets this job's outcome")
+        for worker in self._workers:
+            worker.forget(error)
 
 
 def default_workers() -> int:
@@ -317,10 +323,17 @@ def _sums(items: Iterable[Any], *names: str) -> list[int]:
 
 
 def _close_all() -> None:
-    """Stop every pool at the interpreter's exit: pending jobs are cancelled, nothing hangs."""
+    """Stop every pool at the interpreter's exit: pending jobs are cancelled, nothing hangs, nothing is printed."""
+    threading.excepthook = partial(_print_unless_ours, threading.excepthook)
     for pool in list(_pools):
         _halt(pool._workers)
         pool.shutdown(wait=True, cancel_futures=True, timeout=_AT_EXIT)
+
+
+def _print_unless_ours(hook: Callable[[Any], object], args: Any) -> None:
+    """Say nothing of a daemon thread that waited for a job until the interpreter's end."""
+    if not issubclass(args.exc_type, PoolClosed | CancelledError):
+        hook(args)
 
 
 def _mark_all_forked() -> None:
@@ -329,4 +342,5 @@ def _mark_all_forked() -> None:
 
 
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_mark_all_forked)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_all_forked)

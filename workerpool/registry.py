@@ -58,7 +58,8 @@ def _forget_in_child() -> None:
     _pools.clear()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def request(method: str, url: str, **options: Unpack[RequestOptions]) -> Response:

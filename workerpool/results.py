@@ -6,7 +6,7 @@ from typing import Protocol
 
 from .channels import ResultQueue
 from .errors import InvalidRequest, QueueFull, WorkerPoolError
-from .job import Work, check_may_block
+from .job import Process, Work, check_may_block
 from .request import Request
 from .response import Response, Result
 
@@ -73,6 +73,7 @@ class Results:
         self._turn = 0  # the index that is handed out next, where ordered
         self._waiting: Entry | None = None  # made, but the lane's queue was full
         self._pulled = 0
+        self._process = Process()
 
     def __iter__(self) -> Generator[Result, None, None]:
         try:
@@ -125,6 +126,7 @@ class Results:
             if not self._entries:
                 return None
             check_may_block("waiting for results")
+            self._process.check("fetch_many")
             self._keep(self._queue.get())
             self._refill(block=True)
         return self._handed_out()

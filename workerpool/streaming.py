@@ -9,7 +9,7 @@ from typing import Any
 from .body import Upload
 from .channels import Chunks, Closed
 from .errors import BodyTooLarge, InvalidRequest
-from .job import check_may_block
+from .job import Process, check_may_block
 from .response import Response
 
 __all__ = ["MAX_LINE", "StreamedResponse", "feed"]
@@ -26,7 +26,7 @@ class StreamedResponse(Response):
     are raised where it is read. Leaving the `with` block early closes the connection.
     """
 
-    __slots__ = ("_abort", "_chunks", "_whole")
+    __slots__ = ("_abort", "_chunks", "_process", "_whole")
 
     def __init__(self, head: Response, chunks: Chunks, abort: Callable[[], None]) -> None:
         for name in Response.__slots__:
@@ -34,6 +34,7 @@ class StreamedResponse(Response):
         self._chunks = chunks
         self._abort = abort
         self._whole: bytes | None = None
+        self._process = Process()
 
     @property
     def content(self) -> bytes:
@@ -100,6 +101,7 @@ class StreamedResponse(Response):
     def _iter_chunks(self) -> Iterator[bytes]:
         while True:
             check_may_block("reading a streamed body")
+            self._process.check("the streamed response")
             try:
                 chunk = self._chunks.get()
             except Closed:

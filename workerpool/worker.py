@@ -1,7 +1,10 @@
 """One thread, one loop: the dispatchers of the lanes that this worker serves."""
 
 import asyncio
+import atexit
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -37,6 +40,8 @@ class Worker:
         self._factory = factory
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._ready: Future[None] = Future()
+        # Waited for instead of the thread: Ctrl-C in Thread.join() makes 3.11 believe that the thread has ended.
+        self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._dispatchers: dict[str, Dispatcher] = {}  # added under the pool's lock, read by all
         self._stopped: asyncio.Event | None = None  # the loop's only
@@ -50,7 +55,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return not self._ended.is_set()
 
     @property
     def is_current(self) -> bool:
@@ -128,14 +133,22 @@ class Worker:
         """Wait for the thread's end; False if it did not come in time, or if this is that thread."""
         if self.is_current:
             return False
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        if not self._ended.wait(timeout):
+            return False
+        self._thread.join()
+        return True
 
     def abandon(self) -> None:
         """Answer for a thread that does not end: fail everything it holds."""
         for dispatcher in self.dispatchers:
             dispatcher.inbox.close()
             dispatcher.abandon(lambda: PoolClosed(f"{self.name} stopped before it could answer"))
+
+    def forget(self, error: Exception) -> None:
+        """Answer, in a forked child, for a thread that stayed behind: its loop must be neither used nor freed."""
+        for dispatcher in self.dispatchers:
+            dispatcher.forget(error)
+        _never_free(self)
 
     def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
         """Call back on the loop, from any thread; False if there is none."""
@@ -177,6 +190,7 @@ class Worker:
             self._over = True
             self.abandon()
             self._tell_all()
+            self._ended.set()
 
     def _live(self) -> bool:
         """Run a loop; True if it was lost and another one is to take over."""
@@ -309,6 +323,35 @@ def _run_bounded(runner: asyncio.Runner, close: Callable[[], Coroutine[Any, Any,
             log.exception("while a lost loop was cleared away")
         else:
             return
+
+
+def _never_free(thing: object) -> None:
+    """Keep a thing beyond the interpreter's end: a uvloop that is freed in a forked child crashes the process."""
+    try:
+        from ctypes import py_object, pythonapi
+    except ImportError:
+        return
+    pythonapi.Py_IncRef(py_object(thing))
+
+
+def _renew_libuv_threads() -> None:
+    """Let libuv start its threads anew in a forked child: at exit it joins them, and the old ones are the parent's."""
+    import uvloop
+
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(loop.getaddrinfo("127.0.0.1", 0))
+    finally:
+        loop.close()
+
+
+def _prepare_childs_exit() -> None:
+    if "uvloop" in sys.modules:
+        atexit.register(_renew_libuv_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_prepare_childs_exit)
 
 
 def _nothing() -> None:
