@@ -14,7 +14,7 @@ from time import sleep
 import psutil
 import pytest
 
-from workerpool import DeadlineExceeded, RequestError, Retry, WorkerPool
+from workerpool import DeadlineExceeded, Retry, WorkerPool
 
 CANCELS = 10_000
 DRIVERS = 5
