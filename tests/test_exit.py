@@ -76,90 +76,47 @@ def interrupted(code, *arguments):
         return code, f"{first} {out}", err
 
 
+# What the main thread waits in, and the outcome that the interrupt gives to what it waited for.
+CTRL_C = {
+    "job.result()": "PoolClosed",
+    "pool.drain()": "PoolClosed",
+    "wait([job])": "PoolClosed",
+    "pool.get(url)": "cancelled",
+    "pool.stream('GET', url).__enter__()": "cancelled",
+    "for result in pool.fetch_many([url] * 20): raise SystemExit('nothing could have answered')": "cancelled",
+    "list(pool.fetch_many([url] * 20, ordered=True))": "cancelled",
+    "list(pool.map(held, range(20)))": "cancelled",
+}
+
+
 class TestCtrlC:
     """KeyboardInterrupt comes out at once, and the pool can be closed afterwards."""
 
-    def test_in_result(self, site):
-        """The wait ends; the job is still the caller's to cancel, and shutdown is bounded."""
-        code = """
-pool = workerpool.WorkerPool(workers=2)
-job = pool.submit(url)
-announce()
-try:
-    job.result()
-except KeyboardInterrupt:
-    assert not job.done()
-    assert job.cancel()
-    pool.shutdown(timeout=5)
-    print("interrupted", pool.stats().in_flight, pool.stats().cancelled)
-"""
-        assert (0, "ready interrupted 0 1", "") == interrupted(code, site.url_for("/hold/1"))
-        site.wait_in_flight(0)
-
-    def test_in_result_and_a_shutdown_with_a_timeout(self, site):
-        """A job that nobody cancels gets PoolClosed from the bounded shutdown."""
-        code = """
-pool = workerpool.WorkerPool(workers=2)
-job = pool.submit(url)
-announce()
-try:
-    job.result()
-except KeyboardInterrupt:
-    pool.shutdown(timeout=0.1)
-    print(type(job.exception(0)).__name__)
-"""
-        assert (0, "ready PoolClosed", "") == interrupted(code, site.url_for("/hold/1"))
-
-    def test_in_get(self, site):
-        """A blocking call that is interrupted takes its request along."""
-        code = """
-pool = workerpool.WorkerPool()
-announce()
-try:
-    pool.get(url)
-except KeyboardInterrupt:
-    assert pool.drain(10)
-    print("interrupted", pool.stats().cancelled)
-    pool.shutdown(timeout=5)
-"""
-        assert (0, "ready interrupted 1", "") == interrupted(code, site.url_for("/hold/1"))
-        site.wait_in_flight(0)
-
-    @pytest.mark.parametrize("how", ["ordered=True", "ordered=False"])
-    def test_in_fetch_many(self, site, how):
-        """A loop that is interrupted cancels everything in flight."""
+    @pytest.mark.parametrize("call", CTRL_C)
+    def test_in_a_call_that_waits(self, site, call):
+        """The wait ends, what a blocking call asked for is given up, other jobs are not, and shutdown is bounded."""
         code = f"""
+import asyncio
+from concurrent.futures import wait
+async def held(session, n):
+    await asyncio.sleep(60)
 pool = workerpool.WorkerPool(workers=2)
+job = pool.submit(url) if {CTRL_C[call] != "cancelled"} else None
 announce()
 try:
-    for result in pool.fetch_many([url] * 20, {how}):
-        raise SystemExit("nothing could have answered")
+    {call}
 except KeyboardInterrupt:
-    assert pool.drain(10)
-    print("interrupted", pool.stats().cancelled)
+    if job is None:
+        assert pool.drain(10)
+        assert pool.stats().cancelled == pool.stats().submitted > 0
+        print("cancelled")
+    else:
+        assert not job.done()
+        pool.shutdown(timeout=0.1)
+        print(type(job.exception(0)).__name__)
     pool.shutdown(timeout=5)
 """
-        assert (0, "ready interrupted 20", "") == interrupted(code, site.url_for("/hold/1"))
-        site.wait_in_flight(0)
-
-    def test_in_the_body_of_a_stream(self, site):
-        """A reader that is interrupted closes the download."""
-        code = """
-pool = workerpool.WorkerPool()
-try:
-    with pool.stream("GET", url, timeout=None) as response:
-        with pool.stream("GET", sys.argv[2]) as held:
-            raise SystemExit("nothing could have answered")
-except workerpool.DeadlineExceeded:
-    raise SystemExit("no")
-except KeyboardInterrupt:
-    assert pool.drain(10)
-    pool.shutdown(timeout=5)
-    print("interrupted")
-"""
-        code = code.replace("\ntry:", "\nannounce()\ntry:", 1)
-        urls = site.url_for("/large/100000"), site.url_for("/hold/1")
-        assert (0, "ready interrupted", "") == interrupted(code, *urls)
+        assert (0, f"ready {CTRL_C[call]}", "") == interrupted(code, site.url_for("/hold/1"))
         site.wait_in_flight(0)
 
     def test_in_a_with_block_that_waits(self, site):
@@ -191,22 +148,6 @@ with workerpool.WorkerPool(workers=2) as pool:
         assert err.endswith("KeyboardInterrupt\n")
         site.wait_in_flight(0)
 
-    def test_in_drain(self, site):
-        """drain lets go and cancels nothing."""
-        code = """
-pool = workerpool.WorkerPool(workers=2)
-job = pool.submit(url)
-announce()
-try:
-    pool.drain()
-except KeyboardInterrupt:
-    assert not job.done()
-    pool.shutdown(timeout=0.1)
-    print(type(job.exception(0)).__name__)
-"""
-        assert (0, "ready PoolClosed", "") == interrupted(code, site.url_for("/hold/1"))
-        site.wait_in_flight(0)
-
     def test_in_shutdown_twice(self, site):
         """Each shutdown can be interrupted, and the last one is bounded and does its work."""
         code = """
@@ -232,141 +173,94 @@ except KeyboardInterrupt:
             assert (0, "PoolClosed", "") == ended(child)
 
 
+# A program by what it shows, with its exit code and output.
+EXITS = {
+    "the main thread returns": ("", 0, "True"),
+    "sys.exit keeps its code": ("sys.exit(7)", 7, "True"),
+    "sys.exit in a thread": (
+        "t = threading.Thread(target=lambda: (pool.submit(held), sys.exit(3))); t.start(); t.join()", 0, "True"
+    ),
+    "sessions and idle connections, never closed": (
+        "pool.lane('other').get(fast); session = pool.session(); session.get(fast)", 0, "True"
+    ),
+    "atexit after the import may use the pool": (
+        "atexit.register(lambda: print(pool.lane('other').get(fast).status, workerpool.get(fast).status))",
+        0, "200 200\nTrue",
+    ),
+    "atexit before the import finds it closed": ("last_words.append(lambda: pool.get(fast))", 0, "True\nPoolClosed"),
+    "get_pool() in such a handler answers, or Python refuses a new thread": (
+        """
+def late():
+    try: workerpool.get(fast)
+    except RuntimeError: pass
+last_words.append(late)""",
+        0, "True",
+    ),
+}  # fmt: skip
+PENDING = """
+import atexit, sys
+last_words = []
+@atexit.register  # before the import, so that it runs after the pool's own
+def too_late():
+    print(all(job.done() for job in jobs))
+    for words in last_words:
+        try:
+            words()
+        except RuntimeError as exc:
+            print(type(exc).__name__)
+
+import threading, workerpool
+held, fast, *_ = *sys.argv[1:], None
+pool = workerpool.WorkerPool(workers=2, connections=3, lanes=[workerpool.Lane("other")])
+jobs = [pool.submit(held) for _ in range(20)]
+"""
+
+
 class TestInterpreterExit:
     """Whatever is under way at exit, it is quick and says nothing."""
 
-    PENDING = """
-import sys, threading, workerpool
-pool = workerpool.WorkerPool(workers=2, connections=3)
-jobs = [pool.submit(sys.argv[1]) for _ in range(20)]
-"""
-
-    def test_a_thread_leaves_with_sys_exit(self, site):
-        """sys.exit in a thread ends that thread only; the pool is closed at the program's end."""
-        code = """
-thread = threading.Thread(target=lambda: (pool.submit(sys.argv[1]), sys.exit(3)))
-thread.start()
-thread.join()
-print("ends")
-"""
-        assert (0, "ends", "") == script(self.PENDING + code, site.url_for("/hold/1"))
-
-    def test_sys_exit_keeps_its_code(self, site):
-        """sys.exit with jobs pending gives the code that was asked for."""
-        assert (7, "", "") == script(self.PENDING + "sys.exit(7)", site.url_for("/hold/1"))
-
     def test_an_unhandled_exception_is_all_that_is_said(self, site):
         """stderr holds the traceback of the error and nothing else."""
-        status, out, err = script(self.PENDING + "raise LookupError('mine')", site.url_for("/hold/1"))
-        assert (1, "") == (status, out)
+        status, out, err = script(PENDING + "raise LookupError('mine')", site.url_for("/hold/1"))
+        assert (1, "True") == (status, out)
         first, *_, last = err.splitlines()
         assert ("Traceback (most recent call last):", "LookupError: mine") == (first, last)
         assert 1 == err.count("Traceback")
         assert len(err.splitlines()) <= 4
 
-    def test_a_pool_that_was_used_and_never_closed(self, shared_site):
-        """A pool with idle connections is closed without a word."""
-        code = """
-import sys, workerpool
-pool = workerpool.WorkerPool(workers=3)
-assert all(result.ok for result in pool.fetch_many([sys.argv[1]] * 50))
-session = pool.session()
-assert session.get(sys.argv[1]).ok
-"""
-        assert (0, "", "") == script(code, shared_site.url_for("/fast/1"))
+    @pytest.mark.parametrize("how", EXITS)
+    def test_an_exit(self, site, how):
+        """The exit code is the program's own, whatever is under way."""
+        code, *expected = EXITS[how]
+        assert (*expected, "") == script(PENDING + code, site.url_for("/hold/1"), site.url_for("/fast/1"))
+        site.wait_in_flight(0)
 
-    def test_callers_learn_the_outcome(self, site):
-        """Every pending job has an outcome by the end, and callbacks have run."""
-        code = """
-import atexit, sys
-told = []
-def report():
-    print(len(told), all(job.done() for job in told))
-atexit.register(report)  # before the import, so that it runs after the pool's own
-import workerpool
-pool = workerpool.WorkerPool(workers=2, connections=3)
-for _ in range(20):
-    pool.submit(sys.argv[1]).add_done_callback(told.append)
-"""
-        assert (0, "20 True", "") == script(code, site.url_for("/hold/1"))
-
-    def test_an_atexit_handler_after_the_import_can_use_the_pool(self, shared_site):
-        """What is registered after the import runs before the pool is closed."""
-        code = """
-import atexit, sys, workerpool
-pool = workerpool.WorkerPool()
-def last_words():
-    print(pool.get(sys.argv[1]).status, workerpool.get(sys.argv[1]).status)
-atexit.register(last_words)
-"""
-        assert (0, "200 200", "") == script(code, shared_site.url_for("/fast/1"))
-
-    def test_an_atexit_handler_before_the_import_is_refused(self, shared_site):
-        """What is registered before the import runs afterwards: the pool says that it is closed."""
-        code = """
-import atexit, sys
-def too_late():
-    try:
-        pool.get(sys.argv[1])
-    except workerpool.PoolClosed:
-        print("closed")
-atexit.register(too_late)
-import workerpool
-pool = workerpool.WorkerPool()
-assert pool.get(sys.argv[1]).ok
-"""
-        assert (0, "closed", "") == script(code, shared_site.url_for("/fast/1"))
-
-    def test_the_registry_after_the_end(self, shared_site):
-        """get_pool that late answers or raises RuntimeError, and the process ends either way."""
-        code = """
-import atexit, sys
-def too_late():
-    try:
-        print(workerpool.get(sys.argv[1]).status)
-    except RuntimeError as exc:
-        print(type(exc).__name__)
-atexit.register(too_late)
-import workerpool
-assert workerpool.get(sys.argv[1]).ok
-"""
-        status, out, err = script(code, shared_site.url_for("/fast/1"))
-        assert (0, "") == (status, err)
-        assert out in ("200", "PoolClosed", "RuntimeError")
-
-    @pytest.mark.parametrize("call", ["pool.get(url)", "list(pool.fetch_many([url] * 9))", "pool.submit(url).result()"])
-    def test_daemon_threads_that_wait(self, site, call):
+    @pytest.mark.parametrize(
+        ("call", "requests"),
+        [
+            ("pool.get(url)", 8),
+            ("pool.submit(url).result()", 8),
+            ("list(pool.fetch_many([url] * 9))", 72),
+            ("get()", 8),
+        ],
+    )
+    def test_daemon_threads_that_wait(self, site, call, requests):
         """Daemon threads blocked in the pool neither hold up the exit nor print what they are told then."""
         code = f"""
-import sys, threading, workerpool
+import contextlib, sys, threading, workerpool
 url = sys.argv[1]
 pool = workerpool.WorkerPool(workers=2)
+def get():
+    with contextlib.suppress(workerpool.PoolClosed):
+        pool.get(url)
 for _ in range(8):
     threading.Thread(target=lambda: {call}, daemon=True).start()
 sys.stdin.read()
 print("ends")
 """
         with started(code, site.url_for("/hold/1")) as child:
-            site.wait_in_flight(72 if "many" in call else 8)
+            site.wait_in_flight(requests)
             assert (0, "ends", "") == ended(child)
-
-    def test_daemon_threads_that_handle_it(self, site):
-        """Daemon threads blocked in the pool get a typed error that they can handle."""
-        code = """
-import sys, threading, workerpool
-pool = workerpool.WorkerPool(workers=2)
-def fetch():
-    try:
-        pool.get(sys.argv[1])
-    except workerpool.PoolClosed:
-        pass
-for _ in range(8):
-    threading.Thread(target=fetch, daemon=True).start()
-sys.stdin.read()
-"""
-        with started(code, site.url_for("/hold/1")) as child:
-            site.wait_in_flight(8)
-            assert (0, "", "") == ended(child)
 
     def test_a_function_that_does_not_let_go(self):
         """A function that blocks its loop delays the exit for a bounded time only."""
@@ -384,7 +278,7 @@ began.wait()
 
     def test_sigterm_ends_the_process_at_once(self, site):
         """The default SIGTERM is the system's own: no handler of the pool's is in its way."""
-        with started(self.PENDING + "print('ready', flush=True)\njobs[0].result()", site.url_for("/hold/1")) as child:
+        with started(PENDING + "print('ready', flush=True)\njobs[0].result()", site.url_for("/hold/1")) as child:
             assert "ready" == child.stdout.readline().strip()
             child.send_signal(signal.SIGTERM)
             assert (-signal.SIGTERM, "", "") == ended(child)
