@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import Context
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
 from yarl import URL
@@ -156,6 +156,12 @@ class Work:
         """Whether the outcome stands."""
         return self._verdict.locked()
 
+    def final_outcome(self) -> str:
+        """Return the outcome of decided work, which another thread may be about to write down."""
+        while self.outcome == "pending" and self.decided:
+            sleep(0)
+        return self.outcome
+
     @property
     def elapsed(self) -> float:
         """Seconds since submit, or between submit and outcome."""
@@ -183,7 +189,7 @@ class Work:
     def cancel(self) -> bool:
         """Give the work up, queued or in flight; False only if it has an outcome. Thread-safe, never blocks."""
         if not self._claim("cancelled"):
-            return self.outcome == "cancelled"
+            return self.final_outcome() == "cancelled"
         self._deliver_cancel()
         self.stop()
         return True

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from random import uniform
+from random import Random
 
 from ..errors import (
     ConnectError,
@@ -21,6 +21,7 @@ from ..settings import Retry
 __all__ = ["is_good", "is_unreachable", "wait_before_retry"]
 
 _USUAL = Retry()
+_random = Random()  # not the global one: a program may have seeded that
 _WORTH_IT = (ConnectError, ConnectionLost, ConnectTimeout, ReadTimeout)
 _HOPELESS = (TLSError, ProxyError, DNSError)
 
@@ -58,7 +59,7 @@ def wait_before_retry(
 
 def _pause(retry: Retry, attempt: int) -> float:
     base = retry.wait_initial * float(retry.wait_exp_base) ** (attempt - 1)
-    return min(base, retry.wait_max) + uniform(0.0, retry.wait_jitter)
+    return min(base, retry.wait_max) + _random.uniform(0.0, retry.wait_jitter)
 
 
 def _retry_after(value: str | None) -> float | None:
