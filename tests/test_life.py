@@ -1,14 +1,17 @@
 """Start, exit, fork, and what is left behind."""
 
 import gc
+import resource
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
+from time import monotonic
 
 import psutil
 import pytest
 
-from workerpool import WorkerPool
+from workerpool import PoolClosed, WorkerPool
 
 
 def script(code: str, *arguments: str) -> tuple[int, str, str]:
@@ -96,32 +99,64 @@ print("both")
     assert (0, "both", "") == script(code, shared_site.url_for("/fast/1"))
 
 
-def test_many_in_flight_from_one_thread():
-    """5,000 requests in flight from one thread over 2 workers: each gets its own body."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 12_000:
-        pytest.skip(f"5,000 connections need more file descriptors than {hard}")
-    site_code = """
-import sys
+HELD = """
+import resource, sys
 from workerpool.testing import Site
-import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (12000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+number = int(sys.argv[1])
 with Site() as site:
     print(site.url, flush=True)
-    site.wait_in_flight(5000, 60)
+    site.wait_in_flight(number, 60)
+    print("all", flush=True)
+    sys.stdin.readline()
     site.release()
     sys.stdin.read()
 """
+
+
+@contextmanager
+def holding(number):
+    """Run a site in a process of its own; yield it. Its first line is its URL, the next says that all have come."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 12_000:
+        pytest.skip(f"{number} connections need more file descriptors than {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 12_000), hard))
-    with subprocess.Popen(
-        [sys.executable, "-c", site_code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        with WorkerPool(workers=2, connections=0, timeout=80) as pool:
-            jobs = [pool.submit(f"{url}/hold/{n}") for n in range(5000)]
-            assert all(f"held page {n}" == job.result().text for n, job in enumerate(jobs))
+    command = [sys.executable, "-c", HELD, str(number)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield server
         server.communicate("")
     assert 0 == server.returncode
+
+
+def test_many_in_flight_from_one_thread():
+    """5,000 requests in flight from one thread over 2 workers: each gets its own body."""
+    with holding(5000) as server, WorkerPool(workers=2, connections=0, timeout=80) as pool:
+        url = server.stdout.readline().strip()
+        jobs = [pool.submit(f"{url}/hold/{n}") for n in range(5000)]
+        assert "all\n" == server.stdout.readline()
+        server.stdin.write("\n")
+        server.stdin.flush()
+        assert all(f"held page {n}" == job.result().text for n, job in enumerate(jobs))
+
+
+def test_a_bounded_shutdown_with_many_in_flight():
+    """2,000 held requests and a function that is stuck: shutdown(timeout=) ends, and every job has an outcome."""
+    free, stuck_now = threading.Event(), threading.Event()
+
+    async def stuck(session):
+        stuck_now.set()
+        free.wait(60)
+
+    with holding(2000) as server:
+        pool = WorkerPool(workers=2, connections=0, timeout=80)
+        url = server.stdout.readline().strip()
+        jobs = [pool.submit(f"{url}/hold/{n}") for n in range(2000)]
+        assert "all\n" == server.stdout.readline()
+        jobs.append(pool.submit(stuck))
+        stuck_now.wait()
+        began = monotonic()
+        pool.shutdown(timeout=1)
+        took = monotonic() - began
+        assert {PoolClosed} == {type(job.exception(0)) for job in jobs}
+        free.set()
+    assert took < 10
