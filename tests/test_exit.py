@@ -62,8 +62,7 @@ def script(code, *arguments):
 def interrupted(code, *arguments):
     """Run the code, send Ctrl-C once it waits, and return how it ended."""
     with started(ANNOUNCE + code, *arguments) as child:
-        first = child.stdout.readline().strip()
-        if first == "ready":
+        if (first := child.stdout.readline().strip()) == "ready":
             child.send_signal(signal.SIGINT)
         code, out, err = ended(child)
         return code, f"{first} {out}", err
@@ -186,7 +185,7 @@ EXITS = {
         "began = threading.Event(); jobs.append(pool.lane('other').submit(stuck)); began.wait()", 0, "True"
     ),
     "get_pool() in such a handler answers, or Python refuses a new thread": (
-        "late = contextlib.suppress(RuntimeError)(lambda: workerpool.get(fast)); last_words.append(late)", 0, "True"
+        "def late():\n with contextlib.suppress(RuntimeError): workerpool.get(fast)\nlast_words.append(late)", 0, "True"
     ),
 }  # fmt: skip
 PENDING = """
@@ -217,7 +216,6 @@ class TestInterpreterExit:
         assert (1, "True") == (status, out)
         first, *_, last = err.splitlines()
         assert ("Traceback (most recent call last):", "LookupError: mine") == (first, last)
-        assert 1 == err.count("Traceback")
         assert len(err.splitlines()) <= 4
 
     @pytest.mark.parametrize("how", EXITS)
