@@ -346,7 +346,7 @@ session = pool.session()
 job = pool.submit(url)
 results = pool.fetch_many([url] * 3)
 results._refill(block=True)
-held = pool.stream("GET", sys.argv[2], timeout=None).__enter__()
+held = (stream := pool.stream("GET", sys.argv[2], timeout=None)).__enter__()
 pid = os.fork()
 if pid == 0:
     import signal
