@@ -10,31 +10,24 @@ from pathlib import Path
 import pytest
 
 PATIENCE = 40  # seconds after which a child hangs
-_NO_FORK_WARNING = """
-import warnings
-warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")
-"""
+_NO_FORK_WARNING = "import warnings; warnings.filterwarnings('ignore', '.*fork', DeprecationWarning)"
 
 # `announce` prints "ready" once the main thread waits in threading.py, so that the signal finds it there.
 ANNOUNCE = """
 import sys, threading, time, workerpool
-
+url = sys.argv[1]
 def _is_waiting(main):
     frame = sys._current_frames()[main]
     waits = ("wait", "join", "_wait_for_tstate_lock")
     return frame.f_code.co_filename == threading.__file__ and frame.f_code.co_name in waits
-
 def _watch(main):
     seen = 0
     while seen < 5:
         seen = seen + 1 if _is_waiting(main) else 0
         time.sleep(0.002)
     print("ready", flush=True)
-
 def announce():
     threading.Thread(target=_watch, args=(threading.main_thread().ident,), daemon=True).start()
-
-url = sys.argv[1]
 """
 
 
@@ -69,8 +62,7 @@ def script(code, *arguments):
 def interrupted(code, *arguments):
     """Run the code, send Ctrl-C once it waits, and return how it ended."""
     with started(ANNOUNCE + code, *arguments) as child:
-        first = child.stdout.readline().strip()
-        if first == "ready":
+        if (first := child.stdout.readline().strip()) == "ready":
             child.send_signal(signal.SIGINT)
         code, out, err = ended(child)
         return code, f"{first} {out}", err
@@ -122,10 +114,10 @@ except KeyboardInterrupt:
     def test_in_a_with_block_that_waits(self, site):
         """The end of a with block lets go; the jobs go on until shutdown(timeout=) stops them."""
         code = """
-announce()
 try:
     with workerpool.WorkerPool(workers=2) as pool:
         jobs = [pool.submit(url) for _ in range(4)]
+        announce()
 except KeyboardInterrupt:
     assert not any(job.done() for job in jobs)
     pool.shutdown(timeout=0.1)
@@ -138,9 +130,9 @@ except KeyboardInterrupt:
     def test_in_a_with_block_and_out_of_the_program(self, site):
         """An interrupted program that does nothing more ends by the interrupt, with one traceback."""
         code = """
-announce()
 with workerpool.WorkerPool(workers=2) as pool:
     pool.submit(url)
+    announce()
 """
         status, out, err = interrupted(code, site.url_for("/hold/1"))
         assert (-signal.SIGINT, "ready ") == (status, out)
@@ -188,17 +180,16 @@ EXITS = {
         0, "200 200\nTrue",
     ),
     "atexit before the import finds it closed": ("last_words.append(lambda: pool.get(fast))", 0, "True\nPoolClosed"),
+    "a function that does not let go of its loop": (
+        "async def stuck(session): began.set(); threading.Event().wait()\n"
+        "began = threading.Event(); jobs.append(pool.lane('other').submit(stuck)); began.wait()", 0, "True"
+    ),
     "get_pool() in such a handler answers, or Python refuses a new thread": (
-        """
-def late():
-    try: workerpool.get(fast)
-    except RuntimeError: pass
-last_words.append(late)""",
-        0, "True",
+        "def late():\n with contextlib.suppress(RuntimeError): workerpool.get(fast)\nlast_words.append(late)", 0, "True"
     ),
 }  # fmt: skip
 PENDING = """
-import atexit, sys
+import atexit, contextlib, sys
 last_words = []
 @atexit.register  # before the import, so that it runs after the pool's own
 def too_late():
@@ -225,7 +216,6 @@ class TestInterpreterExit:
         assert (1, "True") == (status, out)
         first, *_, last = err.splitlines()
         assert ("Traceback (most recent call last):", "LookupError: mine") == (first, last)
-        assert 1 == err.count("Traceback")
         assert len(err.splitlines()) <= 4
 
     @pytest.mark.parametrize("how", EXITS)
@@ -262,20 +252,6 @@ print("ends")
             site.wait_in_flight(requests)
             assert (0, "ends", "") == ended(child)
 
-    def test_a_function_that_does_not_let_go(self):
-        """A function that blocks its loop delays the exit for a bounded time only."""
-        code = """
-import threading, workerpool
-began = threading.Event()
-async def stuck(session):
-    began.set()
-    threading.Event().wait()
-pool = workerpool.WorkerPool()
-job = pool.submit(stuck)
-began.wait()
-"""
-        assert (0, "", "") == script(code)
-
     def test_sigterm_ends_the_process_at_once(self, site):
         """The default SIGTERM is the system's own: no handler of the pool's is in its way."""
         with started(PENDING + "print('ready', flush=True)\njobs[0].result()", site.url_for("/hold/1")) as child:
@@ -288,15 +264,13 @@ began.wait()
 class TestFork:
     """A forked child has pools of its own, and its parent is not disturbed."""
 
-    PREFORK = (
-        _NO_FORK_WARNING
-        + """
-import gc, os, sys, workerpool
+    PREFORK = f"""
+{_NO_FORK_WARNING}
+import faulthandler, gc, os, sys, threading, workerpool
 url = sys.argv[1]
 def exit_code(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
-    )
 
     @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
     @pytest.mark.parametrize("warm", [True, False])
@@ -357,9 +331,8 @@ print(sum(result.ok for result in results))
             site.wait_in_flight(10)
             child.stdin.write("\n")
             child.stdin.flush()
-            if "forked" == (first := child.stdout.readline().strip()):
-                site.release()
-            assert ("forked",) == (first,)
+            assert "forked" == child.stdout.readline().strip()
+            site.release()
             assert (0, "10", "") == ended(child)
 
     @pytest.mark.parametrize(
@@ -374,7 +347,7 @@ session = pool.session()
 job = pool.submit(url)
 results = pool.fetch_many([url] * 3)
 results._refill(block=True)
-held = pool.stream("GET", sys.argv[2], timeout=None).__enter__()
+held = (stream := pool.stream("GET", sys.argv[2], timeout=None)).__enter__()
 def raise_(error):
     raise error
 pid = os.fork()
@@ -385,10 +358,8 @@ if pid == 0:
         {wait}
     except workerpool.ForkedPool:
         os._exit(0)
-    except BaseException as exc:
-        sys.stderr.write(repr(exc))
-        sys.stderr.flush()
-    os._exit(3)
+    finally:
+        os._exit(3)
 print(exit_code(pid))
 """
         urls = site.url_for("/hold/1"), site.url_for("/large/100000")
@@ -399,7 +370,6 @@ print(exit_code(pid))
     def test_a_fork_in_the_middle_of_submits(self, shared_site, leave, first):
         """Locks that other threads hold at the moment of the fork stop neither the child nor its exit."""
         code = f"""
-import threading, time
 {first}
 stop = threading.Event()
 def submit_all_the_time():
@@ -412,24 +382,48 @@ def submit_all_the_time():
 threads = [threading.Thread(target=submit_all_the_time) for _ in range(4)]
 for thread in threads:
     thread.start()
-for _ in range(25):
-    pid = os.fork()
-    if pid == 0:
-        import faulthandler
-        faulthandler.dump_traceback_later(8, exit=True)
-        assert workerpool.get(url).ok
-        gc.collect()
-        faulthandler.cancel_dump_traceback_later()
-        faulthandler.dump_traceback_later(8, exit=True)
-        {leave}
-    assert exit_code(pid) == 0
-stop.set()
-for thread in threads:
-    thread.join()
+try:
+    for _ in range(15):
+        pid = os.fork()
+        if pid == 0:
+            faulthandler.dump_traceback_later(8, exit=True)
+            assert workerpool.get(url).ok
+            gc.collect()
+            {leave}
+        assert exit_code(pid) == 0
+finally:
+    stop.set()
+    for thread in threads:
+        thread.join()
 assert workerpool.get(url).ok
-print("all")
 """
-        assert (0, "all", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
+        assert (0, "", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
+
+    @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
+    def test_a_fork_while_a_queue_is_locked(self, shared_site, leave):
+        """A child leaves the locks of its parent's pool alone, also where it exits."""
+        code = f"""
+class Slow(workerpool.Request):
+    @property
+    def priority(self):  # asked for while the queue is locked
+        inside.set()
+        forked.wait()
+        return 0
+inside, forked = threading.Event(), threading.Event()
+pool = workerpool.WorkerPool(event_loop="asyncio")
+thread = threading.Thread(target=lambda: pool.submit(Slow(url)).result())
+thread.start()
+inside.wait()
+pid = os.fork()
+if pid == 0:
+    faulthandler.dump_traceback_later(8, exit=True)
+    assert workerpool.get(url).ok
+    {leave}
+forked.set()
+assert exit_code(pid) == 0
+thread.join()
+"""
+        assert (0, "", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     def test_multiprocessing(self, shared_site, tmp_path, method):
@@ -448,10 +442,6 @@ if __name__ == "__main__":
         print(processes.map(fetch, [url] * 9))
         processes.close()
         processes.join()
-    single = context.Process(target=fetch, args=(url,))
-    single.start()
-    single.join()
-    assert single.exitcode == 0
     assert fetch(url) == 200
 """
         path = tmp_path / "program.py"

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -347,6 +347,8 @@ def test_a_pool_keeps_its_promises_in_any_order():
         deadline=None,
         derandomize=True,
         database=None,
+        phases=[Phase.generate],  # add Phase.shrink for a short example: it takes longer than a test may
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     with Books() as books:
