@@ -185,6 +185,8 @@ class Chunks:
         self._queue: janus.Queue[bytes] = janus.Queue(room)
         self._lock = threading.Lock()
         self._error: BaseException | None = None
+        self._ended = False
+        self.given_up = False  # closed before the sender had come to the end
 
     def put(self, chunk: bytes) -> None:
         """Send a chunk from a thread; blocks while the channel is full, raises Closed."""
@@ -218,6 +220,7 @@ class Chunks:
 
     def end(self) -> None:
         """Say that nothing follows; what is under way is still read."""
+        self._ended = True
         self._queue.shutdown(immediate=False)
 
     def fail(self, error: BaseException) -> None:
@@ -229,6 +232,8 @@ class Chunks:
 
     def close(self) -> None:
         """Drop everything and wake whoever waits; for a side that gives up."""
+        if not self._ended or self._queue.sync_q.qsize():
+            self.given_up = True
         self._queue.close()
 
     @property

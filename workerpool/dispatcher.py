@@ -150,6 +150,8 @@ class Dispatcher:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
         for work in tuple(self._accepted):
             _fail(work, error())
+            if work not in self._held:  # else its task counts it
+                self._settle(work)
 
     def forget(self, error: Exception) -> None:
         """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""

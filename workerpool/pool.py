@@ -325,7 +325,7 @@ def _sums(items: Iterable[Any], *names: str) -> list[int]:
 def _close_all() -> None:
     """Stop every pool at the interpreter's exit: pending jobs are cancelled, nothing hangs, nothing is printed."""
     threading.excepthook = partial(_print_unless_ours, threading.excepthook)
-    for pool in list(_pools):
+    for pool in [pool for pool in _pools if pool._state != "forked"]:
         _halt(pool._workers)
         pool.shutdown(wait=True, cancel_futures=True, timeout=_AT_EXIT)
 

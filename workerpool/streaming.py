@@ -8,8 +8,9 @@ from typing import Any
 
 from .body import Upload
 from .channels import Chunks, Closed
-from .errors import BodyTooLarge, InvalidRequest
+from .errors import BodyTooLarge, ConnectionLost, InvalidRequest
 from .job import Process, check_may_block
+from .redaction import redact
 from .response import Response
 
 __all__ = ["MAX_LINE", "StreamedResponse", "feed"]
@@ -105,8 +106,16 @@ class StreamedResponse(Response):
             try:
                 chunk = self._chunks.get()
             except Closed:
-                return
+                break
             yield chunk
+        if self._chunks.given_up:
+            raise ConnectionLost(
+                f"{self.request.method} {redact(self.url)}: the stream was closed before its body had come to the end",
+                url=redact(self.url),
+                method=self.request.method,
+                attempts=self.attempts,
+                stage="body",
+            )
 
 
 def _regrouped(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

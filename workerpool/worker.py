@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -305,8 +306,17 @@ def loop_factory(
                     "event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'"
                 ) from None
         else:
-            return uvloop.new_event_loop
+            return _uvloop_factory(uvloop)
     return asyncio.new_event_loop
+
+
+def _uvloop_factory(uvloop: Any) -> Callable[[], asyncio.AbstractEventLoop]:
+    class Loop(uvloop.Loop):  # type: ignore[misc]
+        async def getaddrinfo(self, host: Any, port: Any, *, family: int = 0, type: int = 0, **rest: Any) -> Any:
+            # For each connection uvloop asks for the address that it has, and without a type libuv asks on a thread.
+            return await super().getaddrinfo(host, port, family=family, type=type or socket.SOCK_STREAM, **rest)
+
+    return Loop
 
 
 def _run_bounded(runner: asyncio.Runner, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
