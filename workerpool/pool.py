@@ -22,11 +22,12 @@ from .client import Client
 from .errors import ForkedPool, InvalidRequest, PoolClosed
 from .job import Work, check_may_block, on_worker_thread
 from .lane import Lane
+from .loops import loop_factory
 from .routing import Route
 from .stats import LaneStats, PoolStats, WorkerStats
 from .views import LaneView, PoolSession
 from .watchdog import Watchdog
-from .worker import Worker, loop_factory
+from .worker import Worker
 
 __all__ = ["WorkerPool", "default_workers"]
 

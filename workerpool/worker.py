@@ -1,11 +1,7 @@
 """One thread, one loop: the dispatchers of the lanes that this worker serves."""
 
 import asyncio
-import atexit
 import logging
-import os
-import socket
-import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -16,8 +12,9 @@ from .dispatcher import Dispatcher
 from .errors import PoolClosed, WorkerLost
 from .job import mark_worker_thread
 from .lane import Lane
+from .loops import never_free
 
-__all__ = ["Worker", "loop_factory"]
+__all__ = ["Worker"]
 
 log = logging.getLogger("workerpool.worker")
 
@@ -149,7 +146,7 @@ class Worker:
         """Answer, in a forked child, for a thread that stayed behind: its loop must be neither used nor freed."""
         for dispatcher in self.dispatchers:
             dispatcher.forget(error)
-        _never_free(self)
+        never_free(self)
 
     def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
         """Call back on the loop, from any thread; False if there is none."""
@@ -291,34 +288,6 @@ class Worker:
             self._stopped.set()
 
 
-def loop_factory(
-    kind: "str | Callable[[], Any]",
-) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the workers' loops: uvloop where it is installed, unless told otherwise."""
-    if callable(kind):
-        return kind
-    if kind != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if kind == "uvloop":
-                raise ImportError(
-                    "event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'"
-                ) from None
-        else:
-            return _uvloop_factory(uvloop)
-    return asyncio.new_event_loop
-
-
-def _uvloop_factory(uvloop: Any) -> Callable[[], asyncio.AbstractEventLoop]:
-    class Loop(uvloop.Loop):  # type: ignore[misc]
-        async def getaddrinfo(self, host: Any, port: Any, *, family: int = 0, type: int = 0, **rest: Any) -> Any:
-            # For each connection uvloop asks for the address that it has, and without a type libuv asks on a thread.
-            return await super().getaddrinfo(host, port, family=family, type=type or socket.SOCK_STREAM, **rest)
-
-    return Loop
-
-
 def _run_bounded(runner: asyncio.Runner, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Close what is left of a lost loop; other callbacks there may end it once more."""
 
@@ -333,35 +302,6 @@ def _run_bounded(runner: asyncio.Runner, close: Callable[[], Coroutine[Any, Any,
             log.exception("while a lost loop was cleared away")
         else:
             return
-
-
-def _never_free(thing: object) -> None:
-    """Keep a thing beyond the interpreter's end: a uvloop that is freed in a forked child crashes the process."""
-    try:
-        from ctypes import py_object, pythonapi
-    except ImportError:
-        return
-    pythonapi.Py_IncRef(py_object(thing))
-
-
-def _renew_libuv_threads() -> None:
-    """Let libuv start its threads anew in a forked child: at exit it joins them, and the old ones are the parent's."""
-    import uvloop
-
-    loop = uvloop.new_event_loop()
-    try:
-        loop.run_until_complete(loop.getaddrinfo("127.0.0.1", 0))
-    finally:
-        loop.close()
-
-
-def _prepare_childs_exit() -> None:
-    if "uvloop" in sys.modules:
-        atexit.register(_renew_libuv_threads)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_prepare_childs_exit)
 
 
 def _nothing() -> None:

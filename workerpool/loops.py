@@ -1,0 +1,62 @@
+"""Event loops: uvloop's where it is installed, made fit for connections without threads and for forks."""
+
+import asyncio
+import atexit
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+try:
+    import uvloop  # here and not at first use: a fork amid an import leaves the child a lock that nobody opens
+except ImportError:
+    uvloop = None  # type: ignore[assignment]
+
+__all__ = ["loop_factory", "never_free"]
+
+if uvloop is None:
+    _Uvloop: Any = None
+else:
+
+    class _Uvloop(uvloop.Loop):  # type: ignore[no-redef]
+        async def getaddrinfo(self, host: Any, port: Any, *, family: int = 0, type: int = 0, **rest: Any) -> Any:
+            # For each connection uvloop asks for the address that it has, and without a type libuv asks on a thread.
+            return await super().getaddrinfo(host, port, family=family, type=type or socket.SOCK_STREAM, **rest)
+
+
+def loop_factory(
+    kind: "str | Callable[[], Any]",
+) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the workers' loops: uvloop where it is installed, unless told otherwise."""
+    if callable(kind):
+        return kind
+    if kind == "uvloop" and uvloop is None:
+        raise ImportError("event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'")
+    return asyncio.new_event_loop if kind == "asyncio" or uvloop is None else _Uvloop
+
+
+def never_free(thing: object) -> None:
+    """Keep a thing beyond the interpreter's end: a uvloop that is freed in a forked child crashes the process."""
+    try:
+        from ctypes import py_object, pythonapi
+    except ImportError:
+        return
+    pythonapi.Py_IncRef(py_object(thing))
+
+
+def _renew_libuv_threads() -> None:
+    """Let libuv start its threads anew in a forked child: at exit it joins them, and the old ones are the parent's."""
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(loop.getaddrinfo("127.0.0.1", 0))
+    finally:
+        loop.close()
+
+
+def _prepare_childs_exit() -> None:
+    if uvloop is not None:
+        atexit.register(_renew_libuv_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_prepare_childs_exit)
