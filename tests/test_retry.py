@@ -180,7 +180,7 @@ def test_a_breaker_lets_one_probe_through():
     assert breaker.wait("host") is None
     breaker.reached("host")
     assert breaker.wait("host") is None
-    assert not breaker
+    assert not breaker.circuits
 
 
 def test_a_budget_is_saved_up_and_bounded():

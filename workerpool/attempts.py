@@ -36,7 +36,7 @@ class Attempts:
     async def run(self, work: Work, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work."""
         assert work.request is not None
-        if self._breaker and (wait := self._breaker.wait(work.host)) is not None:
+        if self._breaker.circuits and (wait := self._breaker.wait(work.host)) is not None:
             work.fail(_circuit_open(work, wait))
             return
         self._budget.attempted()
@@ -68,7 +68,7 @@ class Attempts:
 
     def _note_good(self, work: Work) -> None:
         self._budget.succeeded()
-        if self._breaker:
+        if self._breaker.circuits:
             self._breaker.reached(work.host)
 
     def _wait_before_retry(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
@@ -76,7 +76,7 @@ class Attempts:
         assert work.request is not None
         if is_unreachable(outcome):
             self._breaker.failed(work.host)
-        elif self._breaker:
+        elif self._breaker.circuits:
             self._breaker.reached(work.host)
         wait = wait_before_retry(retry, work.request, work.attempts, outcome)
         if wait is None or (work.deadline is not None and monotonic() + wait >= work.deadline):

@@ -330,7 +330,8 @@ class Dispatcher:
         if work in self._accepted:
             self._accepted.discard(work)
             self._home.deadlines.discard(work)
-            self._ended[work.final_outcome()] += 1
+            outcome = work.outcome
+            self._ended[outcome if outcome != "pending" else work.final_outcome()] += 1
 
     def _settle_all(self, works: list[Work]) -> None:
         for work in works:

@@ -68,15 +68,11 @@ class Breaker:
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._circuits: dict[str, _Circuit] = {}
-
-    def __bool__(self) -> bool:
-        """Whether any host could not be reached."""
-        return bool(self._circuits)
+        self.circuits: dict[str, _Circuit] = {}  # of hosts that could not be reached; empty, as a rule
 
     def wait(self, host: str) -> float | None:
         """Return None if the host may be asked, else the seconds until the next probe."""
-        circuit = self._circuits.get(host)
+        circuit = self.circuits.get(host)
         if circuit is None or not circuit.until:
             return None
         now = self._clock()
@@ -88,11 +84,11 @@ class Breaker:
 
     def reached(self, host: str) -> None:
         """Note that a connection was made: the circuit is closed."""
-        self._circuits.pop(host, None)
+        self.circuits.pop(host, None)
 
     def failed(self, host: str) -> None:
         """Note that no connection could be made; opens the circuit after some in a row."""
-        circuit = self._circuits.get(host) or self._remember(host)
+        circuit = self.circuits.get(host) or self._remember(host)
         circuit.failures += 1
         if circuit.until:
             if not circuit.probing:
@@ -103,7 +99,7 @@ class Breaker:
             circuit.until = self._clock() + circuit.pause
 
     def _remember(self, host: str) -> _Circuit:
-        while len(self._circuits) >= _KEPT:
-            del self._circuits[next(iter(self._circuits))]
-        circuit = self._circuits[host] = _Circuit()
+        while len(self.circuits) >= _KEPT:
+            del self.circuits[next(iter(self.circuits))]
+        circuit = self.circuits[host] = _Circuit()
         return circuit

@@ -19,7 +19,6 @@ _MAX_INTERIM = 100  # 1xx answers before the one that counts
 
 _SO_MEMINFO = 55  # Linux 4.12; the first number is what waits to be read
 _NOTHING = bytes(4)
-_ESTABLISHED = b"\x01"
 
 current_work: ContextVar[Work | None] = ContextVar("workerpool_current_work", default=None)
 _sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
@@ -129,6 +128,9 @@ def send_once(session: aiohttp.ClientSession) -> None:
     session._retry_connection = False
 
 
+_feed_data = ResponseHandler.feed_data  # found once, and not by super() for each answer
+
+
 class WireProtocol(ResponseHandler):
     """Tell the reader of a body when its connection did not end as it should.
 
@@ -142,9 +144,9 @@ class WireProtocol(ResponseHandler):
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of an answer; interim ones (RFC 9110, 15.2) are bounded."""
-        self._interim = self._interim + 1 if 100 <= data[0].code < 200 else 0
+        self._interim = self._interim + 1 if data[0].code < 200 else 0
         if self._interim <= _MAX_INTERIM:
-            super().feed_data(data, size)
+            _feed_data(self, data, size)
         elif self._exception is None:
             self.set_exception(HttpProcessingError(message=f"more than {_MAX_INTERIM} interim answers"))
             if self.transport is not None:
@@ -177,19 +179,20 @@ def _is_tainted(protocol: Any) -> bool:
     if protocol is None or protocol.should_close or protocol.transport is None:
         return True
     handle = getattr(protocol, "handle", None) or protocol.transport.get_extra_info("socket")
-    return handle is None or handle.fileno() < 0 or _has_news(handle)
+    try:
+        return handle is None or _has_news(handle)
+    except OSError:  # closed
+        return True
 
 
 def _has_news(handle: socket.socket) -> bool:
     """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet."""
     if sys.platform != "linux":
-        return _is_readable(handle.fileno())
+        return handle.fileno() < 0 or _is_readable(handle.fileno())
     # poll() and recv() give the GIL away, which costs 35 µs where another thread wants it; getsockopt() does not.
+    # A FIN lies in the same queue as bytes do.
     waiting: bytes = handle.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
-    if waiting != _NOTHING or handle.family == socket.AF_UNIX:
-        return waiting != _NOTHING
-    state: bytes = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    return state != _ESTABLISHED
+    return waiting != _NOTHING
 
 
 def _is_readable(fd: int) -> bool:
