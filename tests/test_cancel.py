@@ -301,7 +301,7 @@ def test_a_cancel_that_overtakes_the_start(site, loop):
 
 
 def _loop_class(kind):
-    from workerpool.worker import loop_factory
+    from workerpool.loops import loop_factory
 
     loop = loop_factory(kind)()
     loop.close()
