@@ -1,4 +1,8 @@
-"""Run the contestants in turn, each in its own process, and print the table."""
+"""Run the contestants in turn, each in its own process, and print the table.
+
+The turns are short and many, and all processes stay open: a machine that slows down for a while slows the floor
+down as much, and each ratio is one of neighbours.
+"""
 
 import argparse
 import json
@@ -6,6 +10,9 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,16 +20,17 @@ from .contestants import CONTESTANTS, FLOOR, GROUPS, NOOP_FLOOR
 from .server import SIZE, serving
 from .table import Figures, summary, table
 
-_PATIENCE = 300  # seconds for one contestant in one round
-_FULL, _QUICK = (20_000, 5), (2_000, 2)  # requests and rounds
+_PATIENCE = 120  # seconds for one turn
+_FULL, _QUICK = (2_000, 25), (1_000, 3)  # requests and rounds
 
 
 def main() -> None:
     """Read the options, run all rounds, print."""
     options = _options()
     names = _installed(options.names)
-    with serving() as (server, url):
-        rounds = [{name: _run(name, url, options) for name in names} for _ in range(options.rounds)]
+    with serving() as (server, url), ExitStack() as stack:
+        running = {name: stack.enter_context(_open(name, url, options)) for name in names}
+        rounds = [{name: _turn(name, process) for name, process in running.items()} for _ in range(options.rounds)]
     figures = summary(rounds)
     print(_title(server, options))
     print(table(figures))
@@ -32,15 +40,15 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--requests", type=_positive, help="of fast contestants (20000); slow make fewer")
-    parser.add_argument("--rounds", type=_positive, help="how often each has its turn (5)")
+    parser.add_argument("--requests", type=_positive, help="per turn of fast contestants (2000); slow make fewer")
+    parser.add_argument("--rounds", type=_positive, help="how often each has its turn (25)")
     parser.add_argument("--connections", type=_positive, default=32)
     parser.add_argument("--only", type=_names, default=list(CONTESTANTS), dest="names",
                         help=f"some of {','.join([*CONTESTANTS, *GROUPS])}")  # fmt: skip
     parser.add_argument("--loop", choices=("auto", "uvloop", "asyncio"), default="auto")
     parser.add_argument("--workers", type=_positive, help="of the pool (as many as it chooses)")
     parser.add_argument("--json", help="a file for the figures")
-    parser.add_argument("--quick", action="store_true", help="2000 requests and 2 rounds, unless given")
+    parser.add_argument("--quick", action="store_true", help="1000 requests and 3 rounds, unless given")
     options = parser.parse_args()
     requests, rounds = _QUICK if options.quick else _FULL
     options.requests, options.rounds = options.requests or requests, options.rounds or rounds
@@ -70,19 +78,34 @@ def _installed(names: list[str]) -> list[str]:
     return found or sys.exit("none of the contestants is installed")
 
 
-def _run(name: str, url: str, options: argparse.Namespace) -> Figures:
-    """Return the figures of one contestant in one round; a contestant that fails ends the run."""
+@contextmanager
+def _open(name: str, url: str, options: argparse.Namespace) -> Iterator["subprocess.Popen[str]"]:
+    """Start a contestant, which then waits for its turns; end it afterwards."""
     command = [sys.executable, "-m", "benchmarks.contestants", name, "--url", url, "--size", str(SIZE)]
     for option in ("requests", "connections", "loop", "workers"):
         if (value := getattr(options, option)) is not None:
             command += [f"--{option}", str(value)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, env=_unproxied())
-    except subprocess.TimeoutExpired:
-        sys.exit(f"{name} failed: not done after {_PATIENCE} s")
-    if done.returncode:
-        sys.exit(f"{name} failed:\n{done.stderr}")
-    figures: Figures = json.loads(done.stdout)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied()) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _turn(name: str, process: "subprocess.Popen[str]") -> Figures:
+    """Return the figures of one turn; a contestant that fails ends the run."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    impatience = threading.Timer(_PATIENCE, process.kill)
+    impatience.start()
+    with suppress(BrokenPipeError):
+        print(file=process.stdin, flush=True)
+    answer = process.stdout.readline()
+    impatience.cancel()
+    if not answer:
+        sys.exit(f"{name} failed:\n{process.stderr.read() if process.stderr else ''}")
+    figures: Figures = json.loads(answer)
     return figures
 
 
@@ -97,7 +120,7 @@ def _title(server: str, options: argparse.Namespace) -> str:
         loop = "asyncio" if find_spec("uvloop") is None else "uvloop"
     machine = f"Python {platform.python_version()}, {loop}, {os.cpu_count()} cores"
     load = f"{options.requests} requests of {SIZE} bytes from {server}, {options.connections} connections"
-    return f"{machine}; {load}, {options.rounds} rounds\nratios to {FLOOR}, of the noop jobs to {NOOP_FLOOR}"
+    return f"{machine}; {load}, {options.rounds} turns each\nratios to {FLOOR}, of the noop jobs to {NOOP_FLOOR}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _HAS_NGINX = shutil.which("nginx") is not None or Path("/usr/sbin/nginx").exists
 def _run(module, *arguments):
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        capture_output=True, text=True, timeout=80, check=False, cwd=_ROOT,
+        input="\n", capture_output=True, text=True, timeout=80, check=False, cwd=_ROOT,
     )  # fmt: skip
 
 

@@ -70,3 +70,39 @@ def test_a_protocol_ends_in_the_steps_that_are_watched():
     assert "self._payload = payload" in inspect.getsource(ResponseHandler.data_received)
     assert "self.set_exception(exc, underlying_exc)" in inspect.getsource(ResponseHandler.data_received)
     assert "partial(ResponseHandler, loop=loop)" in inspect.getsource(aiohttp.BaseConnector.__init__)
+
+
+def test_the_short_way_has_the_parts_that_it_is_made_of(run):
+    """`_middlewares`, `_loop` and `_raw_cookie_headers` are there, and the steps are those of `ClientSession._request`."""
+    session = run(make_session())
+    assert {"_middlewares", "_loop"} <= session.keys()
+    assert aiohttp.ClientResponse._raw_cookie_headers is None
+    source = " ".join(inspect.getsource(aiohttp.ClientSession._request).split())
+    for step in (
+        "conn = await self._connector.connect( req, traces=traces, timeout=real_timeout )",
+        "conn.protocol.set_response_params(",
+        "skip_payload=req.method in EMPTY_BODY_METHODS",
+        "resp = await req.send(conn)",
+        "await resp.start(conn)",
+        "self._cookie_jar.update_cookies_from_headers( resp._raw_cookie_headers, resp.url )",
+    ):
+        assert step in source
+
+
+def test_a_request_has_the_attributes_that_are_set_in_one_step(run):
+    """What aiohttp's `__init__` leaves in a request without a body is what the pool's short way leaves in it."""
+    from multidict import CIMultiDict
+    from yarl import URL
+
+    from workerpool.transport.wire import WireRequest
+
+    async def both():
+        url = URL("http://127.0.0.1:1/a?b#c")
+        async with aiohttp.ClientSession() as session:
+            long = WireRequest("GET", url, headers=CIMultiDict(A="b"), loop=session._loop, session=session)
+            short = WireRequest.without_body(session, "GET", url, CIMultiDict(A="b"), True)
+            return [{name: getattr(each, name) for name in vars(long)} for each in (long, short)]
+
+    long, short = run(both())
+    assert long.pop("_timer").__class__ is short.pop("_timer").__class__
+    assert long == short

@@ -1,4 +1,4 @@
-"""Run one contestant in this process and print its figures as a line of JSON."""
+"""Run one contestant in this process: for each line on standard input a turn, and its figures as a line of JSON."""
 
 import argparse
 import json
@@ -15,22 +15,22 @@ _WARM_UP = 20  # one request in so many is made before the clock starts, and at 
 
 
 def main() -> None:
-    """Open the contestant, warm it up, measure it, print."""
+    """Open the contestant and warm it up once, then measure and print each turn."""
     given = vars(_options())
     entry, requests = CONTESTANTS[given.pop("name")], given.pop("requests")
     task = Task(**given)
     requests = max(task.connections, int(requests * entry.share))
     with entry.load()(task) as run:
         run(max(2 * task.connections, requests // _WARM_UP))
-        figures = _measured(run, requests)
-    print(json.dumps(figures))
+        for _ in sys.stdin:
+            print(json.dumps(_measured(run, requests)), flush=True)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.contestants")
     parser.add_argument("name", choices=CONTESTANTS)
     parser.add_argument("--url", required=True)
-    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--loop", default="auto")

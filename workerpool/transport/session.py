@@ -18,6 +18,7 @@ from ..response import Response
 from ..settings import Timeout
 from .decoding import ACCEPT_ENCODING
 from .exchange import Exchange
+from .express import Express
 from .guard import current_work, guard, send_once
 from .hops import Hop
 from .wire import Cookies, NoCookies, WireRequest
@@ -25,9 +26,13 @@ from .wire import Cookies, NoCookies, WireRequest
 __all__ = ["Transport"]
 
 _PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+_HOST = ("Host", "")  # keeps its place; each request fills it in
+_CODINGS = ("Accept-Encoding", ACCEPT_ENCODING)
+_OF_THE_POOL = (_HOST, _CODINGS)  # what a submitted function's session has its own of
 _DEFAULT_HEADERS = (
+    _HOST,
     ("Accept", "*/*"),
-    ("Accept-Encoding", ACCEPT_ENCODING),
+    _CODINGS,
     (
         "User-Agent",
         f"workerpool/{__version__} (aiohttp/{aiohttp.__version__}; Python/{_PYTHON})",
@@ -57,6 +62,7 @@ class Transport:
         # and a redirect to another origin goes through the one that does not know them.
         self._session = self._open_session(self._headers)
         self._bare = self._open_session(None)
+        self._express = Express(self._session, lane.ssl, self._jar if lane.stateful else None)
         self._raw: aiohttp.ClientSession | None = None
 
     @property
@@ -86,6 +92,8 @@ class Transport:
     def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request and wait for the head of its answer."""
         assert work.request is not None
+        if data is None and not self._has_proxies and self._express.takes(hop.method):
+            return self._express.send(hop, self._timeout_of(work))
         usual = hop.headers is self._headers
         return (self._session if usual else self._bare).request(
             hop.method,
@@ -93,10 +101,14 @@ class Transport:
             headers=None if usual else hop.headers,
             data=data,
             allow_redirects=False,
-            timeout=self._timeout if work.request.timeout is None else _client_timeout(work.request.timeout),
+            timeout=self._timeout_of(work),
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
         )
+
+    def _timeout_of(self, work: Work) -> aiohttp.ClientTimeout:
+        own = None if work.request is None else work.request.timeout
+        return self._timeout if own is None else _client_timeout(own)
 
     def _proxy_for(self, url: URL) -> str | None:
         """Return the proxy for the URL: the lane's, or the one the environment had when the lane was opened."""
@@ -150,7 +162,7 @@ class Transport:
             connector=self._connector,
             connector_owner=False,
             cookie_jar=self._jar,
-            headers=CIMultiDict((name, value) for name, value in self._headers.items() if name != "Accept-Encoding"),
+            headers=CIMultiDict(item for item in self._headers.items() if item not in _OF_THE_POOL),
             timeout=aiohttp.ClientTimeout(
                 total=lane.timeout.total,
                 connect=lane.timeout.connect,
@@ -194,7 +206,8 @@ def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
 
 
 def _merged_headers(lane: Lane) -> "CIMultiDict[str]":
-    headers: CIMultiDict[str] = CIMultiDict(_DEFAULT_HEADERS)
+    # Hooks are shown no empty Host; it is put in place for each of their requests.
+    headers: CIMultiDict[str] = CIMultiDict(_DEFAULT_HEADERS[1:] if lane.has_hooks else _DEFAULT_HEADERS)
     given = CIMultiDict(lane.headers or ())
     for name in given:
         headers.popall(name, None)

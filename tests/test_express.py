@@ -1,0 +1,124 @@
+"""The short way of requests without hooks: the same answers, and open to whoever watches sessions."""
+
+import socketserver
+import threading
+
+import aiohttp
+import pytest
+
+from workerpool import Lane, WorkerPool
+
+WAYS = {"short": {}, "full": {"trace_configs": [aiohttp.TraceConfig()]}}
+
+
+class _Echo(socketserver.StreamRequestHandler):
+    """Answer each request with its own head, as it came."""
+
+    def handle(self):
+        while True:
+            head = b""
+            while (line := self.rfile.readline()) not in (b"\r\n", b""):
+                head += line
+            if not head:
+                return
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nSet-Cookie: seen=1\r\nContent-Length: %d\r\n\r\n%s" % (len(head), head)
+            )
+
+
+@pytest.fixture
+def echo():
+    """A server that shows what came in; `host` is its address, `url` its root."""
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Echo) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        server.host = "{}:{}".format(*server.server_address)
+        server.url = f"http://{server.host}/"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def count_requests(monkeypatch):
+    """Patch the session as tracers and aioresponses do, and count what comes by."""
+    seen = []
+    original = aiohttp.ClientSession._request
+
+    async def watched(self, method, url, **options):
+        seen.append((method, str(url)))
+        return await original(self, method, url, **options)
+
+    def patch():
+        monkeypatch.setattr(aiohttp.ClientSession, "_request", watched)
+        return seen
+
+    return patch
+
+
+def test_a_patched_session_sees_every_request(shared_site, count_requests):
+    """Who puts a function in the place of aiohttp's, at whatever time, is called for each request."""
+    with WorkerPool() as pool:
+        url = shared_site.url_for("/fast/1")
+        assert pool.get(url).ok
+        seen = count_requests()
+        assert pool.get(url).ok
+        assert [("GET", url)] == seen
+
+
+def test_a_hook_sees_every_request(shared_site):
+    """A trace config is told of each request."""
+    seen = []
+
+    async def note(session, context, params):
+        seen.append(params.method)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(note)
+    with WorkerPool(lanes=[Lane("traced", trace_configs=[trace])]) as pool:
+        assert pool.lane("traced").get(shared_site.url_for("/fast/1")).ok
+    assert ["GET"] == seen
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_both_ways_send_the_same(way, echo):
+    """Order and spelling of the headers, target and Host are the same, whichever way a request goes."""
+    with WorkerPool(headers={"X-Lane": "1"}, **WAYS[way]) as pool:
+        head = pool.get(echo.url + "?a=b#part", headers={"X-Own": "2"}).text.splitlines()
+    assert "GET /?a=b HTTP/1.1" == head[0]
+    names = [line.split(":")[0] for line in head[1:] if line]
+    assert ["Host", "Accept", "Accept-Encoding", "User-Agent", "X-Lane", "X-Own"] == names
+    assert f"Host: {echo.host}" == head[1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_of_the_callers_is_kept(way, echo):
+    """A Host header that the caller gives goes out instead of the URL's."""
+    with WorkerPool(**WAYS[way]) as pool:
+        head = pool.get(echo.url, headers={"Host": "other.example"}).text
+    assert 1 == head.count("Host:")
+    assert "Host: other.example" in head
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cookies_are_kept_either_way(way, echo):
+    """A lane with cookies sends what the server has set."""
+    with WorkerPool(cookies={}, **WAYS[way]) as pool:
+        assert "Cookie:" not in pool.get(echo.url).text
+        assert "Cookie: seen=1" in pool.get(echo.url).text
+
+
+def test_a_function_gets_a_session_with_the_hosts_of_its_urls(echo):
+    """The place that is kept for Host in the pool's own requests is not sent by the session that functions get."""
+
+    async def fetch(session, url):
+        async with session.get(url) as answer:
+            return await answer.text()
+
+    with WorkerPool() as pool:
+        head = pool.submit(fetch, echo.url).result(20)
+    assert 1 == head.count("Host:")
+    assert f"Host: {echo.host}" in head

@@ -1,0 +1,79 @@
+"""The short way to an answer: what a session does for a request without body, proxy and hooks, and nothing else.
+
+Half of what aiohttp costs per request is spent in `ClientSession._request`, where a request like that has nothing to
+be done (measured: 75,000 of 280,000 instructions). The connections, cookies and parsers are the session's all the same.
+"""
+
+from types import FunctionType
+from typing import Any
+
+import aiohttp
+
+from .hops import Hop
+from .wire import WireRequest
+
+__all__ = ["Express"]
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_NO_TRACES: list[Any] = []  # aiohttp only reads it
+
+
+def _genuine(name: str) -> Any:
+    """Return the session's method, None if somebody has put another in its place already."""
+    method = getattr(aiohttp.ClientSession, name)
+    return method if type(method) is FunctionType and method.__globals__ is vars(aiohttp.client) else None
+
+
+_REQUEST, _PUBLIC = _genuine("_request"), _genuine("request")
+
+
+class Express:
+    """Send requests through a session's connector; used on its loop only."""
+
+    def __init__(self, session: aiohttp.ClientSession, ssl: Any, jar: aiohttp.abc.AbstractCookieJar | None) -> None:
+        self._session = session
+        self._connector = session.connector
+        self._ssl = ssl
+        self._jar = jar
+        # Hooks are the lane's, or of an instrumentation that gives every session some.
+        self._open = not session._middlewares and not session.trace_configs
+
+    def takes(self, method: str) -> bool:
+        """Whether the short way will do: there are no hooks, and nobody has patched the session to watch or to fake it.
+
+        The latter is how aioresponses, vcrpy and tracers work; it may happen at any time.
+        """
+        session = aiohttp.ClientSession
+        return self._open and method in _BODILESS and session._request is _REQUEST and session.request is _PUBLIC
+
+    async def send(self, hop: Hop, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """Send one request and wait for the head of its answer; raises what aiohttp or the system raises."""
+        request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._ssl)
+        if self._jar is not None:
+            request.update_cookies(self._jar.filter_cookies(hop.url))
+        assert self._connector is not None
+        connection = await self._connector.connect(request, _NO_TRACES, timeout)
+        try:
+            answer = await _answer(request, connection, timeout)
+        except BaseException:
+            connection.close()
+            raise
+        if self._jar is not None and answer._raw_cookie_headers:
+            self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
+        return answer
+
+
+async def _answer(request: WireRequest, connection: Any, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    connection.protocol.set_response_params(
+        timer=request._timer,
+        skip_payload=request.method == "HEAD",
+        read_until_eof=True,
+        auto_decompress=False,
+        read_timeout=timeout.sock_read,
+    )
+    answer: aiohttp.ClientResponse = await request.send(connection)
+    try:
+        return await answer.start(connection)
+    except BaseException:
+        answer.close()
+        raise
