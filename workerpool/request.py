@@ -161,7 +161,7 @@ def _checked_method(method: object) -> str:
 def _parsed(url: object, params: Any) -> URL:
     if not isinstance(url, (str, URL)):
         raise TypeError(f"the URL must be a str, not {type(url).__name__}")
-    if isinstance(url, str) and _CONTROL.search(url):
+    if isinstance(url, str) and not (url.isascii() and url.isprintable()) and _CONTROL.search(url):
         raise ValueError("the URL must not hold control characters")
     try:
         target = URL(url)

@@ -48,7 +48,6 @@ class Response:
         reason: str,
         headers: "CIMultiDictProxy[str]",
         content: bytes = b"",
-        *,
         http_version: str = "1.1",
         elapsed: float = 0.0,
         attempts: int = 1,

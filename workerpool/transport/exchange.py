@@ -148,10 +148,10 @@ class Exchange:
             answer.reason or "",
             answer.headers,
             content,
-            http_version="1.0" if answer.version == (1, 0) else "1.1",
-            elapsed=work.elapsed,
-            attempts=work.attempts,
-            history=self._history,
+            "1.0" if answer.version == (1, 0) else "1.1",
+            work.elapsed,
+            work.attempts,
+            self._history,
         )
 
     def _adopted(self, exc: BaseException) -> RequestError:
