@@ -3,11 +3,14 @@
 import json
 import threading
 from collections import defaultdict
+from time import monotonic
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from workerpool import BodyTooLarge, ConnectionLost, Lane, Rate, Request, WorkerPool
+from workerpool.testing.site import Site
 from workerpool.transport import session as transport_session
 
 
@@ -97,6 +100,26 @@ def test_a_rated_lane_gets_everything_done(shared_site, option):
     """Work that waits for its turn is started when it is due."""
     with WorkerPool(workers=2, **{option: Rate(200)}) as pool:
         assert 20 == sum(r.ok for r in pool.fetch_many(shared_site.url_for(f"/fast/{n}") for n in range(20)))
+
+
+@pytest.mark.parametrize("option", ["rate", "per_host_rate"])
+def test_a_rate_holds_at_the_server_over_all_workers(monkeypatch, option):
+    """The n-th request comes no sooner than the rate allows, whichever worker sends it, redirects counted."""
+    arrivals = []
+
+    @web.middleware
+    async def note(self, request, handler):
+        arrivals.append(monotonic())
+        return await count(self, request, handler)
+
+    count = Site._count
+    monkeypatch.setattr(Site, "_count", note)
+    with Site() as site, WorkerPool(workers=4, **{option: Rate(100, burst=4)}) as pool:
+        began = monotonic()
+        urls = [site.url_for(path) for n in range(20) for path in (f"/fast/{n}", "/redirect/0")]
+        assert 40 == sum(result.ok for result in pool.fetch_many(urls))
+    assert 60 == len(arrivals)
+    assert [] == [n for n, at in enumerate(sorted(arrivals)) if at - began < (n + 1 - 4) / 100 - 1e-6]
 
 
 def test_priority_orders_the_queue(site):
