@@ -71,6 +71,8 @@ class Inbox:
     def __init__(self, name: str, room: int) -> None:
         self._name = name
         self._queue = _ByPriority(room)
+        # The sync side only: the async one asks which loop this is (on 3.11 that is a system call).
+        self._sync = self._queue.sync_q
         self._rung = False
         self._ring: Callable[[], object] | None = None
 
@@ -84,7 +86,7 @@ class Inbox:
         Raises QueueFull or PoolClosed. From any thread.
         """
         try:
-            self._queue.sync_q.put(work, block, timeout)
+            self._sync.put(work, block, timeout)
         except janus.SyncQueueFull:
             waited = "" if not block else f" for {timeout:g} s"
             raise QueueFull(
@@ -106,8 +108,7 @@ class Inbox:
         if not self._queue.size:
             return None
         try:
-            # The sync side, which does not ask which loop this is (on 3.11 that is a system call); it never waits.
-            return self._queue.sync_q.get_nowait()
+            return self._sync.get(False)
         except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
             return None
 
@@ -116,7 +117,7 @@ class Inbox:
         taken: list[Work] = []
         while True:
             try:
-                taken.append(self._queue.sync_q.get_nowait())
+                taken.append(self._sync.get(False))
             except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
                 return taken
 

@@ -183,24 +183,18 @@ class Client:
             return self._make_request_job(target)
         if callable(target):
             call = Call(_checked_function(target), args, kwargs)
-            return Job(self._lane.name, self._owner, call=call, context=copy_context())
+            return Job(self._lane.name, self._owner, None, None, call, None, False, copy_context())
         return self._make_request_job(Request(*_url_of(target, args), **kwargs))
 
     def _make_request_job(self, request: Request, *, streamed: bool = False) -> Job:
         lane = self._lane
-        return Job(
-            lane.name,
-            self._owner,
-            request=request,
-            target=lane.resolve(request),
-            total=lane.timeout_for(request).total,
-            streamed=streamed,
-            context=copy_context() if lane.has_hooks else None,
-        )
+        context = copy_context() if lane.has_hooks else None
+        total = lane.timeout_for(request).total
+        # By place: CPython takes three times as long over keywords, and this is done for each job.
+        return Job(lane.name, self._owner, request, lane.resolve(request), None, total, streamed, context)
 
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
         lane = self._lane
-        # By place: CPython takes three times as long over keywords, and this is done for each input.
         entry = Entry(lane.name, self._owner, request, lane.resolve(request), None, lane.timeout_for(request).total)
         if lane.has_hooks:
             entry.context = copy_context()

@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import Context
-from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from yarl import URL
 
@@ -77,8 +76,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=Process.count_fork)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """An async function to run, with its arguments; the session goes before them."""
 
     fn: Callable[..., Any]
