@@ -1,0 +1,86 @@
+"""The inbox between many threads and one loop: nothing lost, nothing twice, in order."""
+
+import threading
+
+import pytest
+
+from workerpool import PoolClosed, Request
+from workerpool.channels import Inbox
+from workerpool.job import Work
+
+PUTTERS, EACH = 6, 3000
+
+
+def _works(thread, priority=0):
+    request = Request("http://127.0.0.1/", priority=priority)
+    works = [Work("lane", None, request) for _ in range(EACH)]
+    for n, work in enumerate(works):
+        work.index = (thread, n)
+    return works
+
+
+def _in_threads(function, number):
+    threads = [threading.Thread(target=function, args=(n,)) for n in range(number)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@pytest.mark.parametrize("room", [0, 50], ids=["parcels", "one by one"])
+def test_all_that_many_threads_put_in_comes_out_once_and_in_each_threads_order(room):
+    """A taker that keeps emptying the inbox, so that parcels are closed all the time, gets everything in order."""
+    inbox = Inbox("inbox", room)
+    taken = []
+    threads = _in_threads(lambda n: [inbox.put(work) for work in _works(n)], PUTTERS)
+    while len(taken) < PUTTERS * EACH:
+        if (work := inbox.take()) is not None:
+            taken.append(work.index)
+    for thread in threads:
+        thread.join()
+    assert inbox.take() is None
+    for n in range(PUTTERS):
+        assert [(n, m) for m in range(EACH)] == [index for index in taken if index[0] == n]
+
+
+def test_what_is_put_in_beside_the_closing_is_refused_or_taken():
+    """Each put is either refused with PoolClosed or comes out, whoever takes it, the loop or the end."""
+    accepted, taken = [[] for _ in range(PUTTERS)], []
+    inbox = Inbox("inbox", 0)
+
+    def put(n):
+        for work in _works(n):
+            try:
+                inbox.put(work)
+            except PoolClosed:
+                return
+            accepted[n].append(work)
+
+    threads = _in_threads(put, PUTTERS)
+    while len(taken) < EACH:
+        if (work := inbox.take()) is not None:
+            taken.append(work)
+    inbox.close()
+    closer = threading.Thread(target=lambda: taken.extend(inbox.take_all()))
+    closer.start()
+    late = []
+    while any(thread.is_alive() for thread in (*threads, closer)):
+        if (work := inbox.take()) is not None:
+            late.append(work)
+    rest = [*taken, *late, *inbox.take_all()]
+    assert 0 == len(inbox)
+    assert len(rest) == len(set(rest))
+    assert {work for works in accepted for work in works} == set(rest)
+
+
+def test_urgent_work_overtakes_what_is_in_a_parcel():
+    """Priorities hold between single work and work that travels together, and the count is right throughout."""
+    inbox = Inbox("inbox", 0)
+    plain, urgent, late = (_works(n, priority)[:2] for n, priority in enumerate([0, 1, -1]))
+    for work in (plain[0], late[0], plain[1]):
+        inbox.put(work)
+    assert plain[0] is inbox.take()
+    inbox.put(urgent[0])
+    assert 3 == len(inbox)
+    assert {plain[1], late[0], urgent[0]} == inbox.waiting()
+    assert [urgent[0], plain[1], late[0], None] == [inbox.take() for _ in range(4)]
+    assert 0 == len(inbox)
