@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from workerpool import PoolClosed, Request
+from workerpool import PoolClosed, QueueFull, Request
 from workerpool.channels import Inbox
 from workerpool.job import Work
 
@@ -26,7 +26,7 @@ def _in_threads(function, number):
     return threads
 
 
-@pytest.mark.parametrize("room", [0, 50], ids=["parcels", "one by one"])
+@pytest.mark.parametrize("room", [0, 50], ids=["any number", "bounded"])
 def test_all_that_many_threads_put_in_comes_out_once_and_in_each_threads_order(room):
     """A taker that keeps emptying the inbox, so that parcels are closed all the time, gets everything in order."""
     inbox = Inbox("inbox", room)
@@ -35,6 +35,7 @@ def test_all_that_many_threads_put_in_comes_out_once_and_in_each_threads_order(r
     while len(taken) < PUTTERS * EACH:
         if (work := inbox.take()) is not None:
             taken.append(work.index)
+            inbox.leave(work)
     for thread in threads:
         thread.join()
     assert inbox.take() is None
@@ -70,6 +71,44 @@ def test_what_is_put_in_beside_the_closing_is_refused_or_taken():
     assert 0 == len(inbox)
     assert len(rest) == len(set(rest))
     assert {work for works in accepted for work in works} == set(rest)
+
+
+def test_room_is_held_from_the_put_to_the_leaving():
+    """What was taken and set aside keeps its place; what was given up makes way at once, and no waiter is forgotten."""
+    inbox = Inbox("inbox", 2)
+    first, second, third, fourth = _works(0)[:4]
+    inbox.put(first)
+    inbox.put(second)
+    assert first is inbox.take()
+    with pytest.raises(QueueFull, match=r"was full \(2 waiting\)"):
+        inbox.put(third, block=False)
+    with pytest.raises(QueueFull, match=r"was full for 0.01 s \(2 waiting\)"):
+        inbox.put(third, 0.01)
+    threads = _in_threads(lambda n: inbox.put((third, fourth)[n]), 2)
+    inbox.leave(second)  # given up while it is still in the queue
+    inbox.leave(second)
+    inbox.leave(first)
+    for thread in threads:
+        thread.join()
+    assert {second, third, fourth} == {inbox.take() for _ in range(3)}
+
+
+def test_a_blocked_put_is_refused_when_the_inbox_closes():
+    """Nobody waits for room in a queue that is closed."""
+    inbox = Inbox("inbox", 1)
+    inbox.put(_works(0)[0])
+    refused = []
+
+    def put(n):
+        with pytest.raises(PoolClosed):
+            inbox.put(_works(n)[0])
+        refused.append(n)
+
+    threads = _in_threads(put, 3)
+    inbox.close()
+    for thread in threads:
+        thread.join()
+    assert [0, 1, 2] == sorted(refused)
 
 
 def test_urgent_work_overtakes_what_is_in_a_parcel():

@@ -428,7 +428,7 @@ def test_a_stuck_function_does_not_hang_the_shutdown():
     async def stuck(session):
         release.wait(30)
 
-    pool = WorkerPool()
+    pool = WorkerPool(workers=1)
     jobs = [pool.submit(stuck), pool.submit(nothing)]
     pool.shutdown(timeout=0.1)
     assert all(isinstance(job.exception(0), PoolClosed) for job in jobs)

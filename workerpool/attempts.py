@@ -13,7 +13,7 @@ from .policies.retry import is_good, is_unreachable, wait_before_retry
 from .redaction import redact
 from .response import Response
 from .settings import Retry, RetryDetails
-from .transport import Transport
+from .transport import Moved, Transport
 
 __all__ = ["Attempts"]
 
@@ -34,45 +34,64 @@ class Attempts:
         self._breaker = Breaker()
 
     async def run(self, work: Work, transport: Transport) -> None:
-        """Try until an answer is good or nothing more may be tried, and decide the work."""
+        """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""
         assert work.request is not None
-        if self._breaker.circuits and (wait := self._breaker.wait(work.host)) is not None:
-            work.fail(_circuit_open(work, wait))
+        if self._breaker.circuits and (pause := self._breaker.wait(work.host)) is not None:
+            work.fail(_circuit_open(work, pause))
             return
-        self._budget.attempted()
         retry = self._lane.retry_for(work.request)
+        if work.onward is None:
+            self._budget.attempted()
         while True:
-            work.attempts += 1
-            self.made += 1
-            outcome: Response | RequestError
+            if work.onward is None:  # else the try began at another host
+                work.attempts += 1
+                self.made += 1
             try:
                 if work.streamed:
-                    await transport.stream(work)
-                    self._note_good(work)
-                    return
-                outcome = await transport.fetch(work)
+                    wait = await self._stream(work, transport, retry)
+                else:
+                    response = await transport.fetch(work)
+                    wait = self._wait_after(work, retry, response)
+                    if wait is None:
+                        work.answer(response)
             except RequestError as exc:
-                outcome = exc
-            if is_good(retry, outcome):
-                self._note_good(work)
-                break
-            wait = self._wait_before_retry(work, retry, outcome)
+                wait = self._wait_after(work, retry, exc)
+                if wait is None:
+                    work.fail(exc)
+            except Moved as moved:
+                if moved.onward.history:
+                    self._note_good(work)
+                raise
             if wait is None:
-                break
+                return
             work.stage = "retry"
             await asyncio.sleep(wait)
-        if isinstance(outcome, RequestError):
-            work.fail(outcome)
-        else:
-            work.answer(outcome)
+
+    async def _stream(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
+        """Try once; the work is answered with the first head that is not tried again."""
+        wait: float | None = None
+
+        def is_wanted(head: Response) -> bool:
+            nonlocal wait
+            wait = self._wait_after(work, retry, head)
+            return wait is None
+
+        await transport.stream(work, is_wanted)
+        return wait
 
     def _note_good(self, work: Work) -> None:
         self._budget.succeeded()
         if self._breaker.circuits:
             self._breaker.reached(work.host)
 
-    def _wait_before_retry(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
-        """Return the seconds to pause, None if the outcome stands; deadline, budget and circuit have their say."""
+    def _wait_after(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
+        """Return the seconds to pause before the next try, None if the outcome stands.
+
+        Deadline, budget and circuit have their say.
+        """
+        if is_good(retry, outcome):
+            self._note_good(work)
+            return None
         assert work.request is not None
         if is_unreachable(outcome):
             self._breaker.failed(work.host)
@@ -98,7 +117,7 @@ def _circuit_open(work: Work, wait: float) -> ConnectError:
         f" the next try is in {wait:.1f} s",
         url=where,
         method=work.request.method,
-        attempts=0,
+        attempts=work.attempts,
         stage="queued",
         lane=work.lane,
     )

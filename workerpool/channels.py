@@ -100,19 +100,57 @@ class _ByPriority(janus.Queue["Work | _Parcel"]):
                 continue
 
 
+class _Room:
+    """The places of a bounded queue. Held by work until it starts or is given up, wherever it waits meanwhile."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._changed = threading.Condition()
+        self._taken: set[Work] = set()
+        self._closed = False
+
+    def enter(self, work: Work, timeout: float | None) -> bool:
+        """Take a place, or wait for one for `timeout` seconds at most; False if there was none. From any thread."""
+        with self._changed:
+            try:
+                self._changed.wait_for(lambda: self._closed or len(self._taken) < self.size, timeout)
+            except BaseException:
+                self._changed.notify()  # the one that woke this thread may have been meant for another
+                raise
+            if not self._closed and len(self._taken) >= self.size:
+                return False
+            self._taken.add(work)
+            return True
+
+    def leave(self, work: Work) -> None:
+        """Give the place back, if there is one. From any thread."""
+        with self._changed:
+            if work in self._taken:
+                self._taken.discard(work)
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Let everybody in: what they are told further on is that the queue is closed."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
 class Inbox:
     """Carry work from any thread to one loop.
 
     What comes while the loop is busy goes into one parcel, so that janus is asked once for many (measured: an eighth of
-    what a job costs that does nothing). Where the room is bounded or a priority given, work travels by itself.
+    what a job costs that does nothing). What has a priority travels by itself. `room` is how many may wait, 0 for any
+    number; the room is counted here and not by janus, since work that was cancelled or has been set aside is in no
+    queue's order any more.
     """
 
     def __init__(self, name: str, room: int) -> None:
         self._name = name
-        self._queue = _ByPriority(room)
+        self._queue = _ByPriority()
         # The sync side only: the async one asks which loop this is (on 3.11 that is a system call).
         self._sync = self._queue.sync_q
-        self._bounded = room > 0
+        self._room = _Room(room) if room else None
         self._lock = threading.Lock()  # guards the making of parcels, so that only the last in the queue is added to
         self._last: _Parcel | None = None
         self._opened: _Parcel | None = None  # taken out of the queue, and not empty yet; the loop's only
@@ -129,18 +167,22 @@ class Inbox:
 
         Raises QueueFull or PoolClosed. From any thread.
         """
-        if self._bounded or work.priority:
-            self._send(work, timeout, block=block)
-        else:
-            while (last := self._last) is None or not last.add(work):
-                if self._start_parcel(last, work):
-                    break
-            if self._closed and self._withdrawn(work):
-                raise self._refusal()
+        if self._room is not None and not self._room.enter(work, timeout if block else 0):
+            raise self._full(timeout if block else None)
+        try:
+            self._hand_over(work)
+        except BaseException:
+            self.leave(work)
+            raise
         # Rung once for many puts: whoever finds the bell rung knows that a drain is still to come.
         if not self._rung and self._ring is not None:
             self._rung = True
             self._ring()
+
+    def leave(self, work: Work) -> None:
+        """Note that the work waits no longer: it starts, or was given up. From any thread, repeatable."""
+        if self._room is not None:
+            self._room.leave(work)
 
     def answered(self) -> None:
         """Note that the loop is awake, before it drains: the next put rings again."""
@@ -182,9 +224,21 @@ class Inbox:
         """Refuse further puts and wake blocked ones; what is in the queue stays. From any thread."""
         self._closed = True
         self._queue.shutdown(immediate=False)
+        if self._room is not None:
+            self._room.close()
 
     def __len__(self) -> int:
         return len(self.waiting()) if self._queue.size or self._opened else 0
+
+    def _hand_over(self, work: Work) -> None:
+        if work.priority:
+            self._send(work)
+            return
+        while (last := self._last) is None or not last.add(work):
+            if self._start_parcel(last, work):
+                break
+        if self._closed and self._withdrawn(work):
+            raise self._refusal()
 
     def _start_parcel(self, last: _Parcel | None, work: Work) -> bool:
         """Put a new parcel behind the last one, unless somebody else has done so meanwhile."""
@@ -196,16 +250,18 @@ class Inbox:
             self._last = parcel
             return True
 
-    def _send(self, item: "Work | _Parcel", timeout: float | None = None, *, block: bool = True) -> None:
+    def _send(self, item: "Work | _Parcel") -> None:
         try:
-            self._sync.put(item, block, timeout)
-        except janus.SyncQueueFull:
-            waited = "" if not block else f" for {timeout:g} s"
-            raise QueueFull(
-                f"{self._name} was full{waited} ({self._queue.maxsize} waiting); submit slower or raise Lane.queue"
-            ) from None
+            self._sync.put_nowait(item)
         except janus.SyncQueueShutDown:
             raise self._refusal() from None
+
+    def _full(self, waited: float | None) -> QueueFull:
+        assert self._room is not None
+        how_long = "" if waited is None else f" for {waited:g} s"
+        return QueueFull(
+            f"{self._name} was full{how_long} ({self._room.size} waiting); submit slower or raise Lane.queue"
+        )
 
     def _refusal(self) -> PoolClosed:
         return PoolClosed(f"{self._name} is closed; nothing was sent")

@@ -5,6 +5,7 @@ taken from the inbox only when there is a place for it, so that the inbox keeps 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -17,7 +18,7 @@ from .errors import PoolClosed, WorkerLost
 from .job import Job, Work
 from .lane import Lane
 from .policies.limits import HostLimits, Pace
-from .transport import Transport
+from .transport import Moved, Transport
 
 __all__ = ["Dispatcher"]
 
@@ -31,6 +32,9 @@ class Home(Protocol):
 
     def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
         """Call back on the loop, from any thread; False if there is none."""
+
+    def while_open(self, step: Callable[[], object]) -> bool:
+        """Do the step and return True, unless the worker's end has been decided. From any thread."""
 
     def on_idle(self) -> None:
         """Note that nothing is held and nothing waits. On the loop."""
@@ -47,13 +51,17 @@ class Dispatcher:
         self.lane = lane
         self.inbox = Inbox(f"the queue of lane '{lane.name}' on {home.name}", queue)
         self.submitted = 0  # under the pool's lock
+        self.taken_over = 0  # from other workers; written under the worker's door
         self.own_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
         self._home = home
         self._connections = connections
         self._free: float = connections or inf  # places; the loop's only
         self._pace = None if lane.rate is None else Pace(lane.rate)
-        self._hosts = HostLimits(lane.per_host, lane.per_host_rate) if lane.by_host else None
+        self._hosts = HostLimits(lane.per_host, lane.per_host_rate, self._settle) if lane.by_host else None
+        self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
+        self._moved: deque[Work] = deque()  # redirected to a host that is counted here; added to by any thread
+        self._passed_on = 0  # to other workers; the loop's only
         self._attempts = Attempts(lane, self._reserve)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: Transport | None = None
@@ -66,7 +74,7 @@ class Dispatcher:
     @property
     def load(self) -> int:
         """How many jobs are on their way here; exact enough to compare workers by."""
-        return self.submitted - sum(self._ended.values())
+        return self.submitted + self.taken_over - self._passed_on - sum(self._ended.values())
 
     @property
     def succeeded(self) -> int:
@@ -96,12 +104,16 @@ class Dispatcher:
     @property
     def queued(self) -> int:
         """How many jobs wait for a place."""
-        return len(self.inbox) + (0 if self._hosts is None else self._hosts.parked)
+        return len(self.inbox) + len(self._moved) + (0 if self._hosts is None else self._hosts.parked)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is held and nothing waits."""
         return not self._held and not self.queued
+
+    def know(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
+        """Say which dispatcher of the lane counts for the host that a piece of work is at."""
+        self._owner_of = owner_of
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Work on this loop from now on. On the loop."""
@@ -121,8 +133,27 @@ class Dispatcher:
             raise
 
     def abort(self, work: Work) -> None:
-        """Stop the work's task soon, from any thread."""
-        self._home.call_soon(_cancel_task, work)
+        """Stop the work soon, from any thread."""
+        self.inbox.leave(work)
+        self._home.call_soon(self._cancel_task, work)
+
+    def take_over(self, work: Work) -> bool:
+        """Accept work that a redirect has led here from another worker; False if this one has ended. From any thread.
+
+        It is let in however long the queue is: it had its place in that.
+        """
+
+        def let_in() -> None:
+            work.holder = self
+            self.taken_over += 1
+            self._accepted.add(work)
+            self._moved.append(work)
+
+        if not self._home.while_open(let_in):
+            return False
+        self._home.deadlines.add(work)
+        self._home.call_soon(self.drain)
+        return True
 
     def cancel_all(self) -> "list[asyncio.Task[None]]":
         """Cancel every task that runs, and return them. On the loop."""
@@ -137,7 +168,7 @@ class Dispatcher:
         works = self.inbox.take_all()
         for work in works:
             work.cancel()
-        self._home.call_soon(self._settle_all, works)
+        self._home.call_soon(self._cancel_rest, works)
 
     async def close(self) -> None:
         """Close the session and its connections."""
@@ -148,14 +179,14 @@ class Dispatcher:
 
     def abandon(self, error: Callable[[], Exception]) -> None:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
-        for work in tuple(self._accepted):
+        for work in self._accepted.copy():
             _fail(work, error())
             if work not in self._held:  # else its task counts it
                 self._settle(work)
 
     def forget(self, error: Exception) -> None:
         """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""
-        for work in tuple(self._accepted):
+        for work in self._accepted.copy():
             if isinstance(work, Job):
                 work.renew(error)
 
@@ -166,15 +197,13 @@ class Dispatcher:
         """
         transport, self._transport = self._transport, None
         self._loop = self._timer = None
-        waiting = self.inbox.waiting()
-        if self._hosts is not None:
-            waiting |= self._hosts.waiting()
-        for work in self._accepted - waiting:
+        for work in self._accepted - self._waiting():
             started = work in self._held
             self._held.discard(work)
             work.detach()  # its task, if there is one, finds that the work is no longer its own
             _fail(work, error())
             self._settle(work)
+            self.inbox.leave(work)
             if started and self._hosts is not None and work.call is None:
                 self._hosts.release(work.host)
         self._free = self._connections or inf
@@ -209,14 +238,17 @@ class Dispatcher:
             self._drain_in(wait)
             return None
         work = self._take()
-        if work is not None and self._pace is not None and work.call is None:
+        if work is None:
+            return None
+        self.inbox.leave(work)
+        if self._pace is not None and work.call is None:
             self._pace.reserve(monotonic())
         return work
 
     def _take(self) -> Work | None:
         if self._hosts is not None and (parked := self._hosts.take()) is not None:
             return parked
-        while (work := self.inbox.take()) is not None:
+        while (work := self._moved.popleft() if self._moved else self.inbox.take()) is not None:
             if work.decided:
                 self._settle(work)
             elif self._hosts is None or work.call is not None or self._hosts.offer(work):
@@ -224,6 +256,11 @@ class Dispatcher:
         if self._hosts is not None and (wait := self._hosts.due_in()) is not None:
             self._drain_in(wait)
         return None
+
+    def _waiting(self) -> set[Work]:
+        """Return what has not been started."""
+        waiting = self.inbox.waiting().union(self._moved)
+        return waiting if self._hosts is None else waiting | self._hosts.waiting()
 
     def _drain_in(self, wait: float) -> None:
         assert self._loop is not None
@@ -255,6 +292,7 @@ class Dispatcher:
             work = self._end(work)
 
     async def _serve(self, work: Work, task: "asyncio.Task[None]") -> None:
+        """Do what there is to do, until the work is decided or, after a redirect, to be gone on with elsewhere."""
         try:
             if not work.decided:
                 transport = self._transport or self._open_transport()
@@ -264,6 +302,8 @@ class Dispatcher:
                     work.stage = "running"
                     work.attempts = 1
                     work.answer(await work.call.fn(transport.raw, *work.call.args, **work.call.kwargs))
+        except Moved as moved:
+            work.onward = moved.onward
         except asyncio.CancelledError:
             task.uncancel()
             self._stopped(work)
@@ -309,9 +349,12 @@ class Dispatcher:
             self.own_code -= 1
         self._held.discard(work)
         work.detach()
-        self._settle(work)
         if self._hosts is not None and work.call is None:
             self._hosts.release(work.host)
+        if work.onward is None or work.decided:
+            self._settle(work)
+        else:
+            self._pass_on(work)
         following = None if self._closing else self._next()
         if following is None:
             self._free += 1
@@ -325,6 +368,19 @@ class Dispatcher:
             return following
         return None
 
+    def _pass_on(self, work: Work) -> None:
+        """Let the work go on where the host is counted that a redirect has led it to."""
+        assert work.onward is not None
+        work.place = work.onward.hop.url
+        work.stage = "queued"
+        owner = self._owner_of(work)
+        if owner is self or not owner.take_over(work):  # a worker that has ended sends nothing more to its hosts
+            self._moved.append(work)
+            return
+        self._passed_on += 1
+        self._accepted.discard(work)
+        self._home.deadlines.discard(work)
+
     def _settle(self, work: Work) -> None:
         """Count the outcome, once per work."""
         if work in self._accepted:
@@ -333,10 +389,19 @@ class Dispatcher:
             outcome = work.outcome
             self._ended[outcome if outcome != "pending" else work.final_outcome()] += 1
 
-    def _settle_all(self, works: list[Work]) -> None:
-        for work in works:
+    def _cancel_rest(self, cancelled: list[Work]) -> None:
+        """Cancel what had been taken out of the inbox, and count what was cancelled in it."""
+        for work in self._waiting():
+            work.cancel()
+        for work in cancelled:
             self._settle(work)
         self.drain()
+
+    def _cancel_task(self, work: Work) -> None:
+        if work.holder is not self:  # it was passed on meanwhile
+            work.stop()
+        elif work.task is not None:
+            work.task.cancel()
 
 
 def _on_a_loop() -> bool:
@@ -345,11 +410,6 @@ def _on_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _cancel_task(work: Work) -> None:
-    if work.task is not None:
-        work.task.cancel()
 
 
 def _fail(work: Work, error: Exception) -> None:

@@ -21,6 +21,7 @@ from .request import Request
 
 if TYPE_CHECKING:
     from .channels import Chunks
+    from .transport.hops import Onward
 
 __all__ = [
     "Call",
@@ -29,11 +30,17 @@ __all__ = [
     "Process",
     "Work",
     "check_may_block",
+    "host_of",
     "mark_worker_thread",
     "on_worker_thread",
 ]
 
 _thread = threading.local()
+
+
+def host_of(url: URL) -> str:
+    """Return host and port of an absolute URL: what limits per host count by."""
+    return f"{url.raw_host}:{url.port}"
 
 
 def mark_worker_thread() -> None:
@@ -101,6 +108,8 @@ class Work:
     request: Request | None = None
     call: Call | None = None
     target: URL | None = None
+    place: URL | None = None  # where a redirect has led it, if to another host whose limits count
+    onward: "Onward | None" = None  # what is to be sent there, until it is
     streamed = False
     deadline: float | None = None  # as monotonic() counts
     finished: float | None = None
@@ -141,8 +150,9 @@ class Work:
 
     @property
     def host(self) -> str:
-        """Host and port that the work goes to, for limits per host; empty for a function."""
-        return "" if self.target is None else f"{self.target.raw_host}:{self.target.port}"
+        """Host and port that the work is at, for limits per host; empty for a function."""
+        place = self.place or self.target
+        return "" if place is None else host_of(place)
 
     @property
     def worker(self) -> str | None:
@@ -261,6 +271,13 @@ class Job(Work, Future[Any]):
     def running(self) -> bool:
         """Whether a worker is at it."""
         return self.task is not None and not self.done()
+
+    def cancel(self) -> bool:
+        """Give the job up, queued or in flight; False only if it has an outcome. Thread-safe, never waits for I/O."""
+        cancelled = super().cancel()
+        while not self.done():  # another thread has decided the job and is about to write that down
+            sleep(0)
+        return cancelled
 
     def result(self, timeout: float | None = None) -> Any:
         """Block until the outcome is there; returns it or raises it. Refused on a worker's thread."""

@@ -122,12 +122,18 @@ class WorkerPool(Client, Executor):
         if self._state == "forked":
             self._refuse()
         end = None if timeout is None else monotonic() + timeout
-        for idle in [worker.when_idle() for worker in self._workers]:
-            try:
-                idle.result(None if end is None else max(0.0, end - monotonic()))
-            except TimeoutError:
-                return False
-        return True
+        while True:
+            moves = self._moves()
+            for idle in [worker.when_idle() for worker in self._workers]:
+                try:
+                    idle.result(_left(end))
+                except TimeoutError:
+                    return False
+            if moves == self._moves():  # else a redirect may have led work from one that was busy to one that was idle
+                return True
+
+    def _moves(self) -> int:
+        return sum(dispatcher.taken_over for worker in self._workers for dispatcher in worker.dispatchers)
 
     def shutdown(
         self,

@@ -12,7 +12,7 @@ __all__ = ["Route", "shares"]
 
 
 class Route:
-    """One lane and the workers that serve it. `choose` is called under the pool's lock."""
+    """One lane and the workers that serve it."""
 
     __slots__ = ("_by_host", "dispatchers", "lane", "workers")
 
@@ -25,9 +25,14 @@ class Route:
             worker.serve(lane, place, room) for worker, place, room in zip(self.workers, places, rooms, strict=True)
         )
         self._by_host = lane.by_host
+        for dispatcher in self.dispatchers:
+            dispatcher.know(self.choose)
 
     def choose(self, work: Work) -> Dispatcher:
-        """Return the dispatcher for the work: by host where limits count per host, else the least busy worker's."""
+        """Return the dispatcher for the work: by host where limits count per host, else the least busy worker's.
+
+        From any thread; the pool asks under its lock, so that a burst of work is shared out evenly.
+        """
         if len(self.dispatchers) == 1:
             return self.dispatchers[0]
         if self._by_host and work.host:

@@ -47,6 +47,8 @@ class Worker:
         self._finishing = False  # end as soon as nothing is held
         self._halting = False  # end now
         self._over = False  # the thread is at its end
+        self._door = threading.Lock()  # guards the next one, and what comes from other workers
+        self._shut = False  # nothing comes from other workers any more
         self._idle_waiters: list[Future[None]] = []
         self._leaving: dict[Dispatcher, Future[None]] = {}
 
@@ -124,6 +126,8 @@ class Worker:
         """End at once: everything held is stopped. From any thread, repeatable."""
         for dispatcher in self.dispatchers:
             dispatcher.inbox.close()
+        with self._door:
+            self._shut = True
         self._finishing = self._halting = True
         self.call_soon(self._stop)
 
@@ -158,12 +162,22 @@ class Worker:
             return False
         return True
 
+    def while_open(self, step: Callable[[], object]) -> bool:
+        """Do the step and return True, unless the end has been decided. From any thread."""
+        with self._door:
+            if self._shut:
+                return False
+            step()
+            return True
+
     def on_idle(self) -> None:
         """Tell who waits for it that nothing is held and nothing waits, if so. On the loop."""
         if not self._finishing and not self._idle_waiters:
             return
-        if not all(dispatcher.is_idle for dispatcher in self.dispatchers):
-            return
+        with self._door:
+            if not all(dispatcher.is_idle for dispatcher in self.dispatchers):
+                return
+            self._shut = self._finishing
         while self._idle_waiters:
             self._idle_waiters.pop().set_result(None)
         if self._finishing:
@@ -186,6 +200,8 @@ class Worker:
                 log.exception("%s ended and is not replaced", self.name)
         finally:
             self._over = True
+            with self._door:
+                self._shut = True
             self.abandon()
             self._tell_all()
             self._ended.set()

@@ -35,11 +35,22 @@ class Pace:
 
 
 class HostLimits:
-    """Park the work whose host has no free place or is not due yet, and give it back when it is."""
+    """Park the work whose host has no free place or is not due yet, and give it back when it is.
 
-    def __init__(self, places: int, rate: Rate | None, *, clock: Callable[[], float] = monotonic) -> None:
+    `drop` is told of parked work that was decided meanwhile; it costs its host neither a place nor a turn.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        rate: Rate | None,
+        drop: Callable[[Work], object],
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._places = places
         self._rate = rate
+        self._drop = drop
         self._clock = clock
         self._busy: dict[str, int] = {}
         self._paces: dict[str, Pace] = {}
@@ -61,7 +72,7 @@ class HostLimits:
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             host = heappop(self._due)[1]
-            waiting = self._parked.get(host)
+            waiting = self._alive(host)
             if waiting is None:
                 continue
             if (wait := self._wait(host)) != 0:
@@ -98,6 +109,16 @@ class HostLimits:
     def waiting(self) -> set[Work]:
         """Return what is parked."""
         return {item[2] for waiting in self._parked.values() for item in waiting}
+
+    def _alive(self, host: str) -> list[tuple[int, int, Work]] | None:
+        """Return what is parked for the host, with work in front that still waits; None if there is none."""
+        waiting = self._parked.get(host)
+        while waiting and waiting[0][2].decided:
+            self._drop(heappop(waiting)[2])
+            self.parked -= 1
+        if waiting == []:
+            del self._parked[host]
+        return waiting or None
 
     def _park(self, work: Work) -> None:
         waiting = self._parked.setdefault(work.host, [])

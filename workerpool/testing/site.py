@@ -11,6 +11,7 @@ It runs on a thread and a loop of its own, on a port that the system chooses. Wh
     /slow/N?delay=S       the same idea after S seconds, 0.2 if left out
     /flaky/N              503 on the first ask of each N, then 200; counted for this site alone
     /redirect/N           302 to /redirect/N-1, and from /redirect/0 to /fast/0: N + 1 hops
+    /redirect-to?url=U    302 to U, on this site or another
     /gzip/N               JSON, gzip-encoded
     /large/KIB            so many KiB of streamed body
     /status/CODE          that status, 200 to 599
@@ -124,6 +125,7 @@ class Site:
         app.router.add_get(r"/slow/{n:\d+}", _slow)
         app.router.add_get(r"/flaky/{n:\d+}", self._flaky)
         app.router.add_get(r"/redirect/{n:\d+}", _redirect)
+        app.router.add_get("/redirect-to", _redirect_to)
         app.router.add_get(r"/gzip/{n:\d+}", _gzip)
         app.router.add_get(r"/large/{kib:\d+}", _large)
         app.router.add_route("*", r"/status/{code:[2-5]\d\d}", _status)
@@ -197,6 +199,12 @@ def _seconds(text: str) -> float:
 async def _redirect(request: web.Request) -> web.Response:
     left = int(request.match_info["n"])
     return web.Response(status=302, headers={"Location": f"/redirect/{left - 1}" if left else "/fast/0"})
+
+
+async def _redirect_to(request: web.Request) -> web.Response:
+    if not (url := request.query.get("url")):
+        raise web.HTTPBadRequest(text="say where to with ?url=")
+    return web.Response(status=302, headers={"Location": url})
 
 
 async def _gzip(request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """One private session on one loop: connector, exchange, decoding. The only home of aiohttp."""
 
+from .hops import Moved
 from .session import Transport
 
-__all__ = ["Transport"]
+__all__ = ["Moved", "Transport"]

@@ -1,6 +1,6 @@
 """One request's way over the wire: send, follow redirects, read the answer within bounds."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -9,13 +9,13 @@ from multidict import CIMultiDict
 from ..body import Upload
 from ..channels import Chunks, Closed
 from ..errors import DecodingError, ProtocolError, RequestError, TooManyRedirects
-from ..job import Work
+from ..job import Work, host_of
 from ..redaction import redact
 from ..response import Response
 from ..streaming import StreamedResponse
 from .bodies import Payload, iter_body, read_body, too_large
 from .faults import FOREIGN, adopt
-from .hops import MAX_REDIRECTS, REDIRECTS, Hop, next_hop
+from .hops import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
 
 if TYPE_CHECKING:
     from .session import Transport
@@ -30,16 +30,16 @@ class Exchange:
 
     __slots__ = ("_answer", "_history", "_hop", "_payload", "_transport", "_work")
 
-    def __init__(self, transport: "Transport", work: Work, hop: Hop) -> None:
+    def __init__(self, transport: "Transport", work: Work, hop: Hop, history: tuple[Response, ...] = ()) -> None:
         self._transport = transport
         self._work = work
         self._hop = hop
-        self._history: tuple[Response, ...] = ()
+        self._history = history
         self._payload: Payload | None = None
         self._answer: aiohttp.ClientResponse | None = None
 
     async def fetch(self, limit: int) -> Response:
-        """Return the complete answer; raises a RequestError."""
+        """Return the complete answer; raises a RequestError, or Moved."""
         try:
             answer = await self._open()
             self._work.stage = "body"
@@ -53,14 +53,20 @@ class Exchange:
         finally:
             self.close()
 
-    async def stream(self, limit: int | None) -> None:
-        """Answer the work with the head, then pass the body on until its end, an error, or a closed reader."""
+    async def stream(self, limit: int | None, is_wanted: Callable[[Response], bool]) -> None:
+        """Answer the work with the head, then pass the body on until its end, an error, or a closed reader.
+
+        With a head that is not wanted nothing is done. Raises a RequestError, or Moved, before there is a head.
+        """
         chunks = Chunks()
         try:
             answer = await self._open()
+            head = self._response(answer, b"")
+            if not is_wanted(head):
+                return
             self._work.stage = "body"
             self._work.channel = chunks
-            streamed = StreamedResponse(self._response(answer, b""), chunks, self._work.stop)
+            streamed = StreamedResponse(head, chunks, self._work.stop)
             if self._work.answer(streamed):
                 await self._pass_on(answer, chunks, limit)
             chunks.end()
@@ -97,6 +103,7 @@ class Exchange:
     async def _open(self) -> aiohttp.ClientResponse:
         request = self._work.request
         assert request is not None
+        self._check_place()
         while True:
             answer = self._answer = await self._sending()
             if answer.status < 100 or answer.version is None or answer.version.major != 1:
@@ -113,8 +120,14 @@ class Exchange:
                 )
             self._history += (self._response(answer, await self._redirect_body(answer)),)
             self.close()
-            await self._transport.turn(following.url)
             self._hop = following
+            self._check_place()
+            await self._transport.turn(following.url)
+
+    def _check_place(self) -> None:
+        """Raise Moved where the lane counts per host and the work has its place at another one."""
+        if self._transport.lane.by_host and host_of(self._hop.url) != self._work.host:
+            raise Moved(Onward(self._hop, self._history))
 
     def _sending(self) -> Awaitable[aiohttp.ClientResponse]:
         hop, transport = self._hop, self._transport

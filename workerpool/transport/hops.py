@@ -14,8 +14,9 @@ from yarl import URL
 from ..body import Body
 from ..errors import InvalidRequest, ProtocolError
 from ..redaction import redact
+from ..response import Response
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "next_hop"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "Moved", "Onward", "next_hop"]
 
 MAX_REDIRECTS = 20
 _IN_A_URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning there and is left alone
@@ -43,6 +44,21 @@ class Hop(NamedTuple):
     url: URL
     headers: "CIMultiDict[str]"
     body: Body
+
+
+class Onward(NamedTuple):
+    """How a request goes on after redirects."""
+
+    hop: Hop
+    history: tuple[Response, ...]
+
+
+class Moved(Exception):
+    """The request goes on at another host, and where limits count per host, from there."""
+
+    def __init__(self, onward: Onward) -> None:
+        super().__init__(onward)
+        self.onward = onward
 
 
 def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:

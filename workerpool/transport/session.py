@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .._version import __version__
-from ..job import Work
+from ..job import Work, host_of
 from ..lane import Lane
 from ..request import authorization, cookie_header
 from ..response import Response
@@ -73,20 +73,18 @@ class Transport:
         return self._raw
 
     def fetch(self, work: Work) -> Coroutine[Any, Any, Response]:
-        """Try the request once and return the complete answer; raises a RequestError."""
+        """Try the request once and return the complete answer; raises a RequestError, or Moved."""
         assert work.request is not None
-        current_work.set(work)
-        return Exchange(self, work, self._first_hop(work)).fetch(self.lane.max_body_for(work.request))
+        return self._exchange(work).fetch(self.lane.max_body_for(work.request))
 
-    def stream(self, work: Work) -> Coroutine[Any, Any, None]:
-        """Answer the work as soon as the head is there, and pass the body on."""
+    def stream(self, work: Work, is_wanted: Callable[[Response], bool]) -> Coroutine[Any, Any, None]:
+        """Answer the work as soon as the head is there, and pass the body on; nothing of it if it is not wanted."""
         assert work.request is not None
-        current_work.set(work)
-        return Exchange(self, work, self._first_hop(work)).stream(work.request.max_body)
+        return self._exchange(work).stream(work.request.max_body, is_wanted)
 
     async def turn(self, url: URL) -> None:
         """Wait until one more request to the URL's host is due."""
-        if self._limited and (wait := self._reserve(f"{url.raw_host}:{url.port}")) > 0:
+        if self._limited and (wait := self._reserve(host_of(url))) > 0:
             await asyncio.sleep(wait)
 
     def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
@@ -124,6 +122,13 @@ class Transport:
             await self._raw.close()
         await self._bare.close()
         await self._session.close()
+
+    def _exchange(self, work: Work) -> Exchange:
+        current_work.set(work)
+        if work.onward is None:
+            return Exchange(self, work, self._first_hop(work))
+        onward, work.onward = work.onward, None
+        return Exchange(self, work, *onward)
 
     def _first_hop(self, work: Work) -> Hop:
         request, url = work.request, work.target
