@@ -6,14 +6,14 @@ import pytest
 
 from workerpool import PoolClosed, QueueFull, Request
 from workerpool.channels import Inbox
-from workerpool.job import Work
+from workerpool.job import Job
 
 PUTTERS, EACH = 6, 3000
 
 
 def _works(thread, priority=0):
     request = Request("http://127.0.0.1/", priority=priority)
-    works = [Work("lane", None, request) for _ in range(EACH)]
+    works = [Job("lane", None, request) for _ in range(EACH)]
     for n, work in enumerate(works):
         work.index = (thread, n)
     return works

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from workerpool import DeadlineExceeded, HTTPStatusError, QueueFull, Rate, Response, Retry, StreamedResponse, WorkerPool
-from workerpool.job import Work
+from workerpool.job import Job
 from workerpool.policies.limits import HostLimits
 from workerpool.request import Request
 from workerpool.testing import Site
@@ -176,7 +176,7 @@ def test_what_was_given_up_takes_no_turn():
     now, dropped, works = [100.0], [], []
     limits = HostLimits(0, Rate(1), dropped.append, clock=lambda: now[0])
     for _ in range(5):
-        works.append(Work("lane", None, Request("http://host/"), Request("http://host/").target))
+        works.append(Job("lane", None, Request("http://host/"), Request("http://host/").target))
         limits.offer(works[-1])
     works[1]._claim("cancelled")
     works[2]._claim("cancelled")

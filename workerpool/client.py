@@ -1,6 +1,7 @@
 """The verbs, shared by the pool, its lanes and its sessions."""
 
 import inspect
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ _GRACE = 0.1  # seconds a caller waits beyond the deadline before it decides wit
 _WINDOW = 256  # inputs pulled ahead where the lane's connections set no other measure
 
 
-class Client:
+class Client(ABC):
     """Submit work to one lane. Every method is thread-safe.
 
     The verbs, `request` and `stream` block until the answer is there and are refused on a worker's own
@@ -210,11 +211,13 @@ class Client:
         return buffersize
 
     @property
+    @abstractmethod
     def _owner(self) -> object:
-        raise NotImplementedError
+        """What the work keeps alive while it is under way."""
 
+    @abstractmethod
     def _post(self, work: Work, *, block: bool = True) -> None:
-        raise NotImplementedError
+        """Hand the work to a worker; raises QueueFull or PoolClosed."""
 
 
 def _outcome(job: Job) -> Any:

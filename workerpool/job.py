@@ -7,6 +7,7 @@ refused, not raised. `Job` is the Work whose way back is a `concurrent.futures.F
 import asyncio
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import Context
@@ -100,7 +101,7 @@ class Holder(Protocol):
         """Stop the work soon, from any thread; does nothing once it has ended."""
 
 
-class Work:
+class Work(ABC):
     """One piece of work on its way through the pool."""
 
     # Defaults of the class: what a piece of work does not need is never written (a third of its cost to make).
@@ -225,14 +226,17 @@ class Work:
         self.finished = monotonic()
         return True
 
+    @abstractmethod
     def _deliver(self, value: Any) -> None:
-        raise NotImplementedError
+        """Hand the result to whoever waits."""
 
+    @abstractmethod
     def _deliver_error(self, error: BaseException) -> None:
-        raise NotImplementedError
+        """Hand the error to whoever waits."""
 
+    @abstractmethod
     def _deliver_cancel(self) -> None:
-        raise NotImplementedError
+        """Tell whoever waits that nothing will come."""
 
     def _deadline_error(self) -> DeadlineExceeded:
         method = "call" if self.request is None else self.request.method
