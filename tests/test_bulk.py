@@ -14,7 +14,7 @@ import pytest
 
 from workerpool import DeadlineExceeded, Lane, WorkerPool
 from workerpool.deadlines import GRAIN, Deadlines
-from workerpool.job import Work
+from workerpool.job import Job
 
 SITE = """
 import sys
@@ -104,7 +104,7 @@ def test_each_job_keeps_its_own_context(shared_site):
 def test_deadlines_lose_nothing_between_threads(run):
     """Threads add and take back while slots open and close: what stays falls due, and nothing else."""
 
-    class Due(Work):
+    class Due(Job):
         def expire(self):
             fallen.append(self)
             fell.set()

@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 from collections import Counter
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from time import sleep
 
@@ -306,3 +306,27 @@ def _loop_class(kind):
     loop = loop_factory(kind)()
     loop.close()
     return type(loop)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("give_up", ["cancel", "deadline"])
+def test_an_upload_that_was_given_up_is_not_sent_on(loop, give_up):
+    """A server that takes its time gets what was on its way, then the end, and not the rest of the body."""
+    pytest.importorskip(loop)
+    size = 64 * 2**20
+    with socket.create_server(("127.0.0.1", 0)) as server, WorkerPool(workers=1, event_loop=loop) as pool:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        job = pool.submit(url, method="PUT", data=bytes(size), timeout=1 if give_up == "deadline" else 30)
+        server.settimeout(10)
+        client, _ = server.accept()
+        with client:
+            assert client.recv(1) == b"P"
+            if give_up == "cancel":
+                assert job.cancel()
+            wait([job])
+            assert pool.drain(5)
+            client.settimeout(10)
+            got = 0
+            while data := client.recv(2**20):
+                got += len(data)
+        assert got < size / 2

@@ -12,14 +12,15 @@ import pytest
 PATIENCE = 40  # seconds after which a child hangs
 _NO_FORK_WARNING = "import warnings; warnings.filterwarnings('ignore', '.*fork', DeprecationWarning)"
 
-# `announce` prints "ready" once the main thread waits in threading.py, so that the signal finds it there.
+# `announce` prints "ready" once the main thread waits for a lock, so that the signal finds it there.
 ANNOUNCE = """
-import sys, threading, time, workerpool
+import sys, threading, time, workerpool.job
 url = sys.argv[1]
 def _is_waiting(main):
     frame = sys._current_frames()[main]
     waits = ("wait", "join", "_wait_for_tstate_lock")
-    return frame.f_code.co_filename == threading.__file__ and frame.f_code.co_name in waits
+    files = (threading.__file__, workerpool.job.__file__)
+    return frame.f_code.co_filename in files and frame.f_code.co_name in waits
 def _watch(main):
     seen = 0
     while seen < 5:

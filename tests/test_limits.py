@@ -131,7 +131,7 @@ def test_a_shutdown_waits_for_what_redirects_lead_elsewhere(sites):
 @pytest.mark.parametrize(("connections", "per_host"), [(1, 0), (9, 1)])
 def test_a_queue_is_bounded_whatever_it_waits_for(site, connections, per_host):
     """Work set aside for its host counts in the queue as any other."""
-    with WorkerPool(connections=connections, per_host=per_host, queue=3) as pool:
+    with WorkerPool(workers=1, connections=connections, per_host=per_host, queue=3) as pool:
         jobs = [pool.submit(site.url_for("/hold/0"))]
         site.wait_in_flight(1)
         jobs += [pool.submit(site.url_for(f"/fast/{n}")) for n in range(3)]
@@ -144,7 +144,7 @@ def test_a_queue_is_bounded_whatever_it_waits_for(site, connections, per_host):
 @pytest.mark.parametrize(("connections", "per_host"), [(1, 0), (9, 1)])
 def test_what_is_given_up_makes_way_in_the_queue_at_once(site, connections, per_host):
     """A place in a full queue is free as soon as its work was cancelled or has expired."""
-    with WorkerPool(connections=connections, per_host=per_host, queue=2) as pool:
+    with WorkerPool(workers=1, connections=connections, per_host=per_host, queue=2) as pool:
         held = pool.submit(site.url_for("/hold/0"))
         site.wait_in_flight(1)
         given_up = [pool.submit(site.url_for("/fast/1")), pool.submit(site.url_for("/fast/2"), timeout=0.02)]

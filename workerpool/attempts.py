@@ -1,6 +1,5 @@
 """One request, tried as often as its Retry, its host and its deadline allow."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
@@ -8,6 +7,7 @@ from time import monotonic
 from .errors import ConnectError, RequestError
 from .job import Work
 from .lane import Lane
+from .loops import pause
 from .policies.health import Breaker, RetryBudget
 from .policies.retry import is_good, is_unreachable, wait_before_retry
 from .redaction import redact
@@ -36,8 +36,8 @@ class Attempts:
     async def run(self, work: Work, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""
         assert work.request is not None
-        if self._breaker.circuits and (pause := self._breaker.wait(work.host)) is not None:
-            work.fail(_circuit_open(work, pause))
+        if self._breaker.circuits and (closed_for := self._breaker.wait(work.host)) is not None:
+            work.fail(_circuit_open(work, closed_for))
             return
         retry = self._lane.retry_for(work.request)
         if work.onward is None:
@@ -65,7 +65,7 @@ class Attempts:
             if wait is None:
                 return
             work.stage = "retry"
-            await asyncio.sleep(wait)
+            await pause(wait)
 
     async def _stream(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; the work is answered with the first head that is not tried again."""

@@ -78,7 +78,7 @@ class _ByPriority(janus.Queue["Work | _Parcel"]):
         return self.size
 
     def _put(self, item: "Work | _Parcel") -> None:
-        if isinstance(item, Work) and item.priority:
+        if not isinstance(item, _Parcel) and item.priority:
             heappush(self._ranked, (-item.priority, next(self._arrival), item))
         else:
             self._plain.append(item)
@@ -170,7 +170,10 @@ class Inbox:
         if self._room is not None and not self._room.enter(work, timeout if block else 0):
             raise self._full(timeout if block else None)
         try:
-            self._hand_over(work)
+            if work.priority:
+                self._send(work)
+            else:
+                self._send_with_others(work)
         except BaseException:
             self.leave(work)
             raise
@@ -201,7 +204,7 @@ class Inbox:
                 item = self._sync.get(False)
             except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
                 return None
-            if isinstance(item, Work):
+            if not isinstance(item, _Parcel):
                 return item
             if self._opened is None:
                 self._opened = item
@@ -230,10 +233,7 @@ class Inbox:
     def __len__(self) -> int:
         return len(self.waiting()) if self._queue.size or self._opened else 0
 
-    def _hand_over(self, work: Work) -> None:
-        if work.priority:
-            self._send(work)
-            return
+    def _send_with_others(self, work: Work) -> None:
         while (last := self._last) is None or not last.add(work):
             if self._start_parcel(last, work):
                 break
@@ -284,10 +284,10 @@ class Inbox:
                 item = self._sync.get(False)
             except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
                 break
-            if isinstance(item, Work):
-                taken.append(item)
-            else:
+            if isinstance(item, _Parcel):
                 yield item
+            else:
+                taken.append(item)
         if (opened := self._opened) is not None:
             yield opened
 

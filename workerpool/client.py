@@ -12,7 +12,7 @@ from types import EllipsisType, FunctionType
 from typing import Any, Unpack
 
 from .channels import ResultQueue
-from .job import Call, Job, Work, check_may_block
+from .job import Blocking, Call, Job, Work, check_may_block
 from .lane import Lane
 from .request import Auth, HeaderItems, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
 from .response import Response, Result
@@ -103,38 +103,35 @@ class Client(ABC):
         Arguments are those of requests. `timeout` is the total in seconds, from here to the last byte, or a
         Timeout; `max_body` is in bytes; `retry` and both of these are the lane's where left out.
         """
-        check_may_block(f"{method} {type(self).__name__}")
-        return self._fetch(
-            Request(
-                method,
-                url,
-                params=params,
-                data=data,
-                json=json,
-                files=files,
-                headers=headers,
-                cookies=cookies,
-                auth=auth,
-                timeout=timeout,
-                allow_redirects=allow_redirects,
-                max_body=max_body,
-                retry=retry,
-                priority=priority,
-            )
+        return self._ask(
+            method,
+            url,
+            params=params,
+            data=data,
+            json=json,
+            files=files,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            timeout=timeout,
+            allow_redirects=allow_redirects,
+            max_body=max_body,
+            retry=retry,
+            priority=priority,
         )
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send a GET; see `request`."""
-        return self.request("GET", url, **options)
+        return self._ask("GET", url, **options)
 
     def options(self, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send an OPTIONS; see `request`."""
-        return self.request("OPTIONS", url, **options)
+        return self._ask("OPTIONS", url, **options)
 
     def head(self, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send a HEAD; redirects are not followed unless asked for, as in requests; see `request`."""
         options.setdefault("allow_redirects", False)
-        return self.request("HEAD", url, **options)
+        return self._ask("HEAD", url, **options)
 
     def post(
         self,
@@ -144,19 +141,19 @@ class Client(ABC):
         **options: Unpack[PostOptions],
     ) -> Response:
         """Send a POST; see `request`."""
-        return self.request("POST", url, data=data, json=json, **options)
+        return self._ask("POST", url, data=data, json=json, **options)
 
     def put(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
         """Send a PUT; see `request`."""
-        return self.request("PUT", url, data=data, **options)
+        return self._ask("PUT", url, data=data, **options)
 
     def patch(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
         """Send a PATCH; see `request`."""
-        return self.request("PATCH", url, data=data, **options)
+        return self._ask("PATCH", url, data=data, **options)
 
     def delete(self, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send a DELETE; see `request`."""
-        return self.request("DELETE", url, **options)
+        return self._ask("DELETE", url, **options)
 
     @contextmanager
     def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Iterator[StreamedResponse]:
@@ -171,10 +168,18 @@ class Client(ABC):
         with _outcome(job) as response:
             yield response
 
-    def _fetch(self, request: Request) -> Response:
-        job = self._make_request_job(request)
-        self._post(job)
-        response: Response = _outcome(job)
+    def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a request and block for its answer.
+
+        The verbs come here without `request`, whose thirteen keywords would cost more than the rest of this.
+        """
+        check_may_block(method)
+        request, lane = Request(method, url, **options), self._lane
+        context = copy_context() if lane.has_hooks else None
+        total = lane.timeout_for(request).total
+        work = Blocking(lane.name, self._owner, request, lane.resolve(request), total, context)
+        self._post(work)
+        response: Response = work.wait()
         return response
 
     def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job:

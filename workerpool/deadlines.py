@@ -39,7 +39,7 @@ class Deadlines:
 
     def add(self, work: Work) -> None:
         """Watch over the work from now on."""
-        if work.deadline is None:
+        if work.deadline is None or not work.watched:
             return
         slot = ceil(work.deadline / GRAIN)
         while True:
@@ -53,7 +53,7 @@ class Deadlines:
 
     def discard(self, work: Work) -> None:
         """Forget the work, if it is here."""
-        if work.deadline is not None:
+        if work.deadline is not None and work.watched:
             waiting = self._slots.get(ceil(work.deadline / GRAIN))
             if waiting is not None:
                 waiting.discard(work)

@@ -5,7 +5,6 @@ taken from the inbox only when there is a place for it, so that the inbox keeps 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -15,12 +14,15 @@ from .attempts import Attempts
 from .channels import Inbox
 from .deadlines import Deadlines
 from .errors import PoolClosed, WorkerLost
-from .job import Job, Work
+from .job import Job, Work, on_worker_thread
 from .lane import Lane
-from .policies.limits import HostLimits, Pace
 from .transport import Moved, Transport
+from .turns import Turns
 
 __all__ = ["Dispatcher"]
+
+
+_RESTING = 100  # tasks that wait for work, 2 KiB each; as many as a lane has connections, as a rule
 
 
 class Home(Protocol):
@@ -57,16 +59,15 @@ class Dispatcher:
         self._home = home
         self._connections = connections
         self._free: float = connections or inf  # places; the loop's only
-        self._pace = None if lane.rate is None else Pace(lane.rate)
-        self._hosts = HostLimits(lane.per_host, lane.per_host_rate, self._settle) if lane.by_host else None
+        self._turns = Turns(lane, self.inbox, self._settle)
         self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
-        self._moved: deque[Work] = deque()  # redirected to a host that is counted here; added to by any thread
         self._passed_on = 0  # to other workers; the loop's only
-        self._attempts = Attempts(lane, self._reserve)
+        self._attempts = Attempts(lane, self._turns.reserve)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: Transport | None = None
         self._accepted: set[Work] = set()  # and not counted yet; a set's own methods are atomic
         self._held: set[Work] = set()  # started and not ended; the loop's only
+        self._resting: list[tuple[asyncio.Future[Work], asyncio.Task[None]]] = []  # wait for work; the loop's only
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False  # the loop's only
         self.inbox.connect(lambda: home.call_soon(self.drain))
@@ -104,7 +105,7 @@ class Dispatcher:
     @property
     def queued(self) -> int:
         """How many jobs wait for a place."""
-        return len(self.inbox) + len(self._moved) + (0 if self._hosts is None else self._hosts.parked)
+        return len(self._turns)
 
     @property
     def is_idle(self) -> bool:
@@ -126,7 +127,11 @@ class Dispatcher:
         self._accepted.add(work)
         self._home.deadlines.add(work)
         try:
-            self.inbox.put(work, self._patience(work), block=block)
+            if self.lane.queue:
+                # On a worker's thread nothing may wait, not even for room in a queue.
+                self.inbox.put(work, self._patience(work), block=block and not on_worker_thread())
+            else:
+                self.inbox.put(work)
         except BaseException:
             self._home.deadlines.discard(work)
             self._accepted.discard(work)
@@ -147,7 +152,7 @@ class Dispatcher:
             work.holder = self
             self.taken_over += 1
             self._accepted.add(work)
-            self._moved.append(work)
+            self._turns.admit(work)
 
         if not self._home.while_open(let_in):
             return False
@@ -156,9 +161,10 @@ class Dispatcher:
         return True
 
     def cancel_all(self) -> "list[asyncio.Task[None]]":
-        """Cancel every task that runs, and return them. On the loop."""
+        """Cancel every task, and return those that run. On the loop."""
         self._closing = True
         tasks = [work.task for work in self._held if work.task is not None]
+        tasks += [task for _, task in self._resting]
         for task in tasks:
             task.cancel()
         return tasks
@@ -197,23 +203,22 @@ class Dispatcher:
         """
         transport, self._transport = self._transport, None
         self._loop = self._timer = None
-        for work in self._accepted - self._waiting():
+        self._resting.clear()
+        for work in self._accepted - self._turns.waiting():
             started = work in self._held
             self._held.discard(work)
             work.detach()  # its task, if there is one, finds that the work is no longer its own
             _fail(work, error())
             self._settle(work)
             self.inbox.leave(work)
-            if started and self._hosts is not None and work.call is None:
-                self._hosts.release(work.host)
+            if started:
+                self._turns.release(work)
         self._free = self._connections or inf
         self.own_code = 0
         return transport
 
     def _patience(self, work: Work) -> float | None:
         """Return the seconds that the caller may wait for room in the queue."""
-        if not self.lane.queue:
-            return None
         if work.deadline is not None:
             return max(0.0, work.deadline - monotonic())
         return self.lane.timeout.total if work.call is not None else None
@@ -233,34 +238,11 @@ class Dispatcher:
             self._home.on_idle()
 
     def _next(self) -> Work | None:
-        """Return the next work that may start now, with its place at its host and its turn booked."""
-        if self._pace is not None and (wait := self._pace.wait(monotonic())) > 0:
-            self._drain_in(wait)
-            return None
-        work = self._take()
-        if work is None:
-            return None
-        self.inbox.leave(work)
-        if self._pace is not None and work.call is None:
-            self._pace.reserve(monotonic())
+        """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
+        work = self._turns.next()
+        if work is None and self._turns.due_in is not None:
+            self._drain_in(self._turns.due_in)
         return work
-
-    def _take(self) -> Work | None:
-        if self._hosts is not None and (parked := self._hosts.take()) is not None:
-            return parked
-        while (work := self._moved.popleft() if self._moved else self.inbox.take()) is not None:
-            if work.decided:
-                self._settle(work)
-            elif self._hosts is None or work.call is not None or self._hosts.offer(work):
-                return work
-        if self._hosts is not None and (wait := self._hosts.due_in()) is not None:
-            self._drain_in(wait)
-        return None
-
-    def _waiting(self) -> set[Work]:
-        """Return what has not been started."""
-        waiting = self.inbox.waiting().union(self._moved)
-        return waiting if self._hosts is None else waiting | self._hosts.waiting()
 
     def _drain_in(self, wait: float) -> None:
         assert self._loop is not None
@@ -274,6 +256,10 @@ class Dispatcher:
         if work.context is not None:
             self.own_code += 1
             self._home.on_own_code()
+        elif self._resting:
+            given, work.task = self._resting.pop()
+            given.set_result(work)
+            return
         work.task = self._loop.create_task(self._run(work), context=work.context)
         work.task.add_done_callback(self._on_task_end)
 
@@ -281,15 +267,35 @@ class Dispatcher:
         """Serve the work, and then what waits for the place that it leaves, if that may share the context.
 
         A task per request would cost a tenth more, most of it in the garbage collector: all that ended in one
-        turn of the loop would be freed at once and made anew in the next.
+        turn of the loop would be freed at once and made anew in the next. So a task without work waits for more.
         """
         task = asyncio.current_task()
         assert task is not None
         while work is not None and work.task is task:
+            alone = work.context is not None
             await self._serve(work, task)
             if work.task is not task:  # lost meanwhile, and settled by others
                 return
             work = self._end(work)
+            if work is None and not alone:
+                work = await self._rest(task)
+
+    async def _rest(self, task: "asyncio.Task[None]") -> Work | None:
+        """Wait for work; None if there is to be none."""
+        if self._loop is None or self._closing or len(self._resting) >= _RESTING:
+            return None
+        if self._transport is not None:
+            self._transport.rest()
+        given: asyncio.Future[Work] = self._loop.create_future()
+        self._resting.append((given, task))
+        try:
+            return await given
+        except asyncio.CancelledError:
+            if given.cancelled():
+                return None
+            task.uncancel()  # the cancel was meant for the work, and came before the task knew of it
+            self._stopped(given.result())
+            return given.result()
 
     async def _serve(self, work: Work, task: "asyncio.Task[None]") -> None:
         """Do what there is to do, until the work is decided or, after a redirect, to be gone on with elsewhere."""
@@ -327,13 +333,8 @@ class Dispatcher:
             self._home.on_broken(error)
 
     def _open_transport(self) -> Transport:
-        self._transport = Transport(self.lane, self._connections, self._reserve)
+        self._transport = Transport(self.lane, self._connections, self._turns.reserve)
         return self._transport
-
-    def _reserve(self, host: str) -> float:
-        """Book one more start, of a retry, a redirect or a function's request; return the seconds to wait."""
-        lane_wait = 0.0 if self._pace is None else self._pace.reserve(monotonic())
-        return lane_wait if self._hosts is None else max(lane_wait, self._hosts.reserve(host))
 
     def _stopped(self, work: Work) -> None:
         """Settle work whose task was cancelled: by its caller, its deadline, its own code, or the worker's end."""
@@ -349,8 +350,7 @@ class Dispatcher:
             self.own_code -= 1
         self._held.discard(work)
         work.detach()
-        if self._hosts is not None and work.call is None:
-            self._hosts.release(work.host)
+        self._turns.release(work)
         if work.onward is None or work.decided:
             self._settle(work)
         else:
@@ -375,7 +375,7 @@ class Dispatcher:
         work.stage = "queued"
         owner = self._owner_of(work)
         if owner is self or not owner.take_over(work):  # a worker that has ended sends nothing more to its hosts
-            self._moved.append(work)
+            self._turns.admit(work)
             return
         self._passed_on += 1
         self._accepted.discard(work)
@@ -391,7 +391,7 @@ class Dispatcher:
 
     def _cancel_rest(self, cancelled: list[Work]) -> None:
         """Cancel what had been taken out of the inbox, and count what was cancelled in it."""
-        for work in self._waiting():
+        for work in self._turns.waiting():
             work.cancel()
         for work in cancelled:
             self._settle(work)

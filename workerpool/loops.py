@@ -5,6 +5,7 @@ import atexit
 import os
 import socket
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 try:
@@ -12,7 +13,7 @@ try:
 except ImportError:
     uvloop = None  # type: ignore[assignment]
 
-__all__ = ["loop_factory", "never_free"]
+__all__ = ["loop_factory", "never_free", "pause"]
 
 if uvloop is None:
     _Uvloop: Any = None
@@ -33,6 +34,13 @@ def loop_factory(
     if kind == "uvloop" and uvloop is None:
         raise ImportError("event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'")
     return asyncio.new_event_loop if kind == "asyncio" or uvloop is None else _Uvloop
+
+
+async def pause(seconds: float) -> None:
+    """Sleep for so long and no less; uvloop's timers count from the beginning of a turn, and may ring before."""
+    end = monotonic() + seconds
+    while (left := end - monotonic()) > 0:
+        await asyncio.sleep(left)
 
 
 def never_free(thing: object) -> None:

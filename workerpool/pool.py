@@ -191,8 +191,7 @@ class WorkerPool(Client, Executor):
             dispatcher = route.choose(work)
             dispatcher.submitted += 1
         try:
-            # On a worker's thread nothing may wait, not even for room in a queue.
-            dispatcher.post(work, block=block and not on_worker_thread())
+            dispatcher.post(work, block=block)
         except BaseException:
             with self._lock:
                 dispatcher.submitted -= 1

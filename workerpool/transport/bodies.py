@@ -14,6 +14,8 @@ from .decoding import Decoder, decoder_for
 __all__ = ["Payload", "iter_body", "read_body", "too_large"]
 
 _EMPTY_STATUSES = frozenset({204, 304})
+_AT_ONCE = 2**20  # bytes that are written in one go; aiohttp warns beyond, since all of it would be copied at once
+_SLICE = 2**18
 
 
 class Payload:
@@ -29,6 +31,9 @@ class Payload:
             self._chunks = Chunks()
             self.length = _size_left(body) if declared is None else declared
             self.data = self._pump(body, self._chunks)
+        elif isinstance(body, bytes) and len(body) > _AT_ONCE:
+            self.length = len(body)
+            self.data = _slices(body)
 
     @property
     def error(self) -> BaseException | None:
@@ -52,6 +57,13 @@ class Payload:
         if self.length is not None and sent < self.length:
             chunks.fail(_wrong_length(self.length, str(sent)))
             raise chunks.error or Closed
+
+
+async def _slices(body: bytes) -> AsyncIterator[memoryview]:
+    """Yield the body so that no more of it is copied than the server takes."""
+    view = memoryview(body)
+    for start in range(0, len(body), _SLICE):
+        yield view[start : start + _SLICE]
 
 
 async def _next(chunks: Chunks) -> bytes | None:

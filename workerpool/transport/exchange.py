@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import aiohttp
 from multidict import CIMultiDict
 
-from ..body import Upload
 from ..channels import Chunks, Closed
 from ..errors import DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..job import Work, host_of
@@ -139,7 +138,7 @@ class Exchange:
     def _with_payload(self, hop: Hop) -> Hop:
         declared = hop.headers.get("Content-Length")
         self._payload = Payload(hop.body, None if declared is None else int(declared))
-        if declared is not None or not isinstance(hop.body, Upload) or self._payload.length is None:
+        if declared is not None or self._payload.length is None:
             return hop
         headers = CIMultiDict(hop.headers)
         headers["Content-Length"] = str(self._payload.length)

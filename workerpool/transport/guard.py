@@ -158,6 +158,13 @@ class WireProtocol(ResponseHandler):
         self._ended = not getattr(getattr(self.transport, "_ssl_protocol", None), "_eof_received", False)
         super().eof_received()
 
+    def close(self) -> None:
+        """Close the connection, and let nothing more of a request be sent that was given up."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.abort()  # else it would stay open for as long as the server does not read
+        else:
+            super().close()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Fail the body that is under way, unless this is how it ends."""
         if exc is not None or not self._ended:

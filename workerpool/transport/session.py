@@ -13,6 +13,7 @@ from yarl import URL
 from .._version import __version__
 from ..job import Work, host_of
 from ..lane import Lane
+from ..loops import pause
 from ..request import authorization, cookie_header
 from ..response import Response
 from ..settings import Timeout
@@ -85,7 +86,7 @@ class Transport:
     async def turn(self, url: URL) -> None:
         """Wait until one more request to the URL's host is due."""
         if self._limited and (wait := self._reserve(host_of(url))) > 0:
-            await asyncio.sleep(wait)
+            await pause(wait)
 
     def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request and wait for the head of its answer."""
@@ -115,6 +116,10 @@ class Transport:
         if proxy_bypass_environment(url.host or "", self._proxies):
             return None
         return self._proxies.get(url.scheme)
+
+    def rest(self) -> None:
+        """Let go of the last work, in a task that waits for the next."""
+        current_work.set(None)
 
     async def close(self) -> None:
         """Close the sessions and every connection. Repeatable."""

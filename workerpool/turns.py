@@ -1,0 +1,78 @@
+"""Whose turn it is: which of a lane's work may start next on one worker."""
+
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+
+from .channels import Inbox
+from .job import Work
+from .lane import Lane
+from .policies.limits import HostLimits, Pace
+
+__all__ = ["Turns"]
+
+
+class Turns:
+    """Hand out what waits, in its order, as far as the lane's rates and its limits per host allow.
+
+    Used on the worker's loop only, but for `admit`. `drop` is told of work that was decided while it waited.
+    """
+
+    def __init__(self, lane: Lane, inbox: Inbox, drop: Callable[[Work], object]) -> None:
+        self._inbox = inbox
+        self._drop = drop
+        self._pace = None if lane.rate is None else Pace(lane.rate)
+        self._hosts = HostLimits(lane.per_host, lane.per_host_rate, drop) if lane.by_host else None
+        self.due_in: float | None = None  # see `next`
+        self._moved: deque[Work] = deque()  # redirected to a host that is counted here; added to by any thread
+
+    def __len__(self) -> int:
+        return len(self._inbox) + len(self._moved) + (0 if self._hosts is None else self._hosts.parked)
+
+    def admit(self, work: Work) -> None:
+        """Let in work that comes from another turn: it had its place in the queue. From any thread."""
+        self._moved.append(work)
+
+    def next(self) -> Work | None:
+        """Return the next work that may start now, with its place at its host and its turn booked.
+
+        If there is none, `due_in` says in how many seconds it is worth another try; None where only new work or a
+        release can change that.
+        """
+        self.due_in = None
+        if self._pace is not None and (wait := self._pace.wait(monotonic())) > 0:
+            self.due_in = wait
+            return None
+        work = self._take()
+        if work is None:
+            self.due_in = None if self._hosts is None else self._hosts.due_in()
+            return None
+        self._inbox.leave(work)
+        if self._pace is not None and work.call is None:
+            self._pace.reserve(monotonic())
+        return work
+
+    def release(self, work: Work) -> None:
+        """Give back the work's place at its host."""
+        if self._hosts is not None and work.call is None:
+            self._hosts.release(work.host)
+
+    def reserve(self, host: str) -> float:
+        """Book one more start, of a retry, a redirect or a function's request; return the seconds to wait."""
+        lane_wait = 0.0 if self._pace is None else self._pace.reserve(monotonic())
+        return lane_wait if self._hosts is None else max(lane_wait, self._hosts.reserve(host))
+
+    def waiting(self) -> set[Work]:
+        """Return what has not been started."""
+        waiting = self._inbox.waiting().union(self._moved)
+        return waiting if self._hosts is None else waiting | self._hosts.waiting()
+
+    def _take(self) -> Work | None:
+        if self._hosts is not None and (parked := self._hosts.take()) is not None:
+            return parked
+        while (work := self._moved.popleft() if self._moved else self._inbox.take()) is not None:
+            if work.decided:
+                self._drop(work)
+            elif self._hosts is None or work.call is not None or self._hosts.offer(work):
+                return work
+        return None
