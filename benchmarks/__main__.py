@@ -11,48 +11,72 @@ import platform
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from .contestants import CONTESTANTS, FLOOR, GROUPS, NOOP_FLOOR
-from .server import SIZE, serving
+from .contestants import CONTESTANTS
+from .scenarios import SCENARIOS, Scenario
+from .server import serving
 from .table import Figures, summary, table
 
 _PATIENCE = 120  # seconds for one turn
-_FULL, _QUICK = (2_000, 25), (1_000, 3)  # requests and rounds
+_QUICK = (1_000, 3)  # requests and rounds, at the most
 
 
 def main() -> None:
-    """Read the options, run all rounds, print."""
+    """Read the options, run the scenarios, print a table of each."""
     options = _options()
-    names = _installed(options.names)
-    with serving() as (server, url), ExitStack() as stack:
-        running = {name: stack.enter_context(_open(name, url, options)) for name in names}
-        rounds = [{name: _turn(name, process) for name, process in running.items()} for _ in range(options.rounds)]
-    figures = summary(rounds)
-    print(_title(server, options))
-    print(table(figures))
+    results = {name: _run(_adapted(SCENARIOS[name], options), options) for name in options.scenarios}
     if options.json:
-        Path(options.json).write_text(json.dumps({"summary": figures, "rounds": rounds}, indent=1))
+        Path(options.json).write_text(json.dumps(results, indent=1))
+
+
+def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
+    """Run all rounds of one scenario, and print its table."""
+    names = _installed(scenario.contestants)
+    with serving(scenario.size, scenario.latency) as (server, url), ExitStack() as stack:
+        running = {name: stack.enter_context(_open(name, url, scenario, options)) for name in names}
+        rounds = [{name: _turn(name, process) for name, process in running.items()} for _ in range(scenario.rounds)]
+    figures = summary(rounds, scenario.contestants[0])
+    print(_title(server, scenario, options))
+    print(table(figures), flush=True)
+    return {"summary": figures, "rounds": rounds}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--requests", type=_positive, help="per turn of fast contestants (2000); slow make fewer")
-    parser.add_argument("--rounds", type=_positive, help="how often each has its turn (25)")
-    parser.add_argument("--connections", type=_positive, default=32)
-    parser.add_argument("--only", type=_names, default=list(CONTESTANTS), dest="names",
-                        help=f"some of {','.join([*CONTESTANTS, *GROUPS])}")  # fmt: skip
+    parser.add_argument("scenarios", nargs="*", type=_scenario, default=["small"],
+                        help=f"some of {', '.join(SCENARIOS)} (small)")  # fmt: skip
+    parser.add_argument("--requests", type=_positive, help="per turn of fast contestants; slow ones make fewer")
+    parser.add_argument("--rounds", type=_positive, help="how often each has its turn")
+    parser.add_argument("--connections", type=_positive)
+    parser.add_argument("--only", type=_names, help=f"some of {','.join(CONTESTANTS)}; the first is the floor")
     parser.add_argument("--loop", choices=("auto", "uvloop", "asyncio"), default="auto")
     parser.add_argument("--workers", type=_positive, help="of the pool (as many as it chooses)")
     parser.add_argument("--json", help="a file for the figures")
-    parser.add_argument("--quick", action="store_true", help="1000 requests and 3 rounds, unless given")
-    options = parser.parse_args()
-    requests, rounds = _QUICK if options.quick else _FULL
-    options.requests, options.rounds = options.requests or requests, options.rounds or rounds
-    return options
+    parser.add_argument("--quick", action="store_true", help="at most 1000 requests and 3 rounds, unless given")
+    return parser.parse_args()
+
+
+def _adapted(scenario: Scenario, options: argparse.Namespace) -> Scenario:
+    """Return the scenario with what the options say instead."""
+    if options.quick:
+        requests, rounds = _QUICK
+        scenario = replace(scenario, requests=min(requests, scenario.requests), rounds=min(rounds, scenario.rounds))
+    given = {name: getattr(options, name) for name in ("requests", "rounds", "connections") if getattr(options, name)}
+    if options.only:
+        given["contestants"] = options.only
+    return replace(scenario, **given)
+
+
+def _scenario(text: str) -> str:
+    if text not in SCENARIOS:
+        raise argparse.ArgumentTypeError(f"no scenario {text!r}; there are {', '.join(SCENARIOS)}")
+    return text
 
 
 def _positive(text: str) -> int:
@@ -61,15 +85,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _names(text: str) -> list[str]:
-    """Return the names, each group as its members, each once."""
-    names = [name for part in text.split(",") for name in GROUPS.get(part, (part,))]
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names, each once."""
+    names = text.split(",")
     if unknown := sorted(set(names) - CONTESTANTS.keys()):
         raise argparse.ArgumentTypeError(f"no contestant {unknown}; there are {', '.join(CONTESTANTS)}")
-    return list(dict.fromkeys(names))
+    return tuple(dict.fromkeys(names))
 
 
-def _installed(names: list[str]) -> list[str]:
+def _installed(names: Iterable[str]) -> list[str]:
     """Return those that can run, and say which are left out."""
     found = [name for name in names if CONTESTANTS[name].is_installed]
     for name in names:
@@ -79,12 +103,13 @@ def _installed(names: list[str]) -> list[str]:
 
 
 @contextmanager
-def _open(name: str, url: str, options: argparse.Namespace) -> Iterator["subprocess.Popen[str]"]:
+def _open(name: str, url: str, scenario: Scenario, options: argparse.Namespace) -> Iterator["subprocess.Popen[str]"]:
     """Start a contestant, which then waits for its turns; end it afterwards."""
-    command = [sys.executable, "-m", "benchmarks.contestants", name, "--url", url, "--size", str(SIZE)]
-    for option in ("requests", "connections", "loop", "workers"):
-        if (value := getattr(options, option)) is not None:
-            command += [f"--{option}", str(value)]
+    command = [sys.executable, "-m", "benchmarks.contestants", name, "--url", url, "--loop", options.loop]
+    for option in ("requests", "connections", "size"):
+        command += [f"--{option}", str(getattr(scenario, option))]
+    if options.workers is not None:
+        command += ["--workers", str(options.workers)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied()) as process:
         try:
@@ -114,13 +139,14 @@ def _unproxied() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
-def _title(server: str, options: argparse.Namespace) -> str:
+def _title(server: str, scenario: Scenario, options: argparse.Namespace) -> str:
     loop = options.loop
     if loop == "auto":
         loop = "asyncio" if find_spec("uvloop") is None else "uvloop"
     machine = f"Python {platform.python_version()}, {loop}, {os.cpu_count()} cores"
-    load = f"{options.requests} requests of {SIZE} bytes from {server}, {options.connections} connections"
-    return f"{machine}; {load}, {options.rounds} turns each\nratios to {FLOOR}, of the noop jobs to {NOOP_FLOOR}"
+    load = f"{scenario.requests} requests of {scenario.size} bytes from {server}, {scenario.connections} connections"
+    ratios = f"{scenario.rounds} turns each, ratios to {scenario.contestants[0]}"
+    return f"{scenario.title}\n{machine}; {load}, {ratios}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The server to run against: nginx where it is installed, else aiohttp.web in a process of its own."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -13,32 +14,40 @@ from time import monotonic, sleep
 __all__ = ["SIZE", "serving"]
 
 SIZE = 1024
+_IN_CONF = 4096  # bytes of a page that nginx is given in its configuration
 _START = 10  # seconds that a server gets to listen
 _NGINX = """
-daemon off; worker_processes 1; pid {root}/pid; error_log stderr warn;
-events {{ worker_connections 1024; }}
+daemon off; worker_processes 1; worker_rlimit_nofile 20100; pid {root}/pid; error_log stderr warn;
+events {{ worker_connections 20000; }}
 http {{
   access_log off; keepalive_requests 100000000; default_type text/plain;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "{body}"; }} }}
+  client_max_body_size 0; sendfile on;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location = /page {{ if ($request_method = PUT) {{ return 200; }} {page} }}
+  }}
 }}
 """
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, str]]:
-    """Yield the server's name and the URL of a page of SIZE bytes."""
+def serving(size: int = SIZE, latency: float = 0) -> Iterator[tuple[str, str]]:
+    """Yield the server's name and the URL of a page of so many bytes, each answered after `latency` seconds."""
     nginx = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     with tempfile.TemporaryDirectory() as root:
         port = _free_port()
-        if nginx is None:
+        if latency:
+            name = f"a server that waits for {latency * 1000:g} ms"
+            command = [sys.executable, "-m", "benchmarks.late", str(port), str(size), str(latency)]
+        elif nginx is None:
             name, command = (
                 "aiohttp.web (install nginx for a faster one)",
-                [sys.executable, "-m", __name__, str(port)],
+                [sys.executable, "-m", __name__, str(port), str(size)],
             )
         else:
-            name, command = "nginx", _nginx(nginx, Path(root), port)
+            name, command = "nginx", _nginx(nginx, Path(root), port, size)
         with _running(name, command, port, Path(root) / "stderr"):
             yield name, f"http://127.0.0.1:{port}/page"
 
@@ -49,9 +58,15 @@ def _free_port() -> int:
     return port
 
 
-def _nginx(command: str, root: Path, port: int) -> list[str]:
+def _nginx(command: str, root: Path, port: int, size: int) -> list[str]:
+    page = f'return 200 "{"x" * size}";'
+    if size > _IN_CONF:
+        root.chmod(0o755)  # nginx reads files as another user
+        (root / "page").touch()
+        os.truncate(root / "page", size)
+        page = f"root {root};"
     conf = root / "conf"
-    conf.write_text(_NGINX.format(root=root, port=port, body="x" * SIZE))
+    conf.write_text(_NGINX.format(root=root, port=port, page=page))
     return [command, "-p", str(root), "-e", "stderr", "-c", str(conf)]
 
 
@@ -77,17 +92,23 @@ def _wait_for(name: str, process: "subprocess.Popen[bytes]", port: int, log: Pat
     raise RuntimeError(f"{name} did not start to listen on port {port}:\n{log.read_text()}")
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, size: int) -> None:
     """Serve with aiohttp.web until terminated."""
     from aiohttp import web
 
     async def page(request: web.Request) -> web.Response:
-        return web.Response(body=b"x" * SIZE)
+        return web.Response(body=bytes(size))
+
+    async def put(request: web.Request) -> web.Response:
+        async for _ in request.content.iter_any():
+            pass
+        return web.Response()
 
     app = web.Application()
     app.router.add_get("/page", page)
+    app.router.add_put("/page", put)
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -19,29 +19,40 @@ def _run(module, *arguments):
     )  # fmt: skip
 
 
-def _rows(only):
-    done = _run("benchmarks", "--quick", "--rounds", "1", "--requests", "100", "--only", only)
+def _rows(*arguments):
+    done = _run("benchmarks", *arguments, "--rounds", "1")
     assert (0, "") == (done.returncode, done.stderr)
-    title, _, _, *rows = done.stdout.splitlines()
+    _, title, _, *rows = done.stdout.splitlines()
     return title, [row.split()[0] for row in rows]
 
 
 def test_the_benchmarks_print_a_row_for_each_contestant():
     """Each contestant asked for has a row, whatever the server."""
-    title, rows = _rows("aiohttp,pool-bulk,requests-threads")
+    title, rows = _rows("--requests", "100", "--only", "aiohttp,pool-bulk,requests-threads")
     assert ["aiohttp", "pool-bulk", "requests-threads"] == rows
     assert "100 requests of 1024 bytes" in title
 
 
-def test_a_group_stands_for_its_members():
-    """The group of the jobs that do nothing has its own floor."""
-    assert ["noop-executor", "noop-pool"] == _rows("noop")[1]
+@pytest.mark.parametrize(
+    ("scenario", "requests", "contestants"),
+    [
+        ("one", "20", "aiohttp,pool-blocking"),
+        ("many", "2000", "aiohttp,pool-bulk"),
+        ("download", "1", "aiohttp-download,pool-download"),
+        ("upload", "1", "aiohttp-upload,pool-upload"),
+        ("noop", "100", "noop-executor,noop-pool"),
+        ("round-trip", "100", "noop-executor,noop-pool"),
+    ],
+)
+def test_each_scenario_runs(scenario, requests, contestants):
+    """Each has its own load, and its contestants get right answers."""
+    assert contestants.split(",") == _rows(scenario, "--requests", requests, "--only", contestants)[1]
 
 
 @pytest.mark.skipif(not _HAS_NGINX and not os.getenv("CI"), reason="nginx is not installed")
 def test_the_benchmarks_run_against_nginx():
     """Where nginx is installed, it serves; in CI it has to be."""
-    assert "bytes from nginx" in _rows("aiohttp")[0]
+    assert "bytes from nginx" in _rows("--requests", "100", "--only", "aiohttp")[0]
 
 
 @pytest.mark.parametrize("name", ["aiohttp", "pool-bulk", "pool-futures", "pool-blocking", "run_coroutine_threadsafe"])

@@ -64,10 +64,17 @@ class _ByPriority(janus.Queue["Work | _Parcel"]):
     """Hand out the highest priority first, and first in first out among equals."""
 
     def _init(self, maxsize: int) -> None:
-        self.size = 0  # items; read without a lock, to see whether there is anything
-        self._plain: deque[Work | _Parcel] = deque()  # of priority 0, as nearly all are
+        self.handed_out: _Parcel | None = (
+            None  # the last parcel, known before it is out: an exception may be set between
+        )
+        self._plain: deque[_Parcel] = deque()  # of priority 0, as nearly all are
         self._ranked: list[tuple[int, int, Work]] = []  # heap of the others by priority, then arrival
         self._arrival = count()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing; without a lock."""
+        return not self._plain and not self._ranked
 
     @property
     def is_urgent(self) -> bool:
@@ -75,27 +82,25 @@ class _ByPriority(janus.Queue["Work | _Parcel"]):
         return bool(self._ranked) and self._ranked[0][0] < 0
 
     def _qsize(self) -> int:
-        return self.size
+        return len(self._plain) + len(self._ranked)
 
     def _put(self, item: "Work | _Parcel") -> None:
-        if not isinstance(item, _Parcel) and item.priority:
-            heappush(self._ranked, (-item.priority, next(self._arrival), item))
-        else:
+        if isinstance(item, _Parcel):
             self._plain.append(item)
-        self.size += 1
+        else:
+            heappush(self._ranked, (-item.priority, next(self._arrival), item))
 
     def _get(self) -> "Work | _Parcel":
-        self.size -= 1
         if self._ranked and (self.is_urgent or not self._plain):
             return heappop(self._ranked)[2]
+        self.handed_out = self._plain[0]
         return self._plain.popleft()
 
     def content(self) -> set[Work]:
         """Return what is in the queue."""
         while True:
             try:
-                parcels = [item if isinstance(item, _Parcel) else (item,) for item in self._plain]
-                return {*chain.from_iterable(parcels), *(item[2] for item in self._ranked)}
+                return {*chain.from_iterable(self._plain), *(item[2] for item in self._ranked)}
             except RuntimeError:  # it changed meanwhile
                 continue
 
@@ -198,7 +203,7 @@ class Inbox:
                 if (work := self._opened.take()) is not None:
                     return work
                 self._opened = None
-            if not self._queue.size:
+            if self._queue.is_empty:
                 return None
             try:
                 item = self._sync.get(False)
@@ -206,10 +211,13 @@ class Inbox:
                 return None
             if not isinstance(item, _Parcel):
                 return item
-            if self._opened is None:
-                self._opened = item
-            else:  # there was something urgent a moment ago, which `take_all` has got
-                self._opened.extend(iter(item.take, None))
+            self._open(item)
+
+    def recover(self) -> None:
+        """Go on after an exception that struck the loop's thread anywhere. On the loop only."""
+        parcel = self._queue.handed_out
+        if parcel is not None and parcel is not self._opened:
+            self._open(parcel)
 
     def take_all(self) -> list[Work]:
         """Empty the queue, from any thread; for the end, when the loop may be gone."""
@@ -221,7 +229,7 @@ class Inbox:
 
     def waiting(self) -> set[Work]:
         """Return what is in the queue, and leave it there."""
-        return self._queue.content() | _content(self._opened)
+        return self._queue.content() | _content(self._opened) | _content(self._queue.handed_out)
 
     def close(self) -> None:
         """Refuse further puts and wake blocked ones; what is in the queue stays. From any thread."""
@@ -231,7 +239,13 @@ class Inbox:
             self._room.close()
 
     def __len__(self) -> int:
-        return len(self.waiting()) if self._queue.size or self._opened else 0
+        return len(self.waiting()) if self._opened or not self._queue.is_empty else 0
+
+    def _open(self, parcel: _Parcel) -> None:
+        if self._opened is None:
+            self._opened = parcel
+        else:  # there was something urgent a moment ago, which `take_all` has got
+            self._opened.extend(iter(parcel.take, None))
 
     def _send_with_others(self, work: Work) -> None:
         while (last := self._last) is None or not last.add(work):

@@ -119,6 +119,7 @@ class Dispatcher:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Work on this loop from now on. On the loop."""
         self._loop = loop
+        self.inbox.recover()
         self.drain()
 
     def post(self, work: Work, *, block: bool = True) -> None:
@@ -315,6 +316,8 @@ class Dispatcher:
             self._stopped(work)
         except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
             _fail(work, exc)
+            if isinstance(exc, MemoryError) and work.call is None:
+                self._home.on_broken(exc)  # it may have struck amid aiohttp's own accounts
         except BaseException as exc:
             error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
             error.__cause__ = exc

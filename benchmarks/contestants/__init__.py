@@ -6,9 +6,7 @@ from importlib.util import find_spec
 
 from .task import Contestant
 
-__all__ = ["CONTESTANTS", "FLOOR", "GROUPS", "NOOP_FLOOR", "Entry"]
-
-FLOOR, NOOP_FLOOR = "aiohttp", "noop-executor"
+__all__ = ["CONTESTANTS", "Entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Entry:
 
 
 CONTESTANTS = {
-    FLOOR: Entry("floor", "floor"),
+    "aiohttp": Entry("floor", "floor"),
     "pool-bulk": Entry("pool", "bulk"),
     "pool-futures": Entry("pool", "futures"),
     "pool-blocking": Entry("pool", "blocking", 0.7),
@@ -41,7 +39,12 @@ CONTESTANTS = {
     "urllib3-threads": Entry("rivals", "urllib3_threads", 0.3, "urllib3"),
     "httpx-threads": Entry("rivals", "httpx_threads", 0.1, "httpx"),
     "pycurl-threads": Entry("rivals", "pycurl_threads", 1.0, "pycurl"),
-    NOOP_FLOOR: Entry("jobs", "noop_executor"),
+    "pyreqwest-threads": Entry("rivals", "pyreqwest_threads", 0.7, "pyreqwest"),
+    "niquests-threads": Entry("rivals", "niquests_threads", 0.1, "niquests"),
+    "aiohttp-download": Entry("bodies", "aiohttp_download"),
+    "pool-download": Entry("bodies", "pool_download"),
+    "aiohttp-upload": Entry("bodies", "aiohttp_upload"),
+    "pool-upload": Entry("bodies", "pool_upload"),
+    "noop-executor": Entry("jobs", "noop_executor"),
     "noop-pool": Entry("jobs", "noop_pool"),
 }
-GROUPS = {"noop": (NOOP_FLOOR, "noop-pool")}

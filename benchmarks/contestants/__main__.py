@@ -5,7 +5,9 @@ import json
 import re
 import resource
 import sys
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 
 from . import CONTESTANTS
@@ -23,7 +25,7 @@ def main() -> None:
     with entry.load()(task) as run:
         run(max(2 * task.connections, requests // _WARM_UP))
         for _ in sys.stdin:
-            print(json.dumps(_measured(run, requests)), flush=True)
+            print(json.dumps(_measured(run, requests, task)), flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -38,12 +40,14 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured(run: Run, requests: int) -> dict[str, float]:
-    """Return the rate, the CPU of this process (user and system) and its peak memory."""
+def _measured(run: Run, requests: int, task: Task) -> dict[str, float]:
+    """Return the rate, the CPU of this process (user and system), its peak memory, and of one caller the median."""
+    task.answered.clear()
     began, cpu = perf_counter(), process_time()
     run(requests)
     wall, used = perf_counter() - began, process_time() - cpu
-    return {"rate": requests / wall, "cpu": used / requests * 1e6, "memory": _peak_memory()}
+    p50 = median(b - a for a, b in pairwise([began, *task.answered])) * 1e6 if task.answered else 0
+    return {"rate": requests / wall, "cpu": used / requests * 1e6, "memory": _peak_memory(), "p50": p50}
 
 
 def _peak_memory() -> float:

@@ -11,16 +11,23 @@ import aiohttp
 
 from .task import Run, Task, in_threads
 
-__all__ = ["by_hand", "floor"]
+__all__ = ["by_hand", "floor", "opened"]
 
 
 @contextmanager
 def floor(task: Task) -> Iterator[Run]:
     """Fetch with as many coroutines as connections, on this thread."""
+    with opened(task) as (runner, session):
+        yield lambda requests: runner.run(_fetch_all(task, session, requests))
+
+
+@contextmanager
+def opened(task: Task) -> Iterator[tuple[asyncio.Runner, aiohttp.ClientSession]]:
+    """Yield a loop and a session on it."""
     with asyncio.Runner(loop_factory=lambda: _new_loop(task.loop)) as runner:
         session = runner.run(_open(task))
         try:
-            yield lambda requests: runner.run(_fetch_all(task, session, requests))
+            yield runner, session
         finally:
             runner.run(session.close())
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from .task import Run, Task, in_threads
 
-__all__ = ["httpx_threads", "pycurl_threads", "requests_threads", "urllib3_threads"]
+__all__ = [
+    "httpx_threads",
+    "niquests_threads",
+    "pycurl_threads",
+    "pyreqwest_threads",
+    "requests_threads",
+    "urllib3_threads",
+]
 
 
 @contextmanager
@@ -25,6 +32,38 @@ def requests_threads(task: Task) -> Iterator[Run]:
 
     with in_threads(task, get) as run:
         yield run
+
+
+@contextmanager
+def niquests_threads(task: Task) -> Iterator[Run]:
+    """Fetch with niquests, a Session per thread."""
+    import niquests
+
+    own = threading.local()
+
+    def get(url: str) -> tuple[int, bytes]:
+        if not hasattr(own, "session"):
+            own.session = niquests.Session()
+        response = own.session.get(url)
+        return response.status_code, response.content
+
+    with in_threads(task, get) as run:
+        yield run
+
+
+@contextmanager
+def pyreqwest_threads(task: Task) -> Iterator[Run]:
+    """Fetch with pyreqwest, one client for all threads."""
+    from pyreqwest.client import SyncClientBuilder
+
+    with SyncClientBuilder().build() as client:
+
+        def get(url: str) -> tuple[int, bytes]:
+            response = client.get(url).build().send()
+            return response.status, response.bytes().to_bytes()
+
+        with in_threads(task, get) as run:
+            yield run
 
 
 @contextmanager

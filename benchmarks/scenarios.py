@@ -1,0 +1,41 @@
+"""What is measured: which contestants meet, over what load, and to whom each is compared."""
+
+from dataclasses import dataclass
+
+__all__ = ["SCENARIOS", "Scenario"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A load and who takes part in it; the first contestant is the floor that the others' ratios are to."""
+
+    title: str
+    contestants: tuple[str, ...]
+    requests: int = 2_000  # per turn; slow contestants make fewer
+    rounds: int = 25
+    connections: int = 32
+    size: int = 1024  # bytes of a body
+    latency: float = 0.0  # seconds that the server takes for each answer
+
+
+_SMALL = ("aiohttp", "pool-bulk", "pool-futures", "pool-blocking", "run_coroutine_threadsafe", "pycurl-threads",
+          "pyreqwest-threads", "urllib3-threads", "niquests-threads", "httpx-threads", "requests-threads")  # fmt: skip
+_ONE = ("aiohttp", "pool-blocking", "pycurl-threads", "urllib3-threads", "requests-threads")
+_MANY = ("aiohttp", "pool-bulk", "pool-futures")
+_MIB = 2**20
+
+SCENARIOS = {
+    "small": Scenario("small answers", _SMALL),
+    "one": Scenario("one caller, one request after the other", _ONE, requests=500, connections=1),
+    "many": Scenario("2,000 at once, 200 ms upstream", _MANY,
+                     requests=10_000, rounds=7, connections=2_000, latency=0.2),
+    "more": Scenario("10,000 at once, 200 ms upstream", _MANY,
+                     requests=30_000, rounds=3, connections=10_000, latency=0.2),
+    "download": Scenario("a body of 100 MiB, read as it comes", ("aiohttp-download", "pool-download"),
+                         requests=1, rounds=11, connections=1, size=100 * _MIB),
+    "upload": Scenario("a body of 100 MiB, sent from a file", ("aiohttp-upload", "pool-upload"),
+                       requests=1, rounds=11, connections=1, size=100 * _MIB),
+    "noop": Scenario("jobs that do nothing", ("noop-executor", "noop-pool")),
+    "round-trip": Scenario("one job that does nothing after the other", ("noop-executor", "noop-pool"),
+                           requests=1_000, connections=1),
+}  # fmt: skip
