@@ -1,5 +1,7 @@
 """Bodies on the wire: what aiohttp is given to send, and what is read back within bounds."""
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import IO, Any, cast
 
@@ -16,6 +18,7 @@ __all__ = ["Payload", "iter_body", "read_body", "too_large"]
 _EMPTY_STATUSES = frozenset({204, 304})
 _AT_ONCE = 2**20  # bytes that are written in one go; aiohttp warns beyond, since all of it would be copied at once
 _SLICE = 2**18
+_RUN = 2**19  # bytes handed to the reader of a stream at once
 
 
 class Payload:
@@ -139,14 +142,34 @@ async def read_body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def iter_body(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield the body as it comes, decoded in bounded steps; raises DecodingError and aiohttp's own errors."""
+async def _has_more(content: aiohttp.StreamReader) -> bool:
+    """Whether one more turn of the loop brings more of a body that was read so far."""
+    before = content.total_bytes
+    await asyncio.sleep(0)
+    return content.total_bytes > before and content.exception() is None
+
+
+async def iter_body(answer: aiohttp.ClientResponse) -> AsyncIterator[deque[bytes]]:
+    """Yield the body as it comes, decoded in bounded steps: pieces that are there at once in one run.
+
+    Raises DecodingError and aiohttp's own errors.
+    """
     decoder = _decoder_of(answer)
     began = False
+    run, size = deque[bytes](), 0
     while raw := await answer.content.readany():
         began = True
         for piece in (raw,) if decoder is None else decoder.feed(raw):
-            yield piece
+            run.append(piece)
+            size += len(piece)
+            if size >= _RUN:
+                yield run
+                run, size = deque(), 0
+        if run and not await _has_more(answer.content):
+            yield run
+            run, size = deque(), 0
+    if run:
+        yield run
     if decoder is not None and began:
         decoder.finish()
 

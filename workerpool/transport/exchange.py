@@ -88,11 +88,11 @@ class Exchange:
 
     async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
         size = 0
-        async for piece in iter_body(answer):
-            size += len(piece)
+        async for run in iter_body(answer):
+            size += sum(map(len, run))
             if limit is not None and size > limit:
                 raise too_large(limit)
-            await chunks.aput(piece)
+            await chunks.aput(run)
 
     def _stream_failed(self, chunks: Chunks, error: RequestError) -> None:
         if not self._work.streamed or self._work.channel is None:

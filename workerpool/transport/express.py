@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from .hops import Hop
-from .wire import WireRequest
+from .wire import READ_AHEAD, WireRequest
 
 __all__ = ["Express"]
 
@@ -70,6 +70,7 @@ async def _answer(request: WireRequest, connection: Any, timeout: aiohttp.Client
         read_until_eof=True,
         auto_decompress=False,
         read_timeout=timeout.sock_read,
+        read_bufsize=READ_AHEAD,
     )
     answer: aiohttp.ClientResponse = await request.send(connection)
     try:

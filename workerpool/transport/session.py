@@ -22,7 +22,7 @@ from .exchange import Exchange
 from .express import Express
 from .guard import current_work, guard, send_once
 from .hops import Hop
-from .wire import Cookies, NoCookies, WireRequest
+from .wire import READ_AHEAD, Cookies, NoCookies, WireRequest
 
 __all__ = ["Transport"]
 
@@ -158,6 +158,7 @@ class Transport:
             cookie_jar=self._jar,
             request_class=WireRequest,
             auto_decompress=False,
+            read_bufsize=READ_AHEAD,
             timeout=self._timeout,
             middlewares=self.lane.middlewares,
             trace_configs=list(self.lane.trace_configs),

@@ -17,8 +17,9 @@ from yarl import URL
 from ..job import Work
 from .guard import current_work
 
-__all__ = ["Cookies", "NoCookies", "WireRequest"]
+__all__ = ["READ_AHEAD", "Cookies", "NoCookies", "WireRequest"]
 
+READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 _DOMAIN = re.compile(r";\s*domain\s*=\s*([^;]+)", re.IGNORECASE)
