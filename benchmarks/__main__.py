@@ -38,7 +38,8 @@ def main() -> None:
 def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
     """Run all rounds of one scenario, and print its table."""
     names = _installed(scenario.contestants)
-    with serving(scenario.size, scenario.latency) as (server, url), ExitStack() as stack:
+    answer = 0 if scenario.upload else scenario.size
+    with serving(answer, scenario.latency) as (server, url), ExitStack() as stack:
         running = {name: stack.enter_context(_open(name, url, scenario, options)) for name in names}
         rounds = [{name: _turn(name, process) for name, process in running.items()} for _ in range(scenario.rounds)]
     figures = summary(rounds, scenario.contestants[0])

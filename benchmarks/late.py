@@ -1,6 +1,7 @@
-"""A server that lets each request wait: what many in flight cost, and not how fast a server is."""
+"""A server of two uses: it lets each request wait, so that many are in flight, or takes uploads to their end."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable
 from typing import cast
@@ -8,28 +9,36 @@ from typing import cast
 __all__: list[str] = []
 
 _END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
 
 
-class _Late(asyncio.Protocol):
-    """Answer what ends in an empty line, so many seconds later."""
+class _Server(asyncio.Protocol):
+    """Answer each request so many seconds after its last byte."""
 
     def __init__(self, size: int, latency: float) -> None:
         self._answer = _HEAD % size + bytes(size)
         self._latency = latency
+        self._to_come = 0  # bytes of a body
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
-        # Requests without a body come whole, one after another.
-        if data.endswith(_END):
+        # A head comes whole, and nothing comes with it but the beginning of its body.
+        if self._to_come:
+            self._to_come -= len(data)
+        else:
+            head, _, body = data.partition(_END)
+            length = _LENGTH.search(head)
+            self._to_come = (0 if length is None else int(length[1])) - len(body)
+        if not self._to_come:
             asyncio.get_running_loop().call_later(self._latency, self._transport.write, self._answer)
 
 
 async def _serve(port: int, size: int, latency: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Late(size, latency), "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(lambda: _Server(size, latency), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

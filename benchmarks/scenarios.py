@@ -15,7 +15,8 @@ class Scenario:
     rounds: int = 25
     connections: int = 32
     size: int = 1024  # bytes of a body
-    latency: float = 0.0  # seconds that the server takes for each answer
+    latency: float | None = None  # seconds that a server of our own takes for each answer; None: the fastest server
+    upload: bool = False  # the body is the request's
 
 
 _SMALL = ("aiohttp", "pool-bulk", "pool-futures", "pool-blocking", "run_coroutine_threadsafe", "pycurl-threads",
@@ -32,9 +33,9 @@ SCENARIOS = {
     "more": Scenario("10,000 at once, 200 ms upstream", _MANY,
                      requests=30_000, rounds=3, connections=10_000, latency=0.2),
     "download": Scenario("a body of 100 MiB, read as it comes", ("aiohttp-download", "pool-download"),
-                         requests=1, rounds=11, connections=1, size=100 * _MIB),
+                         requests=3, rounds=25, connections=1, size=100 * _MIB),
     "upload": Scenario("a body of 100 MiB, sent from a file", ("aiohttp-upload", "pool-upload"),
-                       requests=1, rounds=11, connections=1, size=100 * _MIB),
+                       requests=3, rounds=25, connections=1, size=100 * _MIB, latency=0, upload=True),
     "noop": Scenario("jobs that do nothing", ("noop-executor", "noop-pool")),
     "round-trip": Scenario("one job that does nothing after the other", ("noop-executor", "noop-pool"),
                            requests=1_000, connections=1),

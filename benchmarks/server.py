@@ -23,22 +23,25 @@ http {{
   access_log off; keepalive_requests 100000000; default_type text/plain;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  client_max_body_size 0; sendfile on;
+  sendfile on;
   server {{
     listen 127.0.0.1:{port} backlog=4096;
-    location = /page {{ if ($request_method = PUT) {{ return 200; }} {page} }}
+    location = /page {{ {page} }}
   }}
 }}
 """
 
 
 @contextmanager
-def serving(size: int = SIZE, latency: float = 0) -> Iterator[tuple[str, str]]:
-    """Yield the server's name and the URL of a page of so many bytes, each answered after `latency` seconds."""
+def serving(size: int = SIZE, latency: float | None = None) -> Iterator[tuple[str, str]]:
+    """Yield the server's name and the URL of a page of so many bytes.
+
+    With a latency, in seconds, it is a server of our own, which reads uploads to their end before it waits so long.
+    """
     nginx = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     with tempfile.TemporaryDirectory() as root:
         port = _free_port()
-        if latency:
+        if latency is not None:
             name = f"a server that waits for {latency * 1000:g} ms"
             command = [sys.executable, "-m", "benchmarks.late", str(port), str(size), str(latency)]
         elif nginx is None:
@@ -99,14 +102,8 @@ def _serve(port: int, size: int) -> None:
     async def page(request: web.Request) -> web.Response:
         return web.Response(body=bytes(size))
 
-    async def put(request: web.Request) -> web.Response:
-        async for _ in request.content.iter_any():
-            pass
-        return web.Response()
-
     app = web.Application()
     app.router.add_get("/page", page)
-    app.router.add_put("/page", put)
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
 
 

@@ -9,7 +9,7 @@ from .task import Run, Task
 
 __all__ = ["noop_executor", "noop_pool"]
 
-_WINDOW = 1000
+_WINDOW = 1000  # jobs under way, unless one caller waits for each
 
 
 async def _nothing_async(session: object) -> None:
@@ -26,17 +26,19 @@ def noop_pool(task: Task) -> Iterator[Run]:
     from workerpool import WorkerPool  # here, so that the executor's memory is its own
 
     with WorkerPool(workers=task.workers or 1, event_loop=task.loop) as pool:
-        yield lambda jobs: _in_windows(jobs, lambda: pool.submit(_nothing_async))
+        yield lambda jobs: _in_windows(task, jobs, lambda: pool.submit(_nothing_async))
 
 
 @contextmanager
 def noop_executor(task: Task) -> Iterator[Run]:
     """Submit a plain function to a ThreadPoolExecutor of one thread."""
     with ThreadPoolExecutor(1) as executor:
-        yield lambda jobs: _in_windows(jobs, lambda: executor.submit(_nothing))
+        yield lambda jobs: _in_windows(task, jobs, lambda: executor.submit(_nothing))
 
 
-def _in_windows(jobs: int, submit: Callable[[], "Future[Any]"]) -> None:
-    for done in range(0, jobs, _WINDOW):
-        for job in [submit() for _ in range(min(_WINDOW, jobs - done))]:
+def _in_windows(task: Task, jobs: int, submit: Callable[[], "Future[Any]"]) -> None:
+    window = 1 if task.connections == 1 else _WINDOW
+    for done in range(0, jobs, window):
+        for job in [submit() for _ in range(min(window, jobs - done))]:
             job.result()
+            task.note()
