@@ -126,7 +126,8 @@ class Dispatcher:
         """Accept the work; blocks while the queue is full. From any thread. Raises QueueFull or PoolClosed."""
         work.holder = self
         self._accepted.add(work)
-        self._home.deadlines.add(work)
+        if work.deadline is not None:
+            self._home.deadlines.add(work)
         try:
             if self.lane.queue:
                 # On a worker's thread nothing may wait, not even for room in a queue.
@@ -256,7 +257,8 @@ class Dispatcher:
         self._held.add(work)
         if work.context is not None:
             self.own_code += 1
-            self._home.on_own_code()
+            if self.own_code == 1:
+                self._home.on_own_code()
         elif self._resting:
             given, work.task = self._resting.pop()
             given.set_result(work)
@@ -270,7 +272,8 @@ class Dispatcher:
         A task per request would cost a tenth more, most of it in the garbage collector: all that ended in one
         turn of the loop would be freed at once and made anew in the next. So a task without work waits for more.
         """
-        task = asyncio.current_task()
+        # A loop may begin its tasks before it hands them out.
+        task = asyncio.current_task() if work is None or work.task is None else work.task
         assert task is not None
         while work is not None and work.task is task:
             alone = work.context is not None
@@ -388,7 +391,8 @@ class Dispatcher:
         """Count the outcome, once per work."""
         if work in self._accepted:
             self._accepted.discard(work)
-            self._home.deadlines.discard(work)
+            if work.deadline is not None:
+                self._home.deadlines.discard(work)
             outcome = work.outcome
             self._ended[outcome if outcome != "pending" else work.final_outcome()] += 1
 
