@@ -44,7 +44,7 @@ def test_all_that_many_threads_put_in_comes_out_once_and_in_each_threads_order(r
 
 
 def test_what_is_put_in_beside_the_closing_is_refused_or_taken():
-    """Each put is either refused with PoolClosed or comes out, whoever takes it, the loop or the end."""
+    """Each put is either refused with PoolClosed or comes out."""
     accepted, taken = [[] for _ in range(PUTTERS)], []
     inbox = Inbox("inbox", 0)
 
@@ -57,20 +57,15 @@ def test_what_is_put_in_beside_the_closing_is_refused_or_taken():
             accepted[n].append(work)
 
     threads = _in_threads(put, PUTTERS)
-    while len(taken) < EACH:
+    closer = threading.Thread(target=inbox.close)
+    while any(thread.is_alive() for thread in threads) or len(inbox):
         if (work := inbox.take()) is not None:
             taken.append(work)
-    inbox.close()
-    closer = threading.Thread(target=lambda: taken.extend(inbox.take_all()))
-    closer.start()
-    late = []
-    while any(thread.is_alive() for thread in (*threads, closer)):
-        if (work := inbox.take()) is not None:
-            late.append(work)
-    rest = [*taken, *late, *inbox.take_all()]
-    assert 0 == len(inbox)
-    assert len(rest) == len(set(rest))
-    assert {work for works in accepted for work in works} == set(rest)
+        if len(taken) == EACH and not closer.ident:
+            closer.start()
+    closer.join()
+    assert len(taken) == len(set(taken))
+    assert {work for works in accepted for work in works} == set(taken)
 
 
 def test_room_is_held_from_the_put_to_the_leaving():

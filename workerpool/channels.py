@@ -7,7 +7,7 @@ Each class says which side may call what. Nobody here waits for a task that janu
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import chain, count
@@ -60,49 +60,24 @@ class _Parcel(deque[Work]):
             return None
 
 
-class _ByPriority(janus.Queue["Work | _Parcel"]):
-    """Hand out the highest priority first, and first in first out among equals."""
+class _Incoming(janus.Queue["Work | _Parcel"]):
+    """Keep what was put for the loop, which takes it without the lock.
+
+    janus takes its lock in code of Python's; an exception set in the loop's thread just there would leave it locked for
+    ever (measured on free-threaded CPython: one in a thousand). A deque's own methods are atomic.
+    """
 
     def _init(self, maxsize: int) -> None:
-        self.handed_out: _Parcel | None = (
-            None  # the last parcel, known before it is out: an exception may be set between
-        )
-        self._plain: deque[_Parcel] = deque()  # of priority 0, as nearly all are
-        self._ranked: list[tuple[int, int, Work]] = []  # heap of the others by priority, then arrival
-        self._arrival = count()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing; without a lock."""
-        return not self._plain and not self._ranked
-
-    @property
-    def is_urgent(self) -> bool:
-        """Whether something waits that goes before all that is plain."""
-        return bool(self._ranked) and self._ranked[0][0] < 0
+        self.items: deque[Work | _Parcel] = deque()
 
     def _qsize(self) -> int:
-        return len(self._plain) + len(self._ranked)
+        return len(self.items)
 
     def _put(self, item: "Work | _Parcel") -> None:
-        if isinstance(item, _Parcel):
-            self._plain.append(item)
-        else:
-            heappush(self._ranked, (-item.priority, next(self._arrival), item))
+        self.items.append(item)
 
     def _get(self) -> "Work | _Parcel":
-        if self._ranked and (self.is_urgent or not self._plain):
-            return heappop(self._ranked)[2]
-        self.handed_out = self._plain[0]
-        return self._plain.popleft()
-
-    def content(self) -> set[Work]:
-        """Return what is in the queue."""
-        while True:
-            try:
-                return {*chain.from_iterable(self._plain), *(item[2] for item in self._ranked)}
-            except RuntimeError:  # it changed meanwhile
-                continue
+        return self.items.popleft()
 
 
 class _Room:
@@ -152,13 +127,16 @@ class Inbox:
 
     def __init__(self, name: str, room: int) -> None:
         self._name = name
-        self._queue = _ByPriority()
+        self._queue = _Incoming()
+        self._incoming = self._queue.items
         # The sync side only: the async one asks which loop this is (on 3.11 that is a system call).
         self._sync = self._queue.sync_q
         self._room = _Room(room) if room else None
         self._lock = threading.Lock()  # guards the making of parcels, so that only the last in the queue is added to
         self._last: _Parcel | None = None
-        self._opened: _Parcel | None = None  # taken out of the queue, and not empty yet; the loop's only
+        self._parcels: deque[_Parcel] = deque()  # the loop's only, read by all; so is the next one
+        self._ranked: list[tuple[int, int, Work]] = []  # heap of what has a priority, then by arrival
+        self._arrival = count()
         self._closed = False
         self._rung = False
         self._ring: Callable[[], object] | None = None
@@ -197,39 +175,26 @@ class Inbox:
         self._rung = False
 
     def take(self) -> Work | None:
-        """Return the next work, or None if there is none. On the loop only."""
+        """Return the next work, the highest priority first, or None if there is none. On the loop only."""
+        if self._incoming:
+            self._sort_in()
         while True:
-            if self._opened is not None and not self._queue.is_urgent:
-                if (work := self._opened.take()) is not None:
-                    return work
-                self._opened = None
-            if self._queue.is_empty:
+            if self._ranked and (self._ranked[0][0] < 0 or not self._parcels):
+                return heappop(self._ranked)[2]
+            if not self._parcels:
                 return None
-            try:
-                item = self._sync.get(False)
-            except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
-                return None
-            if not isinstance(item, _Parcel):
-                return item
-            self._open(item)
-
-    def recover(self) -> None:
-        """Go on after an exception that struck the loop's thread anywhere. On the loop only."""
-        parcel = self._queue.handed_out
-        if parcel is not None and parcel is not self._opened:
-            self._open(parcel)
-
-    def take_all(self) -> list[Work]:
-        """Empty the queue, from any thread; for the end, when the loop may be gone."""
-        taken: list[Work] = []
-        for parcel in self._take_parcels(taken):
-            while (work := parcel.take()) is not None:
-                taken.append(work)
-        return taken
+            if (work := self._parcels[0].take()) is not None:
+                return work
+            self._parcels.popleft()
 
     def waiting(self) -> set[Work]:
         """Return what is in the queue, and leave it there."""
-        return self._queue.content() | _content(self._opened) | _content(self._queue.handed_out)
+        while True:
+            try:
+                items = (*self._incoming, *self._parcels, *(each[2] for each in self._ranked))
+                return {*chain.from_iterable(item if isinstance(item, _Parcel) else (item,) for item in items)}
+            except RuntimeError:  # something changed meanwhile
+                continue
 
     def close(self) -> None:
         """Refuse further puts and wake blocked ones; what is in the queue stays. From any thread."""
@@ -239,13 +204,18 @@ class Inbox:
             self._room.close()
 
     def __len__(self) -> int:
-        return len(self.waiting()) if self._opened or not self._queue.is_empty else 0
+        return len(self.waiting()) if self._incoming or self._parcels or self._ranked else 0
 
-    def _open(self, parcel: _Parcel) -> None:
-        if self._opened is None:
-            self._opened = parcel
-        else:  # there was something urgent a moment ago, which `take_all` has got
-            self._opened.extend(iter(parcel.take, None))
+    def _sort_in(self) -> None:
+        """Move what has come to its place: a parcel is never nowhere, and single work never in two places."""
+        while self._incoming:
+            item = self._incoming[0]
+            if isinstance(item, _Parcel):
+                self._parcels.append(item)
+                self._incoming.popleft()
+            else:
+                self._incoming.popleft()
+                heappush(self._ranked, (-item.priority, next(self._arrival), item))
 
     def _send_with_others(self, work: Work) -> None:
         while (last := self._last) is None or not last.add(work):
@@ -290,28 +260,6 @@ class Inbox:
         except ValueError:
             pass
         return False
-
-    def _take_parcels(self, taken: list[Work]) -> Iterator[_Parcel]:
-        """Yield the parcels in the queue and the one that the loop has opened; single work goes to `taken`."""
-        while True:
-            try:
-                item = self._sync.get(False)
-            except (janus.SyncQueueEmpty, janus.SyncQueueShutDown):
-                break
-            if isinstance(item, _Parcel):
-                yield item
-            else:
-                taken.append(item)
-        if (opened := self._opened) is not None:
-            yield opened
-
-
-def _content(parcel: _Parcel | None) -> set[Work]:
-    while True:
-        try:
-            return set(parcel or ())
-        except RuntimeError:  # it changed meanwhile
-            continue
 
 
 class ResultQueue(Generic[T]):

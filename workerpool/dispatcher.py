@@ -119,7 +119,6 @@ class Dispatcher:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Work on this loop from now on. On the loop."""
         self._loop = loop
-        self.inbox.recover()
         self.drain()
 
     def post(self, work: Work, *, block: bool = True) -> None:
@@ -173,10 +172,9 @@ class Dispatcher:
 
     def cancel_queued(self) -> None:
         """Cancel what has not been started, from any thread."""
-        works = self.inbox.take_all()
-        for work in works:
+        for work in self.inbox.waiting():
             work.cancel()
-        self._home.call_soon(self._cancel_rest, works)
+        self._home.call_soon(self._cancel_rest)
 
     async def close(self) -> None:
         """Close the session and its connections."""
@@ -396,12 +394,10 @@ class Dispatcher:
             outcome = work.outcome
             self._ended[outcome if outcome != "pending" else work.final_outcome()] += 1
 
-    def _cancel_rest(self, cancelled: list[Work]) -> None:
-        """Cancel what had been taken out of the inbox, and count what was cancelled in it."""
+    def _cancel_rest(self) -> None:
+        """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""
         for work in self._turns.waiting():
             work.cancel()
-        for work in cancelled:
-            self._settle(work)
         self.drain()
 
     def _cancel_task(self, work: Work) -> None:
