@@ -40,8 +40,16 @@ def _run(scenario: Scenario, options: argparse.Namespace) -> dict[str, Any]:
     names = _installed(scenario.contestants)
     answer = 0 if scenario.upload else scenario.size
     with serving(answer, scenario.latency) as (server, url), ExitStack() as stack:
-        running = {name: stack.enter_context(_open(name, url, scenario, options)) for name in names}
-        rounds = [{name: _turn(name, process) for name, process in running.items()} for _ in range(scenario.rounds)]
+
+        def turn(name: str) -> Figures:
+            if scenario.alone:
+                with _open(name, url, scenario, options) as process:
+                    return _turn(name, process)
+            return _turn(name, running[name])
+
+        lasting = () if scenario.alone else names
+        running = {name: stack.enter_context(_open(name, url, scenario, options)) for name in lasting}
+        rounds = [{name: turn(name) for name in names} for _ in range(scenario.rounds)]
     figures = summary(rounds, scenario.contestants[0])
     print(_title(server, scenario, options))
     print(table(figures), flush=True)
