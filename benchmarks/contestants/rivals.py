@@ -1,7 +1,7 @@
 """What threaded programs use today; each imported where it runs, so that no other counts as its memory."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,15 +22,7 @@ def requests_threads(task: Task) -> Iterator[Run]:
     """Fetch with requests, a Session per thread."""
     import requests
 
-    own = threading.local()
-
-    def get(url: str) -> tuple[int, bytes]:
-        if not hasattr(own, "session"):
-            own.session = requests.Session()
-        response = own.session.get(url)
-        return response.status_code, response.content
-
-    with in_threads(task, get) as run:
+    with _own_sessions(task, requests.Session) as run:
         yield run
 
 
@@ -39,15 +31,7 @@ def niquests_threads(task: Task) -> Iterator[Run]:
     """Fetch with niquests, a Session per thread."""
     import niquests
 
-    own = threading.local()
-
-    def get(url: str) -> tuple[int, bytes]:
-        if not hasattr(own, "session"):
-            own.session = niquests.Session()
-        response = own.session.get(url)
-        return response.status_code, response.content
-
-    with in_threads(task, get) as run:
+    with _own_sessions(task, niquests.Session) as run:
         yield run
 
 
@@ -112,6 +96,20 @@ def pycurl_threads(task: Task) -> Iterator[Run]:
         handle.setopt(pycurl.URL, url)
         body: bytes = handle.perform_rb()
         return handle.getinfo(pycurl.RESPONSE_CODE), body
+
+    with in_threads(task, get) as run:
+        yield run
+
+
+@contextmanager
+def _own_sessions(task: Task, make: Callable[[], Any]) -> Iterator[Run]:
+    own = threading.local()
+
+    def get(url: str) -> tuple[int, bytes]:
+        if not hasattr(own, "session"):
+            own.session = make()
+        response = own.session.get(url)
+        return response.status_code, response.content
 
     with in_threads(task, get) as run:
         yield run
