@@ -1,6 +1,9 @@
 """Lanes and sessions: configuration, priorities, limits at the server, cookies, streaming, isolation."""
 
+import gzip
 import json
+import random
+import socket
 import threading
 from collections import defaultdict
 from time import monotonic
@@ -9,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from workerpool import BodyTooLarge, ConnectionLost, Lane, Rate, Request, WorkerPool
+from workerpool import BodyTooLarge, ConnectionLost, DecodingError, Lane, Rate, Request, WorkerPool
 from workerpool.testing.site import Site
 from workerpool.transport import session as transport_session
 
@@ -230,6 +233,30 @@ def test_a_stream_left_early_closes_its_connection(pool, site):
         assert next(response.iter_bytes())
     site.wait_in_flight(0)
     assert pool.get(site.url_for("/fast/1")).ok
+
+
+def test_a_stream_hands_out_what_came_before_a_damage(pool):
+    """The pieces that could be decoded are read, and then the error is raised."""
+    content = random.randbytes(200_000)
+    damaged = gzip.compress(content)[:-8] + b"damaged!"
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(damaged)}\r\n\r\n".encode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(head + damaged)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        pieces = []
+        with pool.stream("GET", f"http://127.0.0.1:{server.getsockname()[1]}/") as answer, pytest.raises(DecodingError):
+            pieces.extend(answer.iter_bytes())
+        serving.join()
+    got = b"".join(pieces)
+    assert content.startswith(got)
+    assert len(got) > 100_000
 
 
 def test_max_body_bounds_what_is_kept(pool, shared_site):

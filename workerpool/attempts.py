@@ -36,8 +36,8 @@ class Attempts:
     async def run(self, work: Work, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""
         assert work.request is not None
-        if self._breaker.circuits and (closed_for := self._breaker.wait(work.host)) is not None:
-            work.fail(_circuit_open(work, closed_for))
+        if self._breaker.circuits and (next_try := self._breaker.wait(work.host)) is not None:
+            work.fail(_circuit_open(work, next_try))
             return
         retry = self._lane.retry_for(work.request)
         if work.onward is None:

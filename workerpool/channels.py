@@ -1,7 +1,7 @@
 """The queues between threads and loops: the only home of janus.
 
-Each class says which side may call what. Nobody here waits for a task that janus would make per put
-(measured: 49 for 50 puts): the loop is rung once and then drains with `get_nowait`.
+Each class says which side may call what. The inbox waits for no task that janus would make per put
+(measured: 49 for 50 puts): the loop is rung once and then takes all that has come.
 """
 
 import asyncio

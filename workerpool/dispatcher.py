@@ -112,7 +112,7 @@ class Dispatcher:
         """Whether nothing is held and nothing waits."""
         return not self._held and not self.queued
 
-    def know(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
+    def set_owner_of(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
         """Say which dispatcher of the lane counts for the host that a piece of work is at."""
         self._owner_of = owner_of
 
@@ -287,7 +287,7 @@ class Dispatcher:
         if self._loop is None or self._closing or len(self._resting) >= _RESTING:
             return None
         if self._transport is not None:
-            self._transport.rest()
+            self._transport.forget_work()
         given: asyncio.Future[Work] = self._loop.create_future()
         self._resting.append((given, task))
         try:

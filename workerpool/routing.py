@@ -26,7 +26,7 @@ class Route:
         )
         self._by_host = lane.by_host
         for dispatcher in self.dispatchers:
-            dispatcher.know(self.choose)
+            dispatcher.set_owner_of(self.choose)
 
     def choose(self, work: Work) -> Dispatcher:
         """Return the dispatcher for the work: by host where limits count per host, else the least busy worker's.

@@ -9,7 +9,7 @@ import aiohttp
 
 from ..body import Body, Multipart, Upload
 from ..channels import Chunks, Closed
-from ..errors import BodyTooLarge, InvalidRequest
+from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..streaming import feed
 from .decoding import Decoder, decoder_for
 
@@ -163,12 +163,16 @@ async def iter_body(answer: aiohttp.ClientResponse) -> AsyncIterator[deque[bytes
     run, size = deque[bytes](), 0
     while raw := await answer.content.readany():
         began = True
-        for piece in (raw,) if decoder is None else decoder.feed(raw):
-            run.append(piece)
-            size += len(piece)
-            if size >= _RUN:
-                yield run
-                run, size = deque(), 0
+        try:
+            for piece in (raw,) if decoder is None else decoder.feed(raw):
+                run.append(piece)
+                size += len(piece)
+                if size >= _RUN:
+                    yield run
+                    run, size = deque(), 0
+        except DecodingError:
+            yield run  # what came before is right
+            raise
         if run and not await _has_more(answer.content):
             yield run
             run, size = deque(), 0

@@ -117,8 +117,8 @@ class Transport:
             return None
         return self._proxies.get(url.scheme)
 
-    def rest(self) -> None:
-        """Let go of the last work, in a task that waits for the next."""
+    def forget_work(self) -> None:
+        """Let go of the work that this task served last; else it would keep the answer while it waits for more."""
         current_work.set(None)
 
     async def close(self) -> None:
