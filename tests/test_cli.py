@@ -10,11 +10,12 @@ import sys
 import threading
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from workerpool._version import __version__
-from workerpool.cli import command
+from workerpool.cli import COMMANDS, command
 
 COMMAND = [sys.executable, "-m", "workerpool"]
 FIELDS = ["index", "url", "status", "reason", "bytes", "elapsed", "attempts", "final_url", "error"]
@@ -290,18 +291,26 @@ def test_a_terminal_gets_a_bar(site, tmp_path, listed, has_eta):
 def test_a_missing_extra_names_the_cure(tmp_path, missing):
     """Without click or rich the command says in one line what to install: exit 2."""
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('blocked', name={missing!r})")
-    done = run("--help", env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.getcwd()}"})
+    done = run("demo", "--help", env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.getcwd()}"})
     assert (2, "") == (done.returncode, done.stdout)
     assert f"workerpool: {missing} is missing; install it: pip install 'aiohttp-workerpool[cli]'\n" == done.stderr
 
 
 def test_help_and_version_are_there():
-    """--version tells the package's; --help loads nothing of the site that only the demo needs."""
+    """--version tells the package's; --help loads nothing of what only the commands need."""
     assert f"workerpool, version {__version__}\n" == run("--version").stdout
-    code = "import sys, workerpool.cli; sys.exit('aiohttp.web' in sys.modules or 'requests' in sys.modules)"
-    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    assert "aiohttp" not in run("--help", env=environment).stderr
+    assert "aiohttp" in run("fetch", "--help", env=environment).stderr
     for arguments in (["--help"], ["fetch", "--help"], ["demo", "--help"]):
         assert 0 == CliRunner().invoke(command, arguments).exit_code
+
+
+def test_the_list_of_commands_says_what_they_say():
+    """The list is written without loading the commands; each is there, with the beginning of its own help."""
+    for name, line in COMMANDS.items():
+        found = command.get_command(click.Context(command), name)
+        assert (found.help or "").startswith(line), name
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from workerpool import DeadlineExceeded, HTTPStatusError, QueueFull, Rate, Response, Retry, StreamedResponse, WorkerPool
 from workerpool.job import Job
+from workerpool.messages.request import Request
 from workerpool.policies.limits import HostLimits
-from workerpool.request import Request
 from workerpool.testing import Site
 
 

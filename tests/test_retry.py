@@ -10,10 +10,10 @@ import pytest
 from test_hazards import Scripted, ok
 
 from workerpool import ConnectError, InvalidRequest, Retry, TruncatedBody, WorkerPool
+from workerpool.messages.request import Request
+from workerpool.messages.response import Response
 from workerpool.policies.health import Breaker, RetryBudget
 from workerpool.policies.retry import wait_before_retry
-from workerpool.request import Request
-from workerpool.response import Response
 
 
 class Closing(Scripted):

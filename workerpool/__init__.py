@@ -23,53 +23,26 @@ A status is no error until `response.raise_for_status()`.
 queues are bounded. `workerpool.get(url)` and friends use a pool of the process, `get_pool()`.
 """
 
-import logging
+import sys
+from importlib import import_module
+from os.path import basename
+from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .errors import (
-    BodyTooLarge,
-    ConnectError,
-    ConnectionLost,
-    ConnectTimeout,
-    DeadlineExceeded,
-    DecodingError,
-    DNSError,
-    Forbidden,
-    ForkedPool,
-    HTTPStatusError,
-    InvalidRequest,
-    PoolClosed,
-    ProtocolError,
-    ProxyError,
-    QueueFull,
-    ReadTimeout,
-    RequestError,
-    TLSError,
-    TooManyRedirects,
-    TruncatedBody,
-    WorkerLost,
-    WorkerPoolError,
-    WrongThread,
-)
-from .job import Job
-from .lane import Lane
-from .pool import WorkerPool
-from .registry import configure, get_pool
-from .registry import delete as delete
-from .registry import get as get
-from .registry import head as head
-from .registry import options as options
-from .registry import patch as patch
-from .registry import post as post
-from .registry import put as put
-from .registry import request as request
-from .request import Request as Request
-from .response import Response, Result
-from .settings import Rate, Retry, Timeout
-from .stats import PoolStats
-from .streaming import StreamedResponse
-from .views import LaneView as LaneView
-from .views import PoolSession
+
+if TYPE_CHECKING or basename(sys.argv[0]) not in ("-m", "workerpool"):
+    from .face import *
+else:  # the command, or `python -m workerpool`: its help and completion need no aiohttp, which takes 0.2 s to load
+
+    def __getattr__(name: str) -> object:
+        """Load the library at its first use. For the command only: a fork amid a load leaves the child locks."""
+        if not name.startswith("__"):
+            face = import_module(".face", __name__)
+            globals().update({each: getattr(face, each) for each in face.__all__})
+            if name in globals():
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "BodyTooLarge",
@@ -111,6 +84,3 @@ __all__ = [
     "configure",
     "get_pool",
 ]
-
-# A library is silent unless its user sets logging up.
-logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -8,15 +8,16 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; exits 2 with the cure where the extra is missing."""
+    _fill_standard_files()
     try:
         from .cli import command  # here and not above: an optional extra
+
+        command(prog_name="workerpool")
     except ImportError as exc:
         if (exc.name or "").partition(".")[0] not in ("click", "rich"):
             raise
         sys.stderr.write(f"workerpool: {exc.name} is missing; install it: pip install 'aiohttp-workerpool[cli]'\n")
         sys.exit(2)
-    _fill_standard_files()
-    command(prog_name="workerpool")
 
 
 def _fill_standard_files() -> None:

@@ -8,10 +8,10 @@ from .errors import ConnectError, RequestError
 from .job import Work
 from .lane import Lane
 from .loops import pause
+from .messages.response import Response
 from .policies.health import Breaker, RetryBudget
 from .policies.retry import is_good, is_unreachable, wait_before_retry
 from .redaction import redact
-from .response import Response
 from .settings import Retry, RetryDetails
 from .transport import Moved, Transport
 

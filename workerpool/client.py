@@ -14,8 +14,8 @@ from typing import Any, Unpack
 from .channels import ResultQueue
 from .job import Blocking, Call, Job, Work, check_may_block
 from .lane import Lane
-from .request import Auth, HeaderItems, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
-from .response import Response, Result
+from .messages.request import Auth, HeaderItems, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
+from .messages.response import Response, Result
 from .results import Entry, Results
 from .settings import Retry
 from .streaming import StreamedResponse

@@ -7,7 +7,7 @@ them are redacted: no userinfo, no query values.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .response import Response
+    from .messages.response import Response
 
 __all__ = [
     "BodyTooLarge",

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from yarl import URL
 
 from .errors import DeadlineExceeded, ForkedPool, WrongThread
+from .messages.request import Request
 from .redaction import redact
-from .request import Request
 
 if TYPE_CHECKING:
     from .channels import Chunks

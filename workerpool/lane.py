@@ -8,8 +8,8 @@ from typing import Any
 from yarl import URL
 
 from .errors import InvalidRequest
+from .messages.request import Auth, Request, authorization, checked_headers, cookie_header
 from .redaction import HIDDEN, redact
-from .request import Auth, Request, authorization, checked_headers, cookie_header
 from .settings import Rate, Retry, Timeout
 
 __all__ = ["MAX_BODY", "Lane"]

@@ -5,9 +5,9 @@ import threading
 from typing import Any, Unpack
 
 from .errors import WorkerPoolError
+from .messages.request import PostOptions, PutOptions, RequestOptions
+from .messages.response import Response
 from .pool import WorkerPool
-from .request import PostOptions, PutOptions, RequestOptions
-from .response import Response
 
 __all__ = [
     "configure",

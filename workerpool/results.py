@@ -7,8 +7,8 @@ from typing import Protocol
 from .channels import ResultQueue
 from .errors import InvalidRequest, QueueFull, WorkerPoolError
 from .job import Process, Work, check_may_block
-from .request import Request
-from .response import Response, Result
+from .messages.request import Request
+from .messages.response import Response, Result
 
 __all__ = ["Entry", "Results"]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from .body import Upload
 from .channels import Chunks, Closed
 from .errors import BodyTooLarge, ConnectionLost, InvalidRequest
 from .job import Process, check_may_block
+from .messages.body import Upload
+from .messages.response import Response
 from .redaction import redact
-from .response import Response
 
 __all__ = ["MAX_LINE", "StreamedResponse", "feed"]
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from ..errors import RequestError
-from ..request import Request
-from ..response import Response, Result
+from ..messages.request import Request
+from ..messages.response import Response, Result
 
 __all__ = ["json_line", "succeeded"]
 

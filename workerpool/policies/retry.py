@@ -14,8 +14,8 @@ from ..errors import (
     RequestError,
     TLSError,
 )
-from ..request import Request
-from ..response import Response
+from ..messages.request import Request
+from ..messages.response import Response
 from ..settings import Retry
 
 __all__ = ["is_good", "is_unreachable", "wait_before_retry"]

@@ -7,9 +7,9 @@ from typing import IO, Any, cast
 
 import aiohttp
 
-from ..body import Body, Multipart, Upload
 from ..channels import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
+from ..messages.body import Body, Multipart, Upload
 from ..streaming import feed
 from .decoding import Decoder, decoder_for
 

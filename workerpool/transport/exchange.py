@@ -9,8 +9,8 @@ from multidict import CIMultiDict
 from ..channels import Chunks, Closed
 from ..errors import DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..job import Work, host_of
+from ..messages.response import Response
 from ..redaction import redact
-from ..response import Response
 from ..streaming import StreamedResponse
 from .bodies import Payload, iter_body, read_body, too_large
 from .faults import FOREIGN, adopt

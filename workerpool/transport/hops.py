@@ -11,10 +11,10 @@ from urllib.parse import quote
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..body import Body
 from ..errors import InvalidRequest, ProtocolError
+from ..messages.body import Body
+from ..messages.response import Response
 from ..redaction import redact
-from ..response import Response
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "Moved", "Onward", "next_hop"]
 

@@ -14,8 +14,8 @@ from .._version import __version__
 from ..job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
-from ..request import authorization, cookie_header
-from ..response import Response
+from ..messages.request import authorization, cookie_header
+from ..messages.response import Response
 from ..settings import Timeout
 from .decoding import ACCEPT_ENCODING
 from .exchange import Exchange

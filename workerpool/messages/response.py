@@ -9,8 +9,8 @@ from typing import Any
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .errors import HTTPStatusError, WorkerPoolError
-from .redaction import redact
+from ..errors import HTTPStatusError, WorkerPoolError
+from ..redaction import redact
 from .request import Request
 
 __all__ = ["Response", "Result", "Seconds", "charset"]

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
 from yarl import URL
 
+from ..errors import InvalidRequest
+from ..redaction import redact
+from ..settings import Retry, Timeout
 from .body import Body, Upload, encode_body
-from .errors import InvalidRequest
-from .redaction import redact
-from .settings import Retry, Timeout
 
 __all__ = [
     "Auth",

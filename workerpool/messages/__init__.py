@@ -1,0 +1,1 @@
+"""What travels: requests and their answers, frozen and picklable."""
