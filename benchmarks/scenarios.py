@@ -17,12 +17,14 @@ class Scenario:
     size: int = 1024  # bytes of a body
     latency: float | None = None  # seconds that a server of our own takes for each answer; None: the fastest server
     upload: bool = False  # the body is the request's
+    packed: bool = False  # the answer comes as gzip
     alone: bool = False  # a process ends after its turn: together they would need more connections than there may be
 
 
 _SMALL = ("aiohttp", "pool-bulk", "pool-futures", "pool-blocking", "run_coroutine_threadsafe", "pycurl-threads",
           "pyreqwest-threads", "urllib3-threads", "niquests-threads", "httpx-threads", "requests-threads")  # fmt: skip
 _ONE = ("aiohttp", "pool-blocking", "pycurl-threads", "urllib3-threads", "requests-threads")
+_HANDED_OVER = ("noop-executor", "noop-pool", "noop-by-hand", "noop-loop")
 _MANY = ("aiohttp", "pool-bulk", "pool-futures")
 _MIB = 2**20
 
@@ -37,7 +39,9 @@ SCENARIOS = {
                          requests=3, rounds=25, connections=1, size=100 * _MIB),
     "upload": Scenario("a body of 100 MiB, sent from a file", ("aiohttp-upload", "pool-upload"),
                        requests=3, rounds=25, connections=1, size=100 * _MIB, latency=0, upload=True),
-    "noop": Scenario("jobs that do nothing", ("noop-executor", "noop-pool")),
-    "round-trip": Scenario("one job that does nothing after the other", ("noop-executor", "noop-pool"),
-                           requests=1_000, connections=1),
+    "gzip": Scenario("bodies of 1 MiB, packed", ("aiohttp", "pool-bulk"),
+                     requests=200, connections=8, size=_MIB, packed=True),
+    "noop": Scenario("jobs that do nothing", _HANDED_OVER),
+    "round-trip": Scenario("one job that does nothing after the other", _HANDED_OVER, requests=1_000, connections=1),
+    "cores": Scenario("one worker and two", ("pool-bulk-1", "pool-bulk-2", "aiohttp")),
 }  # fmt: skip

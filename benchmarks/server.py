@@ -1,6 +1,8 @@
 """The server to run against: nginx where it is installed, else aiohttp.web in a process of its own."""
 
+import gzip
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,14 +29,15 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location = /page {{ {page} }}
+    location = /packed {{ root {root}; add_header Content-Encoding gzip; }}
   }}
 }}
 """
 
 
 @contextmanager
-def serving(size: int = SIZE, latency: float | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the server's name and the URL of a page of so many bytes.
+def serving(size: int = SIZE, latency: float | None = None, *, packed: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the server's name and the URL of a page of so many bytes; packed, it is text that comes as gzip from nginx.
 
     With a latency, in seconds, it is a server of our own, which reads uploads to their end before it waits so long.
     """
@@ -44,6 +47,8 @@ def serving(size: int = SIZE, latency: float | None = None) -> Iterator[tuple[st
         if latency is not None:
             name = f"a server that waits for {latency * 1000:g} ms"
             command = [sys.executable, "-m", "benchmarks.late", str(port), str(size), str(latency)]
+        elif nginx is None and packed:
+            raise RuntimeError("packed bodies need nginx; install it")
         elif nginx is None:
             name, command = (
                 "aiohttp.web (install nginx for a faster one)",
@@ -51,8 +56,10 @@ def serving(size: int = SIZE, latency: float | None = None) -> Iterator[tuple[st
             )
         else:
             name, command = "nginx", _nginx(nginx, Path(root), port, size)
+        if packed:
+            _write_packed(Path(root), size)
         with _running(name, command, port, Path(root) / "stderr"):
-            yield name, f"http://127.0.0.1:{port}/page"
+            yield name, f"http://127.0.0.1:{port}/{'packed' if packed else 'page'}"
 
 
 def _free_port() -> int:
@@ -71,6 +78,15 @@ def _nginx(command: str, root: Path, port: int, size: int) -> list[str]:
     conf = root / "conf"
     conf.write_text(_NGINX.format(root=root, port=port, page=page))
     return [command, "-p", str(root), "-e", "stderr", "-c", str(conf)]
+
+
+def _write_packed(root: Path, size: int) -> None:
+    """Write text of so many bytes, which gzip makes a quarter of."""
+    root.chmod(0o755)  # nginx reads files as another user
+    dice = random.Random(1)
+    words = [bytes(dice.choices(b"abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 10))) for _ in range(2000)]
+    text = b" ".join(dice.choices(words, k=size // 3))[:size]
+    (root / "packed").write_bytes(gzip.compress(text))
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.check import losses
+
 _ROOT = Path(__file__).parent.parent
 _HAS_NGINX = shutil.which("nginx") is not None or Path("/usr/sbin/nginx").exists()
 
@@ -40,8 +42,9 @@ def test_the_benchmarks_print_a_row_for_each_contestant():
         ("many", "2000", "aiohttp,pool-bulk"),
         ("download", "1", "aiohttp-download,pool-download"),
         ("upload", "1", "aiohttp-upload,pool-upload"),
-        ("noop", "100", "noop-executor,noop-pool"),
-        ("round-trip", "100", "noop-executor,noop-pool"),
+        ("noop", "100", "noop-executor,noop-pool,noop-by-hand,noop-loop"),
+        ("round-trip", "100", "noop-executor,noop-pool,noop-by-hand,noop-loop"),
+        ("cores", "100", "pool-bulk-1,pool-bulk-2"),
     ],
 )
 def test_each_scenario_runs(scenario, requests, contestants):
@@ -49,7 +52,28 @@ def test_each_scenario_runs(scenario, requests, contestants):
     assert contestants.split(",") == _rows(scenario, "--requests", requests, "--only", contestants)[1]
 
 
-@pytest.mark.skipif(not _HAS_NGINX and not os.getenv("CI"), reason="nginx is not installed")
+def test_a_loss_is_told_and_noise_is_not():
+    """A seventh more or less is noise; beyond that each ratio that got worse is named, and none that got better."""
+    stored = {"pool-bulk": {"rate": 0.9, "cpu": 1.1}, "pool-blocking": {"rate": 0.7, "cpu": 1.5}}
+    figures = {
+        "pool-bulk": {"rate ratio": 0.78, "cpu ratio": 1.4},
+        "pool-blocking": {"rate ratio": 2.0, "cpu ratio": 0.5},
+    }
+    assert {("pool-bulk", "cpu"): "pool-bulk cpu 1.40 of the floor's instead of 1.10"} == losses(stored, figures)
+    figures["pool-bulk"] = {"rate ratio": 0.75, "cpu ratio": 1.2}
+    assert [("pool-bulk", "rate")] == [*losses(stored, figures)]
+
+
+needs_nginx = pytest.mark.skipif(not _HAS_NGINX and not os.getenv("CI"), reason="nginx is not installed")
+
+
+@needs_nginx
+def test_packed_bodies_are_unpacked():
+    """The scenario with gzip gets bodies of the right size."""
+    assert ["aiohttp", "pool-bulk"] == _rows("gzip", "--requests", "10")[1]
+
+
+@needs_nginx
 def test_the_benchmarks_run_against_nginx():
     """Where nginx is installed, it serves; in CI it has to be."""
     assert "bytes from nginx" in _rows("--requests", "100", "--only", "aiohttp")[0]

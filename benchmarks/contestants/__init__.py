@@ -32,6 +32,8 @@ class Entry:
 CONTESTANTS = {
     "aiohttp": Entry("floor", "floor"),
     "pool-bulk": Entry("pool", "bulk"),
+    "pool-bulk-1": Entry("pool", "bulk_of_one"),
+    "pool-bulk-2": Entry("pool", "bulk_of_two"),
     "pool-futures": Entry("pool", "futures"),
     "pool-blocking": Entry("pool", "blocking", 0.7),
     "run_coroutine_threadsafe": Entry("floor", "by_hand", 0.7),
@@ -47,4 +49,6 @@ CONTESTANTS = {
     "pool-upload": Entry("bodies", "pool_upload"),
     "noop-executor": Entry("jobs", "noop_executor"),
     "noop-pool": Entry("jobs", "noop_pool"),
+    "noop-by-hand": Entry("jobs", "noop_by_hand"),
+    "noop-loop": Entry("jobs", "noop_loop"),
 }

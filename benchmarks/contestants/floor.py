@@ -11,7 +11,7 @@ import aiohttp
 
 from .task import Run, Task, in_threads
 
-__all__ = ["by_hand", "floor", "opened"]
+__all__ = ["by_hand", "floor", "looping", "opened"]
 
 
 @contextmanager
@@ -46,7 +46,7 @@ async def _fetch_all(task: Task, session: aiohttp.ClientSession, requests: int) 
 @contextmanager
 def by_hand(task: Task) -> Iterator[Run]:
     """Fetch from threads through run_coroutine_threadsafe, as one would without a pool."""
-    with _looping(task.loop) as loop:
+    with looping(task.loop) as loop:
         session = asyncio.run_coroutine_threadsafe(_open(task), loop).result()
 
         async def fetch(url: str) -> tuple[int, bytes]:
@@ -64,7 +64,8 @@ def by_hand(task: Task) -> Iterator[Run]:
 
 
 @contextmanager
-def _looping(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
+def looping(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
+    """Yield a loop that runs on a thread of its own."""
     loop = _new_loop(kind)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

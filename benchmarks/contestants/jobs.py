@@ -1,5 +1,6 @@
 """Jobs that do nothing: what handing over and getting back costs."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,12 +8,12 @@ from typing import Any
 
 from .task import Run, Task
 
-__all__ = ["noop_executor", "noop_pool"]
+__all__ = ["noop_by_hand", "noop_executor", "noop_loop", "noop_pool"]
 
 _WINDOW = 1000  # jobs under way, unless one caller waits for each
 
 
-async def _nothing_async(session: object) -> None:
+async def _nothing_async(session: object = None) -> None:
     return None
 
 
@@ -34,6 +35,30 @@ def noop_executor(task: Task) -> Iterator[Run]:
     """Submit a plain function to a ThreadPoolExecutor of one thread."""
     with ThreadPoolExecutor(1) as executor:
         yield lambda jobs: _in_windows(task, jobs, lambda: executor.submit(_nothing))
+
+
+@contextmanager
+def noop_by_hand(task: Task) -> Iterator[Run]:
+    """Run a coroutine by run_coroutine_threadsafe."""
+    from .floor import looping
+
+    with looping(task.loop) as loop:
+        yield lambda jobs: _in_windows(task, jobs, lambda: asyncio.run_coroutine_threadsafe(_nothing_async(), loop))
+
+
+@contextmanager
+def noop_loop(task: Task) -> Iterator[Run]:
+    """Have a loop set a Future's result: the least that it can take to a loop and back."""
+    from .floor import looping
+
+    with looping(task.loop) as loop:
+
+        def submit() -> "Future[None]":
+            done: Future[None] = Future()
+            loop.call_soon_threadsafe(done.set_result, None)
+            return done
+
+        yield lambda jobs: _in_windows(task, jobs, submit)
 
 
 def _in_windows(task: Task, jobs: int, submit: Callable[[], "Future[Any]"]) -> None:

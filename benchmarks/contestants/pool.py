@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import repeat
 
 from workerpool import Job, WorkerPool
 
 from .task import Run, Task, in_threads
 
-__all__ = ["blocking", "bulk", "futures"]
+__all__ = ["blocking", "bulk", "bulk_of_one", "bulk_of_two", "futures"]
 
 _WINDOW = 8  # jobs under way per connection
 
@@ -28,6 +29,20 @@ def bulk(task: Task) -> Iterator[Run]:
                 response = result.unwrap()
                 task.check(response.status_code, response.content)
 
+        yield run
+
+
+@contextmanager
+def bulk_of_one(task: Task) -> Iterator[Run]:
+    """Fetch with one worker."""
+    with bulk(replace(task, workers=1)) as run:
+        yield run
+
+
+@contextmanager
+def bulk_of_two(task: Task) -> Iterator[Run]:
+    """Fetch with two workers."""
+    with bulk(replace(task, workers=2)) as run:
         yield run
 
 
