@@ -65,7 +65,8 @@ def _load(outcome: Outcome) -> str:
     scenario = outcome.scenario
     way = "to" if scenario.upload else "from"
     size = f"{scenario.requests} requests a turn (slow ones make fewer), {scenario.size:,} bytes each"
-    return f"{size}, {way} {outcome.server}, {scenario.connections:,} connections.\n"
+    connections = f"{scenario.connections:,} connection{'s' if scenario.connections > 1 else ''}"
+    return f"{size}, {way} {outcome.server}, {connections}.\n"
 
 
 def _rows(figures: Mapping[str, Figures]) -> Iterator[str]:
