@@ -300,8 +300,8 @@ def test_help_and_version_are_there():
     """--version tells the package's; --help loads nothing of what only the commands need."""
     assert f"workerpool, version {__version__}\n" == run("--version").stdout
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
-    assert "aiohttp" not in run("--help", env=environment).stderr
-    assert "aiohttp" in run("fetch", "--help", env=environment).stderr
+    assert "aiohttp.client" not in run("--help", env=environment).stderr
+    assert "aiohttp.client" in run("fetch", "--help", env=environment).stderr
     for arguments in (["--help"], ["fetch", "--help"], ["demo", "--help"]):
         assert 0 == CliRunner().invoke(command, arguments).exit_code
 
