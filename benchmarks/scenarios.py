@@ -43,5 +43,7 @@ SCENARIOS = {
                      requests=200, connections=8, size=_MIB, packed=True),
     "noop": Scenario("jobs that do nothing", _HANDED_OVER),
     "round-trip": Scenario("one job that does nothing after the other", _HANDED_OVER, requests=1_000, connections=1),
+    "drop-in": Scenario("50 threads that share one session", ("requests-session", "requests-pool"),
+                        requests=10_000, rounds=15, connections=50),
     "cores": Scenario("one worker and two", ("pool-bulk-1", "pool-bulk-2", "aiohttp")),
 }  # fmt: skip

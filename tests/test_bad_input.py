@@ -91,7 +91,7 @@ def test_what_is_no_async_function_is_refused(pool, target):
         {"queue": 1.5},
         {"headers": {"X": "a\r\nb"}},
         {"base_url": "/relative"},
-        {"proxy": "socks5://host"},
+        {"proxy": "ftp://host"},
         {"event_loop": "twisted"},
         {"connector": object()},
         {"lanes": ["bulk"]},

@@ -162,10 +162,7 @@ class Client(ABC):
         For a `with` block, which closes the download at its end. Blocks until status and headers are there;
         raises a RequestError. `max_body` counts only where it is given here.
         """
-        check_may_block(f"{method} stream()")
-        job = self._make_request_job(Request(method, url, **options), streamed=True)
-        self._post(job)
-        with _outcome(job) as response:
+        with self._stream(Request(method, url, **options)) as response:
             yield response
 
     def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
@@ -173,8 +170,20 @@ class Client(ABC):
 
         The verbs come here without `request`, whose thirteen keywords would cost more than the rest of this.
         """
-        check_may_block(method)
-        request, lane = Request(method, url, **options), self._lane
+        return self._send(Request(method, url, **options))
+
+    def _stream(self, request: Request) -> StreamedResponse:
+        """Send a request and block for the head of its answer."""
+        check_may_block(f"{request.method} stream()")
+        job = self._make_request_job(request, streamed=True)
+        self._post(job)
+        response: StreamedResponse = _outcome(job)
+        return response
+
+    def _send(self, request: Request) -> Response:
+        """Send a request and block for its answer."""
+        check_may_block(request.method)
+        lane = self._lane
         context = copy_context() if lane.has_hooks else None
         total = lane.timeout_for(request).total
         work = Blocking(lane.name, self._owner, request, lane.resolve(request), total, context)

@@ -3,6 +3,7 @@
 import ssl as ssl_module
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from typing import Any
 
 from yarl import URL
@@ -15,6 +16,7 @@ from .settings import Rate, Retry, Timeout
 __all__ = ["MAX_BODY", "Lane"]
 
 MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() is the better call
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
 
 
@@ -71,6 +73,11 @@ class Lane:
     def has_hooks(self) -> bool:
         """Whether code of the user's takes part in each request, and is to see the submitter's context."""
         return bool(self.middlewares or self.trace_configs)
+
+    @property
+    def by_socks(self) -> bool:
+        """Whether the proxy speaks SOCKS, so that connections are made through it and not requests."""
+        return self.proxy is not None and self.proxy.startswith("socks")
 
     @property
     def base(self) -> URL | None:
@@ -133,8 +140,10 @@ class Lane:
     def _check_values(self) -> None:
         if self.base_url is not None and not URL(self.base_url).absolute:
             raise ValueError("base_url must be absolute, such as https://host/api/")
-        if self.proxy is not None and URL(self.proxy).scheme not in ("http", "https"):
-            raise ValueError("proxy must be an http or https URL")
+        if self.proxy is not None and URL(self.proxy).scheme not in ("http", "https", *_SOCKS):
+            raise ValueError("proxy must be an http, https or socks URL")
+        if self.by_socks and find_spec("aiohttp_socks") is None:
+            raise ValueError("a socks proxy needs an extra: pip install 'aiohttp-workerpool[socks]'")
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise TypeError(f"retry must be a Retry or None, not {type(self.retry).__name__}")
         if not isinstance(self.ssl, bool | ssl_module.SSLContext):

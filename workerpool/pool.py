@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Executor
 from dataclasses import replace
 from functools import partial
@@ -92,11 +92,17 @@ class WorkerPool(Client, Executor):
         """
         options = {"cookies": {}, **lane_options}
         lane = _replaced(self._lane, f"session-{next(self._numbers)}", options)
+        return self._open(lane, lambda: [min(self._workers, key=lambda worker: worker.load)])
+
+    def _derive(self, lane: Lane, **options: Any) -> PoolSession:
+        """Open a lane like another one on all workers, for as long as its session stays open."""
+        return self._open(_replaced(lane, f"{lane.name}-{next(self._numbers)}", options), lambda: self._workers)
+
+    def _open(self, lane: Lane, workers: Callable[[], Sequence[Worker]]) -> PoolSession:
         with self._lock:
             if self._state != "open":
                 self._refuse()
-            worker = min(self._workers, key=lambda worker: worker.load)
-            route = self._routes[lane.name] = Route(lane, [worker])
+            route = self._routes[lane.name] = Route(lane, workers())
         return PoolSession(self, route)
 
     def stats(self) -> PoolStats:

@@ -47,6 +47,8 @@ CONTESTANTS = {
     "pool-download": Entry("bodies", "pool_download"),
     "aiohttp-upload": Entry("bodies", "aiohttp_upload"),
     "pool-upload": Entry("bodies", "pool_upload"),
+    "requests-session": Entry("dropin", "requests_as_it_is", 0.1, "requests"),
+    "requests-pool": Entry("dropin", "requests_over_the_pool", 0.1, "requests"),
     "noop-executor": Entry("jobs", "noop_executor"),
     "noop-pool": Entry("jobs", "noop_pool"),
     "noop-by-hand": Entry("jobs", "noop_by_hand"),

@@ -84,6 +84,7 @@ class Request:
     max_body: int | None = None
     retry: Retry | EllipsisType | None = ...
     priority: int = 0
+    as_is: bool = False  # see `prepared`
 
     @overload
     def __init__(self, method: str, url: str, /, **options: Unpack[RequestOptions]) -> None: ...
@@ -141,6 +142,34 @@ class Request:
         if not allow_redirects:
             put(self, "allow_redirects", False)
 
+    @classmethod
+    def prepared(
+        cls, method: str, url: str, headers: Iterable[tuple[str, str]], body: Any, timeout: Timeout | None = None
+    ) -> "Request":
+        """Make a request that another library has prepared, sent as it is.
+
+        The URL is encoded already, no headers are added but the lane's, no redirect is followed, and the body of the
+        answer comes as on the wire, not decoded. Raises InvalidRequest.
+        """
+        request, put = object.__new__(cls), object.__setattr__
+        try:
+            put(request, "method", _checked_method(method))
+            put(request, "url", url)
+            put(request, "target", _parsed(url, None, encoded=True))
+            encoded = None if body is None else encode_body(body, None, None)[0]
+            # How the body is framed is the transport's part; that there is none is told by its absence.
+            framing = {"transfer-encoding"} if encoded is not None else {"transfer-encoding", "content-length"}
+            own_headers = checked_headers([item for item in headers if item[0].lower() not in framing])
+            _check_length(own_headers, encoded)
+            put(request, "headers", own_headers)
+            put(request, "body", encoded)
+        except (TypeError, ValueError) as exc:
+            raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
+        put(request, "timeout", timeout)
+        put(request, "allow_redirects", False)
+        put(request, "as_is", True)
+        return request
+
     @property
     def replayable(self) -> bool:
         """Whether the body can be sent a second time."""
@@ -158,13 +187,13 @@ def _checked_method(method: object) -> str:
     return method.upper()
 
 
-def _parsed(url: object, params: Any) -> URL:
+def _parsed(url: object, params: Any, *, encoded: bool = False) -> URL:
     if not isinstance(url, (str, URL)):
         raise TypeError(f"the URL must be a str, not {type(url).__name__}")
     if isinstance(url, str) and not (url.isascii() and url.isprintable()) and _CONTROL.search(url):
         raise ValueError("the URL must not hold control characters")
     try:
-        target = URL(url)
+        target = URL(url, encoded=encoded)
     except ValueError:
         raise ValueError("the URL cannot be read; is a part of it not percent-encoded?") from None
     return target if params is None else target.extend_query(_query(params))

@@ -117,9 +117,9 @@ def _form(body: Multipart) -> aiohttp.FormData:
     return form
 
 
-async def read_body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return the whole body, decoded; raises BodyTooLarge, DecodingError and aiohttp's own errors."""
-    decoder = _decoder_of(answer)
+async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool = True) -> bytes:
+    """Return the whole body, decoded unless told otherwise; raises BodyTooLarge, DecodingError and aiohttp's errors."""
+    decoder = _decoder_of(answer) if decode else None
     content = answer.content
     if decoder is None and content.is_eof():  # it came together with the head, as small ones do
         whole = content.read_nowait()
@@ -153,12 +153,12 @@ async def _has_more(content: aiohttp.StreamReader) -> bool:
     return False
 
 
-async def iter_body(answer: aiohttp.ClientResponse) -> AsyncIterator[deque[bytes]]:
+async def iter_body(answer: aiohttp.ClientResponse, *, decode: bool = True) -> AsyncIterator[deque[bytes]]:
     """Yield the body as it comes, decoded in bounded steps: pieces that are there at once in one run.
 
     Raises DecodingError and aiohttp's own errors.
     """
-    decoder = _decoder_of(answer)
+    decoder = _decoder_of(answer) if decode else None
     began = False
     run, size = deque[bytes](), 0
     while raw := await answer.content.readany():

@@ -42,7 +42,8 @@ class Exchange:
         try:
             answer = await self._open()
             self._work.stage = "body"
-            content = await read_body(answer, limit)
+            assert self._work.request is not None
+            content = await read_body(answer, limit, decode=not self._work.request.as_is)
             return self._response(answer, content)
         except FOREIGN as exc:
             error = self._adopted(exc)
@@ -88,7 +89,8 @@ class Exchange:
 
     async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
         size = 0
-        async for run in iter_body(answer):
+        assert self._work.request is not None
+        async for run in iter_body(answer, decode=not self._work.request.as_is):
             size += sum(map(len, run))
             if limit is not None and size > limit:
                 raise too_large(limit)

@@ -5,6 +5,7 @@ import ssl
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
 from ..errors import (
     ConnectError,
@@ -118,6 +119,12 @@ def adopt(exc: BaseException, work: Work, url: object) -> RequestError:
     """Return our error for a foreign one, its cause chained as far as it tells no secret."""
     _theirs, ours, stage, text = next(row for row in _TABLE if isinstance(exc, row[0]))
     assert work.request is not None
+    if isinstance(exc, aiohttp.ClientConnectorDNSError) and exc.host != URL(str(url)).raw_host:
+        ours, stage, text = ProxyError, "connect", "the proxy's name could not be resolved"
+    elif isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
+        text = "the connection was closed within the head of the answer"
+    elif ours is ProtocolError and "Content-Length" in str(exc):
+        text = "the Content-Length of the server's answer is not valid HTTP"
     where = redact(url)
     cause = _harmless(exc)
     detail = f" ({cause})" if cause is not None and str(cause) else ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
@@ -22,6 +22,7 @@ from .exchange import Exchange
 from .express import Express
 from .guard import current_work, guard, send_once
 from .hops import Hop
+from .socks import socks_connector
 from .wire import READ_AHEAD, Cookies, NoCookies, WireRequest
 
 __all__ = ["Transport"]
@@ -29,6 +30,7 @@ __all__ = ["Transport"]
 _PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _HOST = ("Host", "")  # keeps its place; each request fills it in
 _CODINGS = ("Accept-Encoding", ACCEPT_ENCODING)
+_CONTENT_TYPE = ("Content-Type",)  # what aiohttp adds to a body
 _OF_THE_POOL = (_HOST, _CODINGS)  # what a submitted function's session has its own of
 _DEFAULT_HEADERS = (
     _HOST,
@@ -54,8 +56,9 @@ class Transport:
         self._limited = lane.rate is not None or lane.per_host_rate is not None
         self._timeout = _client_timeout(lane.timeout)
         self._proxies = getproxies() if lane.trust_env else {}
-        self._has_proxies = bool(self._proxies) or lane.proxy is not None
-        self._headers = _merged_headers(lane)
+        self._has_proxies = bool(self._proxies) or (lane.proxy is not None and not lane.by_socks)
+        self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
+        self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
         self._connector = _connector(lane, share)
         guard(self._connector)
         self._jar = _cookie_jar(lane)
@@ -103,6 +106,7 @@ class Transport:
             timeout=self._timeout_of(work),
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
+            skip_auto_headers=_CONTENT_TYPE if work.request.as_is else None,
         )
 
     def _timeout_of(self, work: Work) -> aiohttp.ClientTimeout:
@@ -139,7 +143,7 @@ class Transport:
         request, url = work.request, work.target
         assert request is not None
         assert url is not None
-        headers = self._headers
+        headers = self._own_headers if request.as_is else self._headers
         if request.headers or url.raw_user is not None:
             headers = CIMultiDict(headers)
             for name in {name.lower() for name, _ in request.headers}:
@@ -180,7 +184,7 @@ class Transport:
                 sock_read=lane.timeout.read,
             ),
             middlewares=(self._wait_for_turn, *lane.middlewares),
-            proxy=lane.proxy,
+            proxy=None if lane.by_socks else lane.proxy,
             trust_env=lane.trust_env,
             trace_configs=list(lane.trace_configs),
         )
@@ -202,6 +206,8 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
         if not isinstance(connector, aiohttp.BaseConnector):
             raise TypeError(f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}")
         return connector
+    if lane.by_socks:
+        return socks_connector(lane, share)
     # A resolver of its own: the shared one that aiohttp uses with aiodns is not made for many threads.
     resolver = aiohttp.ThreadedResolver(loop=asyncio.get_running_loop())
     return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=resolver)
@@ -216,9 +222,9 @@ def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
     return jar
 
 
-def _merged_headers(lane: Lane) -> "CIMultiDict[str]":
+def _merged_headers(lane: Lane, defaults: Sequence[tuple[str, str]]) -> "CIMultiDict[str]":
     # Hooks are shown no empty Host; it is put in place for each of their requests.
-    headers: CIMultiDict[str] = CIMultiDict(_DEFAULT_HEADERS[1:] if lane.has_hooks else _DEFAULT_HEADERS)
+    headers: CIMultiDict[str] = CIMultiDict(defaults[1:] if lane.has_hooks else defaults)
     given = CIMultiDict(lane.headers or ())
     for name in given:
         headers.popall(name, None)

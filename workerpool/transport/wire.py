@@ -85,8 +85,10 @@ class WireRequest(aiohttp.ClientRequest):
         self.headers = _with_host(headers, self.url)
 
     def update_auto_headers(self, skip_auto_headers: Any) -> None:
-        """Add nothing: the transport's own defaults are among the headers."""
-        self._skip_auto_headers = None
+        """Add nothing: the transport's own defaults are among the headers. What is to be skipped counts later on."""
+        self._skip_auto_headers = (
+            None if skip_auto_headers is None else CIMultiDict((name, None) for name in skip_auto_headers)
+        )
 
     def send(self, conn: Any) -> Any:
         """Send the head on a connection just found, and the body, if there is one, beside waiting for the answer."""
