@@ -159,6 +159,21 @@ def test_sessions_are_private(common, shared_site):
     assert {} == common.get(shared_site.url_for("/cookies")).json()
 
 
+def test_lanes_come_and_go_while_others_look():
+    """Sessions are opened and closed in four threads while four others read the numbers."""
+    with WorkerPool(workers=2) as pool:
+
+        def come_and_go_or_look(n):
+            for _ in range(200):
+                if n % 2:
+                    pool.session().close()
+                else:
+                    assert "open" == pool.stats().state
+                    assert pool.drain(30)
+
+        together(come_and_go_or_look)
+
+
 def test_a_full_queue_lets_everybody_in_at_last(common, shared_site):
     """Threads that block on a full queue are all let in, and the room is given back."""
 

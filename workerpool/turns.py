@@ -64,7 +64,7 @@ class Turns:
 
     def waiting(self) -> set[Work]:
         """Return what has not been started."""
-        waiting = self._inbox.waiting().union(self._moved)
+        waiting = self._inbox.waiting().union(self._moved.copy())
         return waiting if self._hosts is None else waiting | self._hosts.waiting()
 
     def _take(self) -> Work | None:

@@ -75,12 +75,12 @@ class Worker:
     @property
     def dispatchers(self) -> tuple[Dispatcher, ...]:
         """The lanes served here."""
-        return tuple(self._dispatchers.values())
+        return tuple(list(self._dispatchers.values()))  # noqa: C414  tuple() alone is not atomic without the GIL
 
     @property
     def load(self) -> int:
         """How many jobs are on their way here."""
-        return sum(dispatcher.load for dispatcher in self._dispatchers.values())
+        return sum(dispatcher.load for dispatcher in self.dispatchers)
 
     def start(self) -> None:
         """Start the thread; returns when its loop runs, or raises what kept it from running."""

@@ -30,8 +30,9 @@ _SIZES = ("pool_connections", "pool_maxsize", "pool_block")
 class FuturesSession(requests.Session):
     """A requests.Session whose verbs return a `concurrent.futures.Future` of the response at once; thread-safe.
 
-    `pool` and `lane` are as PoolAdapter takes them; `executor`, `session` and `adapter_kwargs` as there.
-    At most `max_workers` threads run hooks and follow redirects, and send what goes by another adapter.
+    `pool` and `lane` are as PoolAdapter takes them; `executor`, `session` and `adapter_kwargs` as
+    requests-futures has them. At most `max_workers` threads run hooks and follow
+    redirects, and send what goes by another adapter.
     """
 
     def __init__(
