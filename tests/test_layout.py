@@ -22,6 +22,7 @@ HOMES = {
     "uvloop": {"loops"},
     "requests": {"adapters", "cli"},
     "urllib3": {"adapters"},
+    "httpx": {"adapters"},
 }
 
 

@@ -1,0 +1,144 @@
+"""What carries the requests of an httpx client: the pool, behind the interface of a transport."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...errors import WorkerPoolError
+from ...messages.request import Request
+from ...pool import WorkerPool
+from ...registry import get_pool
+from ...settings import Timeout
+from ...streaming import StreamedResponse
+from ...views import LaneView
+from .errors import translated
+from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
+
+__all__ = ["AsyncPoolTransport", "PoolTransport"]
+
+
+class _Lane:
+    """The lane that a transport sends by."""
+
+    def __init__(self, pool: WorkerPool | str | None = None, lane: str | None = None) -> None:
+        self._pool = "default" if pool is None else pool
+        self._lane = lane
+
+    def _client(self) -> LaneView | WorkerPool:
+        pool = get_pool(self._pool) if isinstance(self._pool, str) else self._pool
+        return pool if self._lane is None else pool.lane(self._lane)
+
+
+class PoolTransport(_Lane, BaseTransport):
+    """Send the requests of an `httpx.Client` through a pool; thread-safe, as many clients may share one.
+
+    `pool` is a WorkerPool, or the name of one in the registry ("default"), which is made at first use, and anew in a
+    forked child. `lane` names one of its lanes, whose headers, limits, retries, proxy and certificates count. Of
+    httpx's timeouts, `connect` and `read` do; there is no total, since httpx may read an answer for as long as it likes. The
+    pool stays open when the client is closed.
+    """
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request; blocks until the head of its answer is there. Raises the exceptions of httpx."""
+        with _translating(request):
+            answer = self._client()._stream(_prepared(request, _body(request)))
+        return _response(request, answer, _Stream(request, answer))
+
+
+class AsyncPoolTransport(_Lane, AsyncBaseTransport):
+    """The same for an `httpx.AsyncClient` on asyncio: what is sent travels on the pool's own loops.
+
+    Bodies of answers are read on asyncio's default threads.
+    """
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request and wait for the head of its answer. Raises the exceptions of httpx."""
+        with _translating(request):
+            client = self._client()
+            job = client._make_request_job(_prepared(request, _async_body(request)), streamed=True)
+            client._post(job, block=False)
+            answer = await job
+        return _response(request, answer, _AsyncStream(request, answer))
+
+
+class _Stream(SyncByteStream):
+    """The body of an answer as httpx reads it."""
+
+    def __init__(self, request: Any, answer: StreamedResponse) -> None:
+        self._request = request
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _translating(self._request):
+            yield from self._answer.iter_bytes()
+
+    def close(self) -> None:
+        """Stop the download, unless it is complete. Repeatable."""
+        self._answer.close()
+
+
+class _AsyncStream(AsyncByteStream):
+    """The same, read from a loop of the caller's."""
+
+    def __init__(self, request: Any, answer: StreamedResponse) -> None:
+        self._request = request
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = self._answer.iter_bytes()
+        with _translating(self._request):
+            while piece := await asyncio.to_thread(next, pieces, b""):
+                yield piece
+
+    async def aclose(self) -> None:
+        """Stop the download, unless it is complete. Repeatable."""
+        self._answer.close()
+
+
+@contextmanager
+def _translating(request: Any) -> Iterator[None]:
+    try:
+        yield
+    except WorkerPoolError as exc:
+        raise translated(exc, request) from exc
+
+
+def _prepared(request: Any, body: Any) -> Request:
+    given = request.extensions.get("timeout", {})
+    headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw]
+    limits = Timeout(None, given.get("connect"), given.get("read"))
+    return Request.prepared(request.method, str(request.url), headers, body, limits)
+
+
+def _body(request: Any) -> Any:
+    if isinstance(request.stream, library_of(request).ByteStream):
+        return b"".join(request.stream) or None
+    return iter(request.stream)
+
+
+def _async_body(request: Any) -> Any:
+    if isinstance(request.stream, library_of(request).ByteStream):
+        return b"".join(request.stream) or None
+    return _from_loop(request.stream, asyncio.get_running_loop())
+
+
+def _from_loop(stream: Any, loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
+    """Yield in a thread what an asynchronous source yields on its loop."""
+    pieces = aiter(stream)
+
+    async def following() -> bytes | None:
+        return await anext(pieces, None)
+
+    while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
+        yield piece
+
+
+def _response(request: Any, answer: StreamedResponse, stream: Any) -> Any:
+    headers = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in answer.headers.items()]
+    extensions = {
+        "http_version": f"HTTP/{answer.http_version}".encode(),
+        "reason_phrase": answer.reason.encode("utf-8", "surrogateescape"),
+        "workerpool": {"attempts": answer.attempts, "seconds_to_head": float(answer.elapsed)},
+    }
+    return library_of(request).Response(answer.status_code, headers=headers, stream=stream, extensions=extensions)
