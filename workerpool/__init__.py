@@ -71,6 +71,7 @@ __all__ = [
     "Response",
     "Result",
     "Retry",
+    "ServerSentEvent",
     "StreamedResponse",
     "TLSError",
     "Timeout",

@@ -178,6 +178,7 @@ class Client(ABC):
         job = self._make_request_job(request, streamed=True)
         self._post(job)
         response: StreamedResponse = _outcome(job)
+        response.may_ask_again(lambda last_id: self._stream(request.with_header("Last-Event-ID", last_id)))
         return response
 
     def _send(self, request: Request) -> Response:

@@ -27,6 +27,7 @@ from .errors import (
     WorkerPoolError,
     WrongThread,
 )
+from .events import ServerSentEvent
 from .job import Job
 from .lane import Lane
 from .messages.request import Request
@@ -66,6 +67,7 @@ __all__ = [
     "Response",
     "Result",
     "Retry",
+    "ServerSentEvent",
     "StreamedResponse",
     "TLSError",
     "Timeout",

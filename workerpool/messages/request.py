@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, TypeAlias, TypedDict, Unpack, overload
@@ -169,6 +170,17 @@ class Request:
         put(request, "allow_redirects", False)
         put(request, "as_is", True)
         return request
+
+    def with_header(self, name: str, value: str) -> "Request":
+        """Return a copy whose header of that name has this value only. Raises InvalidRequest."""
+        try:
+            added = checked_headers([(name, value)])
+        except (TypeError, ValueError) as exc:
+            raise InvalidRequest(f"{self!r}: {exc}", url=redact(self.url), method=self.method) from None
+        changed = copy(self)
+        kept = tuple(item for item in self.headers if item[0].lower() != name.lower())
+        object.__setattr__(changed, "headers", kept + added)
+        return changed
 
     @property
     def replayable(self) -> bool:

@@ -34,9 +34,9 @@ class PoolTransport(_Lane, BaseTransport):
     """Send the requests of an `httpx.Client` through a pool; thread-safe, as many clients may share one.
 
     `pool` is a WorkerPool, or the name of one in the registry ("default"), which is made at first use, and anew in a
-    forked child. `lane` names one of its lanes, whose headers, limits, retries, proxy and certificates count. Of
-    httpx's timeouts, `connect` and `read` do; there is no total, since httpx may read an answer for as long as it likes. The
-    pool stays open when the client is closed.
+    forked child. `lane` names one of its lanes, whose headers, limits, retries, proxy and certificates count. httpx's
+    timeouts `connect` and `read` do, too; there is no total, since httpx may read an answer for as long as it likes.
+    The pool stays open when the client is closed.
     """
 
     def handle_request(self, request: Any) -> Any:

@@ -1,0 +1,116 @@
+"""Server-sent events: what the standard says, reconnection, and streams that are none."""
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from workerpool import BodyTooLarge, ConnectError, HTTPStatusError, ProtocolError, ServerSentEvent
+from workerpool.events import EventStream
+
+
+@contextmanager
+def serving(*answers):
+    """Serve one (status, body) after the other as event streams; yield the URL and the Last-Event-IDs that came."""
+    ids, waiting = [], list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            ids.append(self.headers["Last-Event-ID"])
+            status, body = waiting.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Type", "text/event-stream; charset=latin-1")
+            if isinstance(body, int):  # announce more than comes: the connection is lost
+                self.send_header("Content-Length", str(body))
+                body = b"id: cut\ndata: cut\n\n"
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", ids
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        ("data: one\n\n", [("one", "message", "")]),
+        ("data: one\r\rdata:two\r\n\r\n", [("one", "message", ""), ("two", "message", "")]),
+        ("data: a\ndata\ndata:  b\n\n", [("a\n\n b", "message", "")]),
+        ("event: add\ndata: 1\n\ndata: 2\n\n", [("1", "add", ""), ("2", "message", "")]),
+        ("id: 7\ndata: 1\n\ndata: 2\n\nid\ndata: 3\n\n", [("1", "message", "7"), ("2", "message", "7"), ("3", "message", "")]),
+        ("id: a\0b\ndata: 1\n\n", [("1", "message", "")]),
+        (": a comment\n\nevent: nothing\n\nunknown: x\ndata: 1\n\n", [("1", "message", "")]),
+        ("data: no blank line follows", []),
+        ("\ufeffdata: é\n\n", [("é", "message", "")]),
+    ],
+)  # fmt: skip
+def test_the_standard_is_kept(pool, text, events):
+    """Fields, line ends, comments, ids, and what is no event; always UTF-8, whatever the server says."""
+    with serving((200, text.encode())) as (url, _ids), pool.stream("GET", url) as stream:
+        assert [ServerSentEvent(*event) for event in events] == list(stream.iter_events(reconnect=False))
+
+
+def test_a_stream_goes_on_where_it_ended(pool):
+    """After an end, and after a lost connection, it is asked for anew with the last id, until the server says 204."""
+    first = b"retry: 10\nid: 1\ndata: one\n\n"
+    answers = (200, first), (200, 1000), (200, b"data: three\n\n"), (204, b"")
+    with serving(*answers) as (url, ids), pool.stream("GET", url, timeout=None) as stream:
+        events = list(stream.iter_events())
+    assert [("one", "1"), ("cut", "cut"), ("three", "cut")] == [(event.data, event.id) for event in events]
+    assert [None, "1", "cut", "cut"] == ids
+    assert pool.drain(10)
+
+
+def test_closing_ends_the_wait_for_the_next_connection(pool):
+    """Another thread that closes the response ends the iteration, however long the pause."""
+    with serving((200, b"retry: 100000\ndata: one\n\n")) as (url, _ids), pool.stream("GET", url) as stream:
+        seen = []
+
+        def read():
+            seen.extend(stream.iter_events())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        stream.close()
+        reader.join(30)
+        assert not reader.is_alive()
+        assert [event.data for event in seen] in ([], ["one"])
+
+
+def test_a_server_that_has_gone_is_told_after_ten_tries(pool):
+    """The error of the last try is raised; a pause of 0 makes none."""
+    with serving((200, b"retry: 0\ndata: one\n\n")) as (url, _ids):
+        stream = pool.stream("GET", url, retry=None)
+        response = stream.__enter__()
+    events = response.iter_events()
+    assert "one" == next(events).data
+    with pytest.raises(ConnectError):
+        next(events)
+    stream.__exit__(None, None, None)
+
+
+def test_what_is_no_event_stream_is_said(pool, site):
+    """Another content type, a bad status, and an event without end are typed errors."""
+    with pool.stream("GET", site.url_for("/fast/1")) as stream, pytest.raises(ProtocolError, match="no event stream"):
+        next(stream.iter_events())
+    with pool.stream("GET", site.url_for("/status/404")) as stream, pytest.raises(HTTPStatusError):
+        next(stream.iter_events())
+    endless = b"data: 0123456789\n" * 100
+    with serving((200, endless)) as (url, _ids), pool.stream("GET", url) as stream:
+        with pytest.raises(BodyTooLarge, match="an event is longer"):
+            next(stream.iter_events(max_line=500))
+
+
+def test_a_pause_is_bounded():
+    """A server cannot put its reader to sleep for a year."""
+    stream = EventStream(100)
+    assert [] == list(stream.events(["retry: 99999999999", "retry: ²", "retry: -1"]))
+    assert 300 == stream.pause
