@@ -98,7 +98,9 @@ class StreamedResponse(Response):
             try:
                 yield from stream.events(_lines(response._iter_chunks(), "utf-8-sig", max_line))
             except (ConnectionLost, ReadTimeout):
-                if not reconnect or self._left.is_set():
+                if self._left.is_set():
+                    return
+                if not reconnect:
                     raise
             response = self._next_connection(stream) if reconnect else None
 
