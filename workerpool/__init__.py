@@ -77,6 +77,7 @@ __all__ = [
     "Timeout",
     "TooManyRedirects",
     "TruncatedBody",
+    "WebSocket",
     "WorkerLost",
     "WorkerPool",
     "WorkerPoolError",

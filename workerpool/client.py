@@ -12,13 +12,17 @@ from types import EllipsisType, FunctionType
 from typing import Any, Unpack
 
 from .channels import ResultQueue
+from .errors import DeadlineExceeded
 from .job import Blocking, Call, Job, Work, check_may_block
 from .lane import Lane
 from .messages.request import Auth, HeaderItems, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
 from .messages.response import Response, Result
+from .redaction import redact
 from .results import Entry, Results
 from .settings import Retry
 from .streaming import StreamedResponse
+from .transport import serve_websocket
+from .websocket import Link, Opening, WebSocket
 
 __all__ = ["Client"]
 
@@ -165,6 +169,38 @@ class Client(ABC):
         with self._stream(Request(method, url, **options)) as response:
             yield response
 
+    @contextmanager
+    def websocket(
+        self,
+        url: str,
+        *,
+        headers: HeaderItems | None = None,
+        protocols: Iterable[str] = (),
+        timeout: float | None = None,
+        max_message: int = 4 * 2**20,
+        heartbeat: float | None = None,
+        compress: bool = True,
+    ) -> Iterator[WebSocket]:
+        """Open a WebSocket, which holds one of the lane's places; for a `with` block, which closes it at its end.
+
+        Blocks until it is open, `timeout` seconds at the most, or the lane's total; raises a RequestError. Messages
+        larger than `max_message` bytes end it with BodyTooLarge. With `heartbeat` a ping goes out every so many
+        seconds, and a peer that does not answer is lost. `compress` offers permessage-deflate (RFC 7692).
+        """
+        check_may_block("websocket()")
+        request, lane = Request("GET", _as_http(url), headers=headers), self._lane
+        limit = lane.timeout.total if timeout is None else timeout
+        target = str(lane.resolve(request))
+        opening = Opening(target, request.headers, tuple(protocols), limit, max_message, heartbeat, compress)
+        link = Link()
+        call = Call(serve_websocket, (opening, link), {})
+        job = link.work = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
+        job.request = request
+        self._post(job)
+        job.add_done_callback(lambda _job: link.settle(job))
+        with _opened(opening.url, link, job, limit) as socket:
+            yield socket
+
     def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send a request and block for its answer.
 
@@ -247,6 +283,26 @@ def _outcome(job: Job) -> Any:
         # The worker's loop did not come round to it: a function blocks it, or it is overloaded.
         job.expire()
         return job.result()
+    except BaseException:
+        job.cancel()
+        raise
+
+
+def _as_http(url: str) -> str:
+    """Return the URL of the request that opens a WebSocket (RFC 6455, 3)."""
+    scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
+    return {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme) + colon + rest if colon else url
+
+
+def _opened(url: str, link: Link, job: Job, limit: float | None) -> WebSocket:
+    """Block until it is open."""
+    try:
+        return WebSocket(url, link, job, link.opened.result(None if limit is None else limit + _GRACE))
+    except TimeoutError as exc:
+        job.cancel()
+        if isinstance(exc, DeadlineExceeded):
+            raise
+        raise DeadlineExceeded(f"{redact(url)}: no WebSocket within {limit:g} s", stage="queued") from None
     except BaseException:
         job.cancel()
         raise

@@ -38,6 +38,7 @@ from .settings import Rate, Retry, Timeout
 from .stats import PoolStats
 from .streaming import StreamedResponse
 from .views import LaneView, PoolSession
+from .websocket import WebSocket
 
 __all__ = [
     "BodyTooLarge",
@@ -73,6 +74,7 @@ __all__ = [
     "Timeout",
     "TooManyRedirects",
     "TruncatedBody",
+    "WebSocket",
     "WorkerLost",
     "WorkerPool",
     "WorkerPoolError",

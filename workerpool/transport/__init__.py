@@ -2,5 +2,6 @@
 
 from .hops import Moved
 from .session import Transport
+from .websockets import serve_websocket
 
-__all__ = ["Moved", "Transport"]
+__all__ = ["Moved", "Transport", "serve_websocket"]

@@ -1,0 +1,110 @@
+"""The worker's side of a WebSocket: aiohttp's connection, between a queue of what to send and one of what came."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from ..channels import Closed
+from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolError, RequestError
+from ..job import Work
+from ..redaction import redact
+from ..websocket import GOODBYE, Frame, Link, Opening
+from .faults import FOREIGN, adopt
+
+__all__ = ["serve_websocket"]
+
+_TOO_BIG = 1009  # RFC 6455, 7.4.1
+_MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+
+
+async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link: Link) -> None:
+    """Open the WebSocket and carry messages until one side closes it. Runs as a function of the lane's."""
+    assert link.work is not None
+    try:
+        socket = await _open(session, opening, link.work)
+        link.opened.set_result(socket.protocol)
+        await _carry(socket, link, opening)
+    except RequestError as exc:
+        link.error = exc
+    finally:
+        link.end()
+
+
+async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
+    where = redact(opening.url)
+    work.stage = "connect"
+    try:
+        async with asyncio.timeout(opening.timeout):
+            return await session.ws_connect(
+                opening.url,
+                protocols=opening.protocols,
+                headers=opening.headers,
+                heartbeat=opening.heartbeat,
+                compress=15 if opening.compress else 0,
+                max_msg_size=opening.max_message,
+                timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
+            )
+    except TimeoutError:
+        text = f"{where}: no WebSocket within {opening.timeout:g} s"
+        raise DeadlineExceeded(text, url=where, method="GET", stage="connect", lane=work.lane) from None
+    except aiohttp.WSServerHandshakeError as exc:
+        text = f"{where}: the server answered {exc.status} instead of opening a WebSocket"
+        raise ProtocolError(text, url=where, method="GET", stage="headers", lane=work.lane) from None
+    except FOREIGN as exc:
+        error = adopt(exc, work, opening.url)
+        raise error from error.__cause__
+
+
+async def _carry(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening) -> None:
+    sending = asyncio.create_task(_send_all(socket, link))
+    try:
+        if await _receive_all(socket, link, opening) is aiohttp.WSMsgType.CLOSING:
+            await sending  # it is this side that closes, and waits for the other's answer
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        if not socket.closed:
+            await socket.close()
+        link.close_code = socket.close_code or aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+
+
+async def _receive_all(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening) -> aiohttp.WSMsgType:
+    """Hand messages on until there are none; return what the end was."""
+    where = redact(opening.url)
+    while (message := await socket.receive()).type in _MESSAGES:
+        try:
+            await link.incoming.aput(message.data)
+        except Closed:  # the reader has gone; what it asked for last is to close
+            continue
+    if socket.close_code == _TOO_BIG and message.type is aiohttp.WSMsgType.ERROR:
+        raise BodyTooLarge(
+            f"{where}: a message is larger than {opening.max_message} bytes; raise max_message=", url=where
+        )
+    if message.type is aiohttp.WSMsgType.ERROR:
+        raise ConnectionLost(f"{where}: the WebSocket broke", url=where, stage="body") from _system(message.data)
+    return message.type
+
+
+async def _send_all(socket: aiohttp.ClientWebSocketResponse, link: Link) -> None:
+    try:
+        while not socket.closed:
+            await _send(socket, await link.outgoing.aget())
+    except (Closed, *FOREIGN):
+        pass  # the receiving side finds out, and says what it was
+
+
+async def _send(socket: aiohttp.ClientWebSocketResponse, frame: Frame) -> None:
+    data: Any = frame.data
+    if frame.kind == "text":
+        await socket.send_str(data)
+    elif frame.kind == "bytes":
+        await socket.send_bytes(data)
+    elif frame.kind == "ping":
+        await socket.ping(data)
+    else:
+        await socket.close(code=frame.code, message=data.encode())
+
+
+def _system(error: Any) -> OSError | None:
+    return error if isinstance(error, OSError) else None
