@@ -306,6 +306,18 @@ def test_help_and_version_are_there():
         assert 0 == CliRunner().invoke(command, arguments).exit_code
 
 
+def test_the_doctor_reports_without_secrets():
+    """Versions, loop, GIL, limits, a round trip; a proxy's password is left out."""
+    done = run("doctor", env={**os.environ, "HTTPS_PROXY": "http://user:secret@127.0.0.1:3128"})
+    assert (0, "") == (done.returncode, done.stderr)
+    found = dict(line.split(":", 1) for line in done.stdout.splitlines())
+    assert {"python", "aiohttp", "gil", "event loop", "open files", "proxies", "round trip"} <= found.keys()
+    assert found["event loop"].strip() in ("uvloop", "asyncio")
+    assert "µs" in found["round trip"]
+    assert "127.0.0.1:3128" in found["proxies"]
+    assert "secret" not in done.stdout
+
+
 def test_the_list_of_commands_says_what_they_say():
     """The list is written without loading the commands; each is there, with the beginning of its own help."""
     for name, line in COMMANDS.items():

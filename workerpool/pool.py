@@ -4,6 +4,7 @@ Threads and locks: `_lock` guards the state, the routes and the choice of a work
 joined or sent while it is held. All else is done by the workers' own threads.
 """
 
+import asyncio
 import atexit
 import os
 import sys
@@ -45,8 +46,8 @@ class WorkerPool(Client, Executor):
     by the other keywords: any field of Lane but name. Code of yours that does not give its worker's loop back for
     `slow_callback` seconds is logged with its stack, and no new job goes to that worker meanwhile.
 
-    Every method is thread-safe. Use it in a `with` block, or call `shutdown`. The constructor returns when the
-    threads run; it raises InvalidRequest for settings that cannot be.
+    Every method is thread-safe. Use it in a `with` or `async with` block, or call `shutdown`. The constructor returns
+    when the threads run; it raises InvalidRequest for settings that cannot be.
     """
 
     def __init__(
@@ -174,6 +175,12 @@ class WorkerPool(Client, Executor):
         trace: TracebackType | None,
     ) -> None:
         self.shutdown(wait=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await asyncio.to_thread(self.shutdown)
 
     def __repr__(self) -> str:
         stats = self.stats()
