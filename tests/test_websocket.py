@@ -190,3 +190,14 @@ def test_a_shutdown_releases_whoever_waits(server):
             pool.shutdown(timeout=0.1)
             assert isinstance(outcome.exception(10), ConnectionLost)
             thread.join()
+
+
+def test_a_shutdown_closes_what_is_open(server):
+    """A WebSocket that nobody closes does not keep the pool from ending; its reader's loop ends in order."""
+    pool = WorkerPool(workers=1)
+    context = pool.websocket(server)
+    socket = context.__enter__()
+    pool.shutdown()
+    assert [] == list(socket)
+    assert 1000 == socket.close_code  # the server's answer
+    context.__exit__(None, None, None)

@@ -197,7 +197,8 @@ class Client(ABC):
         job = link.work = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
         job.request = request
         self._post(job)
-        job.add_done_callback(lambda _job: link.settle(job))
+        job.add_done_callback(link.settle)
+        self._keep_open(link, job)
         with _opened(opening.url, link, job, limit) as socket:
             yield socket
 
@@ -265,6 +266,10 @@ class Client(ABC):
     @abstractmethod
     def _owner(self) -> object:
         """What the work keeps alive while it is under way."""
+
+    @abstractmethod
+    def _keep_open(self, link: Link, job: Job) -> None:
+        """Note a WebSocket that is closed in order when the pool is shut down."""
 
     @abstractmethod
     def _post(self, work: Work, *, block: bool = True) -> None:

@@ -21,13 +21,14 @@ from typing import Any, NoReturn, Self
 
 from .client import Client
 from .errors import ForkedPool, InvalidRequest, PoolClosed
-from .job import Work, check_may_block, on_worker_thread
+from .job import Job, Work, check_may_block, on_worker_thread
 from .lane import Lane
 from .loops import loop_factory
 from .routing import Route
 from .stats import LaneStats, PoolStats, WorkerStats
 from .views import LaneView, PoolSession
 from .watchdog import Watchdog
+from .websocket import Link
 from .worker import Worker
 
 __all__ = ["WorkerPool", "default_workers"]
@@ -70,6 +71,7 @@ class WorkerPool(Client, Executor):
         self._watchdog = _watchdog(name, self._workers, patience)
         self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
         self._retired: list[LaneStats] = []  # of closed sessions
+        self._links: set[Link] = set()  # of open WebSockets
         self._finalizer = weakref.finalize(self, _forget, self._workers, self._watchdog)
         self._finalizer.atexit = False  # _close_all comes first, and waits
         _pools.add(self)
@@ -151,13 +153,16 @@ class WorkerPool(Client, Executor):
     ) -> None:
         """Take no more work and end the threads; repeatable, from any thread.
 
-        Blocks, unless `wait` is False, until the jobs are done; those still queued are cancelled with
-        `cancel_futures`. After `timeout` seconds whatever is left is stopped and fails with PoolClosed.
+        Blocks, unless `wait` is False, until the jobs are done; WebSockets are closed, and with `cancel_futures` jobs
+        still queued are cancelled. After `timeout` seconds whatever is left is stopped and fails with PoolClosed.
         """
         with self._lock:
             if self._state == "forked":
                 return
             self._state = "closed"
+            links = tuple(self._links)
+        for link in links:
+            link.go_away()
         for worker in self._workers:
             worker.finish(cancel_queued=cancel_futures)
         if wait:
@@ -192,6 +197,16 @@ class WorkerPool(Client, Executor):
     @property
     def _owner(self) -> object:
         return self
+
+    def _keep_open(self, link: Link, job: Job) -> None:
+        with self._lock:
+            self._links.add(link)
+
+        def forget(_job: object) -> None:
+            with self._lock:
+                self._links.discard(link)
+
+        job.add_done_callback(forget)
 
     def _post(self, work: Work, *, block: bool = True) -> None:
         self._post_to(self._routes[DEFAULT], work, block=block)

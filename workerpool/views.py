@@ -4,8 +4,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from .client import Client
-from .job import Work
+from .job import Job, Work
 from .routing import Route
+from .websocket import Link
 
 __all__ = ["LaneView", "PoolSession"]
 
@@ -14,6 +15,8 @@ class _Pool(Protocol):
     name: str
 
     def _post_to(self, route: Route, work: Work, *, block: bool = True) -> None: ...
+
+    def _keep_open(self, link: Link, job: Job) -> None: ...
 
     def _retire(self, route: Route) -> None: ...
 
@@ -37,6 +40,9 @@ class LaneView(Client):
     @property
     def _owner(self) -> object:
         return self._pool
+
+    def _keep_open(self, link: Link, job: Job) -> None:
+        self._pool._keep_open(link, job)
 
     def _post(self, work: Work, *, block: bool = True) -> None:
         self._pool._post_to(self._route, work, block=block)

@@ -14,7 +14,8 @@ from .redaction import redact
 __all__ = ["GOODBYE", "Frame", "Link", "Opening", "WebSocket"]
 
 _ROOM = 16  # messages on their way in each direction
-_NORMAL = frozenset({1000, 1001})  # RFC 6455, 7.4.1
+_GOING_AWAY = 1001  # RFC 6455, 7.4.1
+_NORMAL = frozenset({1000, _GOING_AWAY})
 GOODBYE = 3.0  # seconds that the other side gets to answer a close
 
 
@@ -39,7 +40,7 @@ class Opening:
     compress: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Link:
     """What the thread's side and the worker's share."""
 
@@ -57,7 +58,13 @@ class Link:
         self.incoming.end()
         self.outgoing.close()
 
-    def settle(self, job: Job) -> None:
+    def go_away(self) -> None:
+        """Close in order, since the pool ends; never blocks. From any thread."""
+        with suppress(Closed, TimeoutError):
+            self.outgoing.put(Frame("close", "", _GOING_AWAY), 0)
+        self.outgoing.end()
+
+    def settle(self, job: "Future[None]") -> None:
         """Note what became of the job that carries the messages."""
         if self.error is None:
             self.error = CancelledError() if job.cancelled() else job.exception()
