@@ -5,13 +5,17 @@ import io
 import json
 import os
 import pickle
+import ssl
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+import trustme
+from urllib3.exceptions import InsecureRequestWarning
 
 from workerpool import Lane, PoolClosed, WorkerPool, get_pool
 from workerpool.adapters.requests import PoolAdapter, install, uninstall
@@ -158,6 +162,51 @@ def test_errors_are_those_of_requests(session, free_port, site):
         session.get(site.url_for("/fast/1"), timeout=(1, 2, 3))
     with pytest.raises(OSError, match="invalid path"):
         session.get("https://127.0.0.1/", verify="/does/not/exist")
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory):
+    """The URL of an HTTPS server that asks for a certificate, and the files of an authority and of a client."""
+    authority, folder = trustme.CA(), tmp_path_factory.mktemp("tls")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.issue_cert("client@example.org").private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            peer = self.connection.getpeercert()
+            body = b"known" if peer else b"unknown"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"https://localhost:{server.server_port}/", str(folder / "ca.pem"), str(folder / "client.pem")
+        server.shutdown()
+        thread.join()
+
+
+def test_certificates_are_as_requests_has_them(session, https):
+    """Unknown authorities are refused, a bundle is trusted, verify=False warns, and a client's certificate is shown."""
+    url, authority, own = https
+    with pytest.raises(requests.exceptions.SSLError):
+        session.get(url)
+    assert "unknown" == session.get(url, verify=authority).text
+    assert "known" == session.get(url, verify=authority, cert=own).text
+    with pytest.warns(InsecureRequestWarning):
+        assert "unknown" == session.get(url, verify=False).text
+    with pytest.raises(requests.exceptions.SSLError):
+        session.get(url.replace("localhost", "127.0.0.1"), verify=authority)
 
 
 def test_a_closed_pool_is_a_connection_error(site):

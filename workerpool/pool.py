@@ -108,6 +108,11 @@ class WorkerPool(Client, Executor):
             route = self._routes[lane.name] = Route(lane, workers())
         return PoolSession(self, route)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether work is taken: the pool is not shut down, and this is the process that made it."""
+        return self._state == "open"
+
     def stats(self) -> PoolStats:
         """Return the pool's numbers as they are now."""
         with self._lock:

@@ -34,7 +34,7 @@ def get_pool(name: str = "default") -> WorkerPool:
     """
     with _lock:
         pool = _pools.get(name)
-        if pool is None or pool.stats().state != "open":
+        if pool is None or not pool.is_open:
             pool = _pools[name] = WorkerPool(name=name, **_options.get(name, {}))
         return pool
 
@@ -46,7 +46,7 @@ def configure(name: str = "default", **options: Any) -> None:
     """
     with _lock:
         pool = _pools.get(name)
-        if pool is not None and pool.stats().state == "open":
+        if pool is not None and pool.is_open:
             raise WorkerPoolError(f"pool '{name}' is open already; configure() before its first use, or shut it down")
         _options[name] = options
 

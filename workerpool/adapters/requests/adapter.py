@@ -36,6 +36,7 @@ class PoolAdapter(HTTPAdapter):
     connections, and not the pool.
     """
 
+    _lanes: Lanes
     __attrs__ = [*HTTPAdapter.__attrs__, "_pool", "_lane"]  # noqa: RUF012  what requests' own pickling takes along
 
     def __init__(self, pool: WorkerPool | str | None = None, lane: str | None = None) -> None:
@@ -44,8 +45,10 @@ class PoolAdapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Forget the lanes that were opened; called by requests when an adapter is made or unpickled."""
+        """Begin without lanes of its own; called by requests when an adapter is made, unpickled or set anew."""
         super().init_poolmanager(*args, **options)
+        if hasattr(self, "_lanes"):
+            self._lanes.close()
         self._lanes = Lanes(self.cert_verify)
         self._mine = local()
 
@@ -73,18 +76,13 @@ class PoolAdapter(HTTPAdapter):
             raise translated(exc, request) from exc
         return self._response(request, answer)
 
-    def begin(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: _TimeoutLike = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> Job:
-        """Hand a prepared request over without waiting; `begun` makes what comes of it the answer of `send`."""
+    def begin(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> Job:
+        """Hand a prepared request over without waiting; `begun` makes what comes of it the answer of `send`.
+
+        The options are those of `send`.
+        """
         try:
-            client, ours = self._made(request, stream, timeout, verify, cert, proxies)
+            client, ours = self._made(request, stream, **options)
             job = client._make_request_job(ours, streamed=stream)
             client._post(job)
         except WorkerPoolError as exc:
@@ -135,10 +133,10 @@ class PoolAdapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool,
-        timeout: _TimeoutLike,
-        verify: bool | str,
-        cert: Any,
-        proxies: Mapping[str, str] | None,
+        timeout: _TimeoutLike = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
     ) -> tuple[LaneView | WorkerPool, Request]:
         """Return our request, and what to send it with."""
         assert request.url is not None

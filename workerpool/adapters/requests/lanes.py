@@ -5,16 +5,20 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from warnings import warn
 from weakref import WeakKeyDictionary
 
 from requests import exceptions as theirs
 from requests.utils import prepend_scheme_if_needed, select_proxy
+from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util import create_urllib3_context, parse_url
 
 from ...pool import WorkerPool
 from ...views import LaneView, PoolSession
 
 __all__ = ["Lanes"]
+
+_UNVERIFIED = "Unverified HTTPS request. Adding certificate verification is strongly advised"
 
 _Client = LaneView | WorkerPool
 _Verify = Callable[[Any, str, Any, Any], None]
@@ -65,6 +69,8 @@ class Lanes:
     def _tls(self, client: _Client, url: str, verify: bool | str, cert: Any) -> "tuple[str | None, ...] | None":
         facts = SimpleNamespace(cert_reqs=None, ca_certs=None, ca_cert_dir=None, cert_file=None, key_file=None)
         self._cert_verify(facts, url, verify, cert)  # raises OSError for files that are not there
+        if not verify and url.lower().startswith("https"):
+            warn(_UNVERIFIED, InsecureRequestWarning, stacklevel=6)
         own = isinstance(client._lane.ssl, ssl.SSLContext) and verify is True and not cert
         return None if own or not url.lower().startswith("https") else tuple(vars(facts).values())
 
