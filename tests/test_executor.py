@@ -110,6 +110,7 @@ def test_asyncio_callers(site):
                 return await held
 
             waiting = asyncio.create_task(wait_for_it())
+            await asyncio.sleep(0)  # lets it begin: to_thread does not give way where the thread is quicker
             await asyncio.to_thread(site.wait_in_flight, 1)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
