@@ -23,6 +23,7 @@ HOMES = {
     "requests": {"adapters", "cli"},
     "urllib3": {"adapters"},
     "httpx": {"adapters"},
+    "prometheus_client": {"adapters"},
 }
 
 

@@ -1,5 +1,6 @@
 """One request, tried as often as its Retry, its host and its deadline allow."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
@@ -46,26 +47,33 @@ class Attempts:
             if work.onward is None:  # else the try began at another host
                 work.attempts += 1
                 self.made += 1
-            try:
-                if work.streamed:
-                    wait = await self._stream(work, transport, retry)
-                else:
-                    response = await transport.fetch(work)
-                    wait = self._wait_after(work, retry, response)
-                    if wait is None:
-                        work.answer(response)
-            except RequestError as exc:
-                wait = self._wait_after(work, retry, exc)
-                if wait is None:
-                    work.fail(exc)
-            except Moved as moved:
-                if moved.onward.history:
-                    self._note_good(work)
-                raise
+            wait = await self._try(work, transport, retry)
             if wait is None:
                 return
             work.stage = "retry"
             await pause(wait)
+
+    async def _try(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
+        """Try once; return the seconds to the next try, None if the work is decided."""
+        try:
+            if work.streamed:
+                return await self._stream(work, transport, retry)
+            response = await transport.fetch(work)
+            wait = self._wait_after(work, retry, response)
+            if wait is None:
+                work.answer(response)
+        except RequestError as exc:
+            wait = self._wait_after(work, retry, exc)
+            if wait is None:
+                work.fail(exc)
+        except Moved as moved:
+            if moved.onward.history:
+                self._note_good(work)
+            raise
+        except asyncio.CancelledError:
+            _log_try(logging.DEBUG, work, f"stopped in stage {work.stage}")
+            raise
+        return wait
 
     async def _stream(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; the work is answered with the first head that is not tried again."""
@@ -85,10 +93,18 @@ class Attempts:
             self._breaker.reached(work.host)
 
     def _wait_after(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
-        """Return the seconds to pause before the next try, None if the outcome stands.
+        """Return the seconds to pause before the next try, None if the outcome stands, and log which."""
+        wait = self._decide(work, retry, outcome)
+        if log.isEnabledFor(logging.INFO):
+            said = type(outcome).__name__ if isinstance(outcome, RequestError) else str(outcome.status_code)
+            if wait is None:
+                _log_try(logging.DEBUG, work, said)
+            else:
+                _log_try(logging.INFO, work, f"{said}, next try in {wait:.2f} s")
+        return wait
 
-        Deadline, budget and circuit have their say.
-        """
+    def _decide(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
+        """Return the seconds to pause, None for no further try; deadline, budget and circuit have their say."""
         if is_good(retry, outcome):
             self._note_good(work)
             return None
@@ -107,6 +123,22 @@ class Attempts:
         if retry.on_retry is not None:
             _tell(retry.on_retry, work, wait, outcome)
         return wait
+
+
+def _log_try(level: int, work: Work, said: str) -> None:
+    """Log how a try ended; its facts are attributes of the record, too."""
+    if log.isEnabledFor(level):
+        assert work.request is not None
+        facts = {
+            "url": redact(work.place or work.target),
+            "method": work.request.method,
+            "lane": work.lane,
+            "worker": work.worker,
+            "attempt": work.attempts,
+            "elapsed": work.elapsed,
+        }
+        text = "%(method)s %(url)s: %(said)s (attempt %(attempt)d, %(elapsed).3f s, lane %(lane)s, %(worker)s)"
+        log.log(level, text, facts | {"said": said}, extra=facts)
 
 
 def _circuit_open(work: Work, wait: float) -> ConnectError:

@@ -21,7 +21,7 @@ from .redaction import redact
 from .results import Entry, Results
 from .settings import Retry
 from .streaming import StreamedResponse
-from .transport import serve_websocket
+from .transport import serve_websocket, sessions_are_traced
 from .websocket import Link, Opening, WebSocket
 
 __all__ = ["Client"]
@@ -222,7 +222,7 @@ class Client(ABC):
         """Send a request and block for its answer."""
         check_may_block(request.method)
         lane = self._lane
-        context = copy_context() if lane.has_hooks else None
+        context = copy_context() if _sees_context(lane) else None
         total = lane.timeout_for(request).total
         work = Blocking(lane.name, self._owner, request, lane.resolve(request), total, context)
         self._post(work)
@@ -241,7 +241,7 @@ class Client(ABC):
 
     def _make_request_job(self, request: Request, *, streamed: bool = False) -> Job:
         lane = self._lane
-        context = copy_context() if lane.has_hooks else None
+        context = copy_context() if _sees_context(lane) else None
         total = lane.timeout_for(request).total
         # By place: CPython takes three times as long over keywords, and this is done for each job.
         return Job(lane.name, self._owner, request, lane.resolve(request), None, total, streamed, context)
@@ -249,7 +249,7 @@ class Client(ABC):
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
         lane = self._lane
         entry = Entry(lane.name, self._owner, request, lane.resolve(request), None, lane.timeout_for(request).total)
-        if lane.has_hooks:
+        if _sees_context(lane):
             entry.context = copy_context()
         entry.index = index
         entry.out = out
@@ -274,6 +274,11 @@ class Client(ABC):
     @abstractmethod
     def _post(self, work: Work, *, block: bool = True) -> None:
         """Hand the work to a worker; raises QueueFull or PoolClosed."""
+
+
+def _sees_context(lane: Lane) -> bool:
+    """Whether code that is not the pool's takes part in the lane's requests: the user's, or a tracer's."""
+    return lane.has_hooks or sessions_are_traced()
 
 
 def _outcome(job: Job) -> Any:

@@ -16,6 +16,7 @@ from .deadlines import Deadlines
 from .errors import PoolClosed, WorkerLost
 from .job import Job, Work, on_worker_thread
 from .lane import Lane
+from .stats import Stopwatch
 from .transport import Moved, Transport
 from .turns import Turns
 
@@ -56,6 +57,7 @@ class Dispatcher:
         self.taken_over = 0  # from other workers; written under the worker's door
         self.own_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
+        self.durations = Stopwatch()  # of what ended
         self._home = home
         self._connections = connections
         self._free: float = connections or inf  # places; the loop's only
@@ -393,6 +395,7 @@ class Dispatcher:
                 self._home.deadlines.discard(work)
             outcome = work.outcome
             self._ended[outcome if outcome != "pending" else work.final_outcome()] += 1
+            self.durations.note(work.elapsed)
 
     def _cancel_rest(self) -> None:
         """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""

@@ -25,7 +25,7 @@ from .job import Job, Work, check_may_block, on_worker_thread
 from .lane import Lane
 from .loops import loop_factory
 from .routing import Route
-from .stats import LaneStats, PoolStats, WorkerStats
+from .stats import COUNTS, Durations, LaneStats, PoolStats, WorkerStats
 from .views import LaneView, PoolSession
 from .watchdog import Watchdog
 from .websocket import Link
@@ -70,7 +70,8 @@ class WorkerPool(Client, Executor):
         self._workers = _start_workers(name, _checked_workers(workers), every_lane)
         self._watchdog = _watchdog(name, self._workers, patience)
         self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
-        self._retired: list[LaneStats] = []  # of closed sessions
+        self._leaving: dict[str, Route] = {}  # sessions that are being closed
+        self._retired: dict[str, LaneStats] = {}  # of closed sessions, a sum for each group
         self._links: set[Link] = set()  # of open WebSockets
         self._finalizer = weakref.finalize(self, _forget, self._workers, self._watchdog)
         self._finalizer.atexit = False  # _close_all comes first, and waits
@@ -95,17 +96,18 @@ class WorkerPool(Client, Executor):
         """
         options = {"cookies": {}, **lane_options}
         lane = _replaced(self._lane, f"session-{next(self._numbers)}", options)
-        return self._open(lane, lambda: [min(self._workers, key=lambda worker: worker.load)])
+        return self._open(lane, lambda: [min(self._workers, key=lambda worker: worker.load)], "session")
 
     def _derive(self, lane: Lane, **options: Any) -> PoolSession:
         """Open a lane like another one on all workers, for as long as its session stays open."""
-        return self._open(_replaced(lane, f"{lane.name}-{next(self._numbers)}", options), lambda: self._workers)
+        derived = _replaced(lane, f"{lane.name}-{next(self._numbers)}", options)
+        return self._open(derived, lambda: self._workers, lane.name)
 
-    def _open(self, lane: Lane, workers: Callable[[], Sequence[Worker]]) -> PoolSession:
+    def _open(self, lane: Lane, workers: Callable[[], Sequence[Worker]], group: str) -> PoolSession:
         with self._lock:
             if self._state != "open":
                 self._refuse()
-            route = self._routes[lane.name] = Route(lane, workers())
+            route = self._routes[lane.name] = Route(lane, workers(), group)
         return PoolSession(self, route)
 
     @property
@@ -114,9 +116,10 @@ class WorkerPool(Client, Executor):
         return self._state == "open"
 
     def stats(self) -> PoolStats:
-        """Return the pool's numbers as they are now."""
+        """Return the pool's numbers as they are now; those of closed sessions are summed up in one entry."""
         with self._lock:
-            routes, retired = tuple(self._routes.values()), tuple(self._retired)
+            routes = (*self._routes.values(), *self._leaving.values())
+            retired = tuple(self._retired.values())
             state = self._state
         workers = tuple(
             WorkerStats(
@@ -235,10 +238,17 @@ class WorkerPool(Client, Executor):
         with self._lock:
             if self._routes.pop(route.lane.name, None) is None or self._state == "forked":
                 return
-        for worker in route.workers:
-            worker.leave(route.lane.name).result(None if not on_worker_thread() else 0)
-        with self._lock:
-            self._retired.append(_lane_stats(route))
+            self._leaving[route.lane.name] = route
+        try:
+            for left in [worker.leave(route.lane.name) for worker in route.workers]:
+                if not on_worker_thread():
+                    left.result()
+        finally:
+            with self._lock:
+                del self._leaving[route.lane.name]
+                numbers = replace(_lane_stats(route), name=f"{route.group} (closed)")
+                before = self._retired.get(route.group)
+                self._retired[route.group] = numbers if before is None else before.plus(numbers)
 
     def _refuse(self) -> NoReturn:
         if self._state == "forked":
@@ -344,16 +354,10 @@ def _left(end: float | None) -> float | None:
 
 
 def _lane_stats(route: Route) -> LaneStats:
-    names = (
-        "submitted",
-        "succeeded",
-        "failed",
-        "cancelled",
-        "in_flight",
-        "queued",
-        "attempts",
-    )
-    return LaneStats(route.lane.name, *_sums(route.dispatchers, *names))
+    dispatchers = route.dispatchers
+    durations = Durations.sum(dispatcher.durations.read() for dispatcher in dispatchers)
+    counts = dict(zip(COUNTS, _sums(dispatchers, *COUNTS), strict=True))
+    return LaneStats(name=route.lane.name, group=route.group, durations=durations, **counts)
 
 
 def _sums(items: Iterable[Any], *names: str) -> list[int]:

@@ -12,6 +12,7 @@ from .pool import WorkerPool
 __all__ = [
     "configure",
     "delete",
+    "find_pool",
     "get",
     "get_pool",
     "head",
@@ -37,6 +38,12 @@ def get_pool(name: str = "default") -> WorkerPool:
         if pool is None or not pool.is_open:
             pool = _pools[name] = WorkerPool(name=name, **_options.get(name, {}))
         return pool
+
+
+def find_pool(name: str) -> WorkerPool | None:
+    """Return the process-wide pool of that name if it has been made; it may have been shut down. Thread-safe."""
+    with _lock:
+        return _pools.get(name)
 
 
 def configure(name: str = "default", **options: Any) -> None:

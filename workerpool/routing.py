@@ -12,12 +12,13 @@ __all__ = ["Route", "shares"]
 
 
 class Route:
-    """One lane and the workers that serve it."""
+    """One lane and the workers that serve it; `group` is what its numbers count under once it is closed."""
 
-    __slots__ = ("_by_host", "dispatchers", "lane", "workers")
+    __slots__ = ("_by_host", "dispatchers", "group", "lane", "workers")
 
-    def __init__(self, lane: Lane, workers: Sequence[Worker]) -> None:
+    def __init__(self, lane: Lane, workers: Sequence[Worker], group: str | None = None) -> None:
         self.lane = lane
+        self.group = group or lane.name
         self.workers = tuple(workers[: serving(lane, len(workers))])
         places = shares(lane.connections, len(self.workers))
         rooms = shares(lane.queue, len(self.workers))

@@ -1,13 +1,84 @@
 """One frozen snapshot of the pool's numbers, for the person at three in the morning."""
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Self
 
-__all__ = ["LaneStats", "PoolStats", "WorkerStats"]
+__all__ = ["Durations", "LaneStats", "PoolStats", "Stopwatch", "WorkerStats"]
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long jobs took from submit to outcome, in classes: `counts[i]` of them at most `bounds[i]` seconds.
+
+    The last of the counts is of those that took longer than every bound; `total` is the sum in seconds.
+    """
+
+    counts: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
+    total: float = 0.0
+    bounds: tuple[float, ...] = BOUNDS
+
+    @classmethod
+    def sum(cls, parts: "Iterable[Durations]") -> "Durations":
+        """Return what the parts come to together."""
+        parts = tuple(parts)
+        if not parts:
+            return cls()
+        return cls(tuple(map(sum, zip(*(part.counts for part in parts), strict=True))), sum(p.total for p in parts))
+
+    @property
+    def count(self) -> int:
+        """How many jobs were measured."""
+        return sum(self.counts)
+
+    @property
+    def mean(self) -> float:
+        """The mean in seconds, 0 if there is none."""
+        return self.total / self.count if self.count else 0.0
+
+    def quantile(self, share: float) -> float:
+        """Return the seconds within which that share of the jobs (0 to 1) ended, as exact as the classes are.
+
+        Interpolates within a class, as Prometheus does; 0 if there are no jobs, infinite beyond the last bound.
+        """
+        rank = share * self.count
+        below, low = 0, 0.0
+        for bound, sum_so_far in zip(self.bounds, accumulate(self.counts), strict=False):
+            if sum_so_far >= rank and sum_so_far > below:
+                return low + (bound - low) * (rank - below) / (sum_so_far - below)
+            below, low = sum_so_far, bound
+        return float("inf") if self.count else 0.0
+
+
+class Stopwatch:
+    """Sort durations into their classes; written by one thread, read by all."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BOUNDS) + 1)
+        self._total = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Count one more."""
+        self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self._total += seconds
+
+    def read(self) -> Durations:
+        """Return what has been counted so far. From any thread."""
+        return Durations(tuple(self._counts), self._total)
 
 
 @dataclass(frozen=True, slots=True)
 class LaneStats:
-    """The numbers of one lane over all workers; what is submitted and in no other count is on its way."""
+    """The numbers of one lane over all workers; what is submitted and in no other count is on its way.
+
+    `group` is what lanes of one kind have in common: "session" for sessions, for any other the name of its lane.
+    """
 
     name: str
     submitted: int
@@ -17,6 +88,17 @@ class LaneStats:
     in_flight: int
     queued: int
     attempts: int
+    durations: Durations
+    group: str
+
+    def plus(self, other: Self) -> "LaneStats":
+        """Return the numbers of both, under the name of this one."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        durations = Durations.sum((self.durations, other.durations))
+        return LaneStats(name=self.name, group=self.group, durations=durations, **sums)
+
+
+COUNTS = ("submitted", "succeeded", "failed", "cancelled", "in_flight", "queued", "attempts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import aiohttp
 from .hops import Hop
 from .wire import READ_AHEAD, WireRequest
 
-__all__ = ["Express"]
+__all__ = ["Express", "sessions_are_traced"]
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
@@ -24,7 +24,12 @@ def _genuine(name: str) -> Any:
     return method if type(method) is FunctionType and method.__globals__ is vars(aiohttp.client) else None
 
 
-_REQUEST, _PUBLIC = _genuine("_request"), _genuine("request")
+_REQUEST, _PUBLIC, _INIT = _genuine("_request"), _genuine("request"), _genuine("__init__")
+
+
+def sessions_are_traced() -> bool:
+    """Whether somebody has patched the session to give each new one hooks, as OpenTelemetry's instrumentation does."""
+    return aiohttp.ClientSession.__init__ is not _INIT
 
 
 class Express:
