@@ -11,6 +11,8 @@ import pytest
 from workerpool import WorkerPool
 from workerpool.testing.site import Site
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(scope="session")
 def shared_site() -> Iterator[Site]:

@@ -28,6 +28,7 @@ import gzip
 import json
 import logging
 import math
+import ssl
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -36,7 +37,7 @@ from http.cookies import CookieError
 from typing import Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 __all__ = ["Site"]
 
@@ -50,13 +51,17 @@ _LINKS = ("/page/0", "/fast/1", "/slow/1", "/flaky/1", "/redirect/1", "/gzip/1",
 
 
 class Site:
-    """Serve the pages from a thread of its own; for a `with` block, once. Any thread may read the counters."""
+    """Serve the pages from a thread of its own; for a `with` block, once. Any thread may read the counters.
 
-    def __init__(self) -> None:
+    With a server's `tls` context, over https.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.url = ""
         self.hits = 0
         self.in_flight = 0
         self.max_in_flight = 0
+        self._tls = tls
         self._changed = threading.Condition()  # guards the counters
         self._seen_flaky: set[str] = set()  # the site's loop only
         self._started: Future[None] = Future()
@@ -110,15 +115,15 @@ class Site:
         runner = web.AppRunner(self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         try:
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls, backlog=4096).start()
+            self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
             self._started.set_result(None)
             await self._stopped.wait()
         finally:
             await runner.cleanup()
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[self._count], client_max_size=2**30)
+        app = web.Application(middlewares=[self._count, *self._middlewares()], client_max_size=2**30)
         app.router.add_get("/", _index)
         app.router.add_get(r"/page/{n:\d+}", _page)
         app.router.add_get(r"/fast/{n:\d+}", _fast)
@@ -134,6 +139,10 @@ class Site:
         app.router.add_get("/cookies/set", _set_cookies)
         app.router.add_get(r"/hold/{n:\d+}", self._hold)
         return app
+
+    def _middlewares(self) -> list[Middleware]:
+        """Return what else is asked before the pages."""
+        return []
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
