@@ -52,7 +52,6 @@ __all__ = [
     "DNSError",
     "DeadlineExceeded",
     "DecodingError",
-    "Forbidden",
     "ForkedPool",
     "HTTPStatusError",
     "InvalidRequest",

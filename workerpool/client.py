@@ -101,6 +101,7 @@ class Client(ABC):
         max_body: int | None = None,
         retry: "Retry | EllipsisType | None" = ...,
         priority: int = 0,
+        meta: Any = None,
     ) -> Response:
         """Send a request and block until its answer is complete; raises a RequestError.
 
@@ -122,6 +123,7 @@ class Client(ABC):
             max_body=max_body,
             retry=retry,
             priority=priority,
+            meta=meta,
         )
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Response:

@@ -17,7 +17,6 @@ __all__ = [
     "DNSError",
     "DeadlineExceeded",
     "DecodingError",
-    "Forbidden",
     "ForkedPool",
     "HTTPStatusError",
     "InvalidRequest",
@@ -135,10 +134,6 @@ class TooManyRedirects(ProtocolError):
 
 class BodyTooLarge(ProtocolError):
     """The body, as decoded, is larger than `max_body` bytes."""
-
-
-class Forbidden(RequestError):
-    """A rule of this lane (robots, addresses) does not allow the request."""
 
 
 class HTTPStatusError(RequestError):

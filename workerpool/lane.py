@@ -1,23 +1,63 @@
 """A lane: the frozen configuration of one group of sessions, with a queue of its own."""
 
 import ssl as ssl_module
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from yarl import URL
 
 from .errors import InvalidRequest
-from .messages.request import Auth, Request, authorization, checked_headers, cookie_header
+from .messages.keywords import OF_A_LANE, unknown_keyword
+from .messages.request import (
+    Auth,
+    HeaderItems,
+    Request,
+    TimeoutLike,
+    authorization,
+    checked_headers,
+    cookie_header,
+)
 from .redaction import HIDDEN, redact
 from .settings import Rate, Retry, Timeout
 
-__all__ = ["MAX_BODY", "Lane"]
+__all__ = ["MAX_BODY", "Lane", "LaneOptions", "check_options"]
 
 MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() is the better call
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
+
+
+class LaneOptions(TypedDict, total=False):
+    """The keywords that make a lane: every field of Lane but its name, with all that each takes."""
+
+    base_url: str | None
+    headers: HeaderItems | None
+    cookies: Mapping[str, str] | None
+    auth: Auth | None
+    timeout: TimeoutLike | None
+    proxy: str | None
+    trust_env: bool
+    ssl: "ssl_module.SSLContext | bool"
+    connections: int
+    per_host: int
+    rate: Rate | float | None
+    per_host_rate: Rate | float | None
+    queue: int
+    retry: Retry | None
+    max_body: int
+    middlewares: Sequence[Callable[..., Any]]
+    connector: Callable[[], Any] | None
+    trace_configs: Sequence[Any]
+    event_loop: str | Callable[[], Any]
+
+
+def check_options(where: str, options: Mapping[str, Any], *, also: Collection[str] = ()) -> None:
+    """Raise TypeError for a keyword that is no field of Lane, nor in `also`; it names the right one."""
+    for name in options:
+        if name not in OF_A_LANE and name not in also:
+            raise unknown_keyword(where, name, OF_A_LANE | frozenset(also))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,11 +87,21 @@ class Lane:
     queue: int = 0
     retry: Retry | None = field(default_factory=Retry)
     max_body: int = MAX_BODY
-    robots: bool = False
     middlewares: Sequence[Callable[..., Any]] = ()
     connector: Callable[[], Any] | None = None
     trace_configs: Sequence[Any] = ()
     event_loop: str | Callable[[], Any] = "auto"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, name: str, **options: Unpack[LaneOptions]) -> None: ...
+
+    else:
+
+        def __new__(cls, *_fields: object, **options: object) -> "Lane":
+            """Refuse a misspelt keyword with the right one, before the constructor refuses it without."""
+            check_options("Lane()", options, also=("name",))
+            return object.__new__(cls)
 
     def __post_init__(self) -> None:
         try:

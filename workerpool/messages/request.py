@@ -4,7 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
@@ -14,6 +14,7 @@ from ..errors import InvalidRequest
 from ..redaction import redact
 from ..settings import Retry, Timeout
 from .body import Body, Upload, encode_body
+from .keywords import OF_A_REQUEST, unknown_keyword
 
 __all__ = [
     "Auth",
@@ -51,6 +52,7 @@ class PostOptions(TypedDict, total=False):
     max_body: int | None
     retry: Retry | EllipsisType | None
     priority: int
+    meta: Any
 
 
 class PutOptions(PostOptions, total=False):
@@ -72,6 +74,7 @@ class Request:
     Raises InvalidRequest at once for what cannot be sent. `timeout`, `max_body` and `retry` left out
     are those of the lane. A higher `priority` goes first within its lane. Body files of `files=` are
     read here; an open file or an iterator as `data=` is read while it is sent, on a thread of its own.
+    `meta` is any object of yours: it comes back as `meta` of the Response and the Result, and is never sent.
     """
 
     method: str
@@ -86,6 +89,7 @@ class Request:
     retry: Retry | EllipsisType | None = ...
     priority: int = 0
     as_is: bool = False  # see `prepared`
+    meta: Any = field(default=None, compare=False)  # the user's own, which need be neither comparable nor hashable
 
     @overload
     def __init__(self, method: str, url: str, /, **options: Unpack[RequestOptions]) -> None: ...
@@ -113,11 +117,15 @@ class Request:
         max_body: int | None = None,
         retry: Retry | EllipsisType | None = ...,
         priority: int = 0,
+        meta: Any = None,
+        **unknown: Any,
     ) -> None:
         if second is not None:
             method, url = first, second
         elif first:
             url = first
+        if unknown:
+            raise unknown_keyword(_verb(method), min(unknown), OF_A_REQUEST)
         put = object.__setattr__
         try:
             target = _parsed(url, params)
@@ -142,6 +150,8 @@ class Request:
             raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
         if not allow_redirects:
             put(self, "allow_redirects", False)
+        if meta is not None:
+            put(self, "meta", meta)
 
     @classmethod
     def prepared(
@@ -189,6 +199,11 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {redact(self.url)}>"
+
+
+def _verb(method: object) -> str:
+    """Return what the user probably called: the verb of that method."""
+    return f"{method.lower()}()" if isinstance(method, str) and method in _METHODS else "Request()"
 
 
 def _checked_method(method: object) -> str:

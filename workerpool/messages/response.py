@@ -70,6 +70,11 @@ class Response:
         return self._request
 
     @property
+    def meta(self) -> Any:
+        """The user's own data, as it was given to the request."""
+        return self._request.meta
+
+    @property
     def url(self) -> str:
         """The URL that answered, after redirects."""
         return str(self._url)
@@ -214,6 +219,11 @@ class Result:
     def request(self) -> "Request | str":
         """The request; the input as it was given where no request could be made of it."""
         return self._request
+
+    @property
+    def meta(self) -> Any:
+        """The user's own data, as it was given to the request; None where no request could be made."""
+        return self._request.meta if isinstance(self._request, Request) else None
 
     @property
     def response(self) -> Response | None:

@@ -52,7 +52,6 @@ _KINDS: tuple[tuple[type[ours.WorkerPoolError], str, type[theirs.RequestExceptio
     (ours.ConnectionLost, "within the head", theirs.ChunkedEncodingError),
     (ours.BodyTooLarge, "", theirs.ChunkedEncodingError),
     (ours.ProtocolError, "Content-Length", theirs.InvalidHeader),
-    (ours.Forbidden, "", theirs.InvalidURL),
     (ours.WorkerPoolError, "", theirs.ConnectionError),
 )
 

@@ -1,0 +1,115 @@
+"""Keywords: a misspelt one, or one of another library, is refused with what to write instead."""
+
+import pickle
+from dataclasses import fields, replace
+
+import pytest
+
+import workerpool
+from workerpool import Lane, Request, WorkerPool
+from workerpool.lane import LaneOptions, check_options
+from workerpool.messages import keywords
+from workerpool.messages.request import RequestOptions
+
+
+def test_the_tables_are_whole():
+    """What the messages say of lanes and requests is what lanes and requests take."""
+    assert keywords.OF_A_LANE == LaneOptions.__annotations__.keys()
+    assert keywords.OF_A_LANE == {field.name for field in fields(Lane)} - {"name"}
+    assert keywords.OF_A_REQUEST == RequestOptions.__annotations__.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("verify", "ssl=False"),
+        ("cert", "ssl=SSLContext"),
+        ("proxies", "proxy="),
+        ("stream", "pool.stream("),
+        ("hooks", "middlewares="),
+        ("follow_redirects", "allow_redirects="),
+        ("timeuot", "did you mean timeout=?"),
+        ("alow_redirects", "did you mean allow_redirects=?"),
+        ("heeaders", "did you mean headers=?"),
+        ("conections", "pool.session(connections=...)"),
+        ("proxy", "pool.session(proxy=...)"),
+        ("workers", "WorkerPool(workers=...)"),
+        ("verfy", "ssl=False"),
+        ("nonsense", "it takes: allow_redirects, auth,"),
+    ],
+)
+def test_a_verb_names_the_keyword_and_the_cure(pool, shared_site, name, cure):
+    """Nothing is sent, and the message helps who comes from requests."""
+    for call, verb in (
+        (pool.get, "get()"),
+        (pool.post, "post()"),
+        (workerpool.Request, "get()"),
+        (pool.submit, "get()"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            call(shared_site.url, **{name: 1})
+        assert str(caught.value).startswith(f"{verb} takes no keyword {name!r}; ")
+        assert cure in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("max_workers", "WorkerPool(workers=...)"),
+        ("verify", "ssl=False"),
+        ("cert", "ssl=SSLContext"),
+        ("retries", "retry=Retry("),
+        ("proxies", "proxy="),
+        ("max_connections", "connections="),
+        ("worker", "WorkerPool(workers=...)"),
+        ("conections", "did you mean connections=?"),
+        ("header", "did you mean headers=?"),
+        ("cokies", "did you mean cookies=?"),
+        ("params", "pool.get(url, params=...)"),
+        ("robots", "robots.txt is not read"),
+    ],
+)
+def test_a_lane_names_the_keyword_and_the_cure(name, cure):
+    """The same for the keywords of lanes."""
+    for call, where in (
+        (lambda **o: check_options("session()", o), "session()"),
+        (lambda **o: Lane("a", **o), "Lane()"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            call(**{name: 1})
+        assert str(caught.value).startswith(f"{where} takes no keyword {name!r}; ")
+        assert cure in str(caught.value)
+
+
+def test_right_keywords_pass():
+    """Every field may be given, and `also` names others."""
+    check_options("WorkerPool()", dict.fromkeys([*keywords.OF_A_LANE, "workers"]), also=("workers",))
+    assert "b" == replace(Lane("a"), name="b").name
+    assert Lane("a") == pickle.loads(pickle.dumps(Lane("a")))
+
+
+def test_meta_travels_and_is_not_sent(pool, site):
+    """Data of the user's comes back with the answer, and no server sees it."""
+    meta = {"secret": object()}
+    request = Request(site.url_for("/echo"), meta=meta)
+    [result] = pool.fetch_many([request.with_header("X-A", "b")])
+    assert meta is result.meta is result.unwrap().meta
+    assert "secret" not in result.unwrap().text + repr(request) + repr(result)
+    assert meta is pool.get(site.url_for("/redirect/1"), meta=meta).meta
+    assert meta is pool.submit(site.url_for("/fast/1"), meta=meta).result().meta
+
+
+def test_meta_is_not_compared_and_is_pickled():
+    """A request with meta is a value as before: hashable whatever the meta is."""
+    request = Request("http://host/", meta=[1])
+    assert Request("http://host/") == request
+    assert {request} == {Request("http://host/")}
+    assert [1] == pickle.loads(pickle.dumps(request)).meta
+    assert Request("http://host/").meta is None
+
+
+def test_what_does_not_work_is_not_there():
+    """No option that does nothing, no error that nothing raises."""
+    assert not hasattr(workerpool, "Forbidden")
+    with pytest.raises(TypeError):
+        WorkerPool(robots=True)
