@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import IO, Any, cast
 
 import aiohttp
@@ -19,6 +20,8 @@ _EMPTY_STATUSES = frozenset({204, 304})
 _AT_ONCE = 2**20  # bytes that are written in one go; aiohttp warns beyond, since all of it would be copied at once
 _SLICE = 2**18
 _RUN = 2**19  # bytes handed to the reader of a stream at once
+_STEPS = 16  # of a decoder, some 0.1 ms each, before the loop's other tasks get their turn
+_OVERHEAD = 2**16  # bytes that a body may be larger as it was sent than as it is handed out
 _TURNS = 4  # of the loop, some 10 µs each, that bytes wait for more; with 1 a fast download has three times the runs
 
 
@@ -131,13 +134,17 @@ async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool 
     pieces: list[bytes] = []
     size = 0
     began = False
+    steps = count(1)
     while raw := await content.readany():
         began = True
         for piece in (raw,) if decoder is None else decoder.feed(raw):
             size += len(piece)
-            if size > limit:
+            if size > limit or (decoder is not None and decoder.taken > limit + _OVERHEAD):
                 raise too_large(limit)
-            pieces.append(piece)
+            if piece:
+                pieces.append(piece)
+            if not next(steps) % _STEPS:  # a small body may be made so that it takes any number of them
+                await asyncio.sleep(0)
     if decoder is not None and began:
         decoder.finish()
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -161,12 +168,16 @@ async def iter_body(answer: aiohttp.ClientResponse, *, decode: bool = True) -> A
     decoder = _decoder_of(answer) if decode else None
     began = False
     run, size = deque[bytes](), 0
+    steps = count(1)
     while raw := await answer.content.readany():
         began = True
         try:
             for piece in (raw,) if decoder is None else decoder.feed(raw):
-                run.append(piece)
+                if piece:
+                    run.append(piece)
                 size += len(piece)
+                if not next(steps) % _STEPS:
+                    await asyncio.sleep(0)
                 if size >= _RUN:
                     yield run
                     run, size = deque(), 0

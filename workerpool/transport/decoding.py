@@ -1,7 +1,7 @@
 """Undo Content-Encoding in bounded steps, and notice a body that ends too early.
 
-aiohttp takes half a gzip for a whole one and unpacks without a bound; here each step gives out at most
-`STEP` bytes, the sum is checked against the limit, and the end of the stream must have been seen.
+aiohttp takes half a gzip for a whole one and unpacks without a bound; here each step takes at most `_SLICE` bytes and
+gives out at most `STEP`, the sum is checked against the limit, and the end of the stream must have been seen.
 """
 
 import zlib
@@ -34,7 +34,11 @@ except ImportError:
 __all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for"]
 
 STEP = 2**18  # bytes unpacked at a time
+_SLICE = 2**14  # bytes taken at a time; each end of a member copies what is left of them
 _MAX_CODINGS = 4  # codings stacked on one body; more is an attack or an accident
+_MAX_EMPTY = 1000  # members, of all codings together, that unpack to nothing
+_ALLOWANCE = 2**20  # bytes that one coding may take without giving anything
+_WORST = 64  # bytes taken for one that is given; members of a single byte are 10 (zstd) and 21 (gzip) bytes long
 
 ACCEPT_ENCODING = ", ".join(
     [
@@ -46,35 +50,53 @@ ACCEPT_ENCODING = ", ".join(
 )
 
 
-class Decoder(Protocol):
+class _Coding(Protocol):
     """Undo one coding."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what the data unpacks to, at most STEP bytes at a time; raises DecodingError."""
+        """Yield what the data unpacks to, a piece of at most STEP bytes, or of none, for each step that was done."""
 
     def finish(self) -> None:
         """Raise DecodingError if the end of the stream was not seen."""
 
 
+class _Emptiness:
+    """Count the members that unpack to nothing: each costs as much as one that is worth it."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def note(self, given: int) -> None:
+        """Note the end of a member that gave so many bytes; raises DecodingError for too many of none."""
+        self._seen += not given
+        if self._seen > _MAX_EMPTY:
+            raise DecodingError(f"the body has more than {_MAX_EMPTY} compressed members that unpack to nothing")
+
+
 class _Zlib:
     """gzip with any number of members (RFC 1952), and deflate with or without its zlib header."""
 
-    def __init__(self, coding: str) -> None:
+    def __init__(self, coding: str, emptiness: _Emptiness) -> None:
         self._coding = coding
+        self._emptiness = emptiness
         self._stream: Any = None
+        self._given = 0  # bytes, by this member
         self._complete = False
+        self._over = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data:
+        while data and not self._over:
             if self._stream is None:
-                if self._complete and not data.startswith(b"\x1f"):
-                    return  # padding or garbage after the last member; gzip(1) ignores it too
-                self._stream = self._open(data)
+                if self._complete and not (self._coding == "gzip" and data.startswith(b"\x1f")):
+                    self._over = True  # padding or garbage after the last member; gzip(1) ignores it too
+                    return
+                self._stream, self._given = self._open(data), 0
                 self._complete = False
             yield from self._unpack(data)
             data = self._stream.unused_data
             if self._stream.eof:
                 self._stream, self._complete = None, True
+                self._emptiness.note(self._given)
 
     def finish(self) -> None:
         if not self._complete:
@@ -93,8 +115,8 @@ class _Zlib:
                 piece = self._stream.decompress(data, STEP)
             except (zlib.error, fast_zlib.error, EOFError, ValueError) as exc:
                 raise DecodingError(f"the {self._coding} body is corrupt: {exc}") from None
-            if piece:
-                yield piece
+            self._given += len(piece)
+            yield piece
             data = self._stream.unconsumed_tail
 
 
@@ -109,9 +131,9 @@ class _Brotli:
             except brotlicffi.error as exc:
                 raise DecodingError(f"the br body is corrupt: {exc}") from None
             data = b""
+            yield piece
             if not piece and self._stream.can_accept_more_data():
                 return
-            yield piece
 
     def finish(self) -> None:
         if not self._stream.is_finished():
@@ -121,19 +143,22 @@ class _Brotli:
 class _Zstd:
     """zstd with any number of frames (RFC 8878)."""
 
-    def __init__(self) -> None:
+    def __init__(self, emptiness: _Emptiness) -> None:
+        self._emptiness = emptiness
         self._stream: Any = None
+        self._given = 0  # bytes, by this frame
         self._complete = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._stream is None:
-                self._stream = zstd.ZstdDecompressor()
+                self._stream, self._given = zstd.ZstdDecompressor(), 0
             yield from self._unpack(data)
             if not self._stream.eof:
                 return
             data = self._stream.unused_data
             self._stream, self._complete = None, True
+            self._emptiness.note(self._given)
 
     def finish(self) -> None:
         if self._stream is not None or not self._complete:
@@ -146,55 +171,72 @@ class _Zstd:
             except (zstd.ZstdError, EOFError) as exc:
                 raise DecodingError(f"the zstd body is corrupt: {exc}") from None
             data = b""
-            if piece:
-                yield piece
+            self._given += len(piece)
+            yield piece
             if self._stream.eof or self._stream.needs_input:
                 return
 
 
-class _Chain:
-    """Several codings, undone one after the other."""
+class Decoder:
+    """Undo the codings of one body, one after the other."""
 
-    def __init__(self, decoders: list[Decoder]) -> None:
-        self._decoders = decoders
+    def __init__(self, codings: list[_Coding]) -> None:
+        self._codings = codings
+        self._taken = [0] * (len(codings) + 1)  # bytes by each coding, and by the reader
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the coding that took most has taken."""
+        return max(self._taken[:-1])
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        return self._through(data, self._decoders)
+        """Yield what the data unpacks to, a piece of at most STEP bytes, or of none, for each step that was done.
+
+        Steps are short, and there may be any number of them. Raises DecodingError.
+        """
+        return self._through(data, 0)
 
     def finish(self) -> None:
-        for decoder in self._decoders:
-            decoder.finish()
+        """Raise DecodingError if the end of a stream was not seen."""
+        for coding in self._codings:
+            coding.finish()
 
-    def _through(self, data: bytes, decoders: list[Decoder]) -> Iterator[bytes]:
-        if not decoders:
+    def _through(self, data: bytes, level: int) -> Iterator[bytes]:
+        self._taken[level] += len(data)
+        if level == len(self._codings) or not data:
             yield data
             return
-        for piece in decoders[0].feed(data):
-            yield from self._through(piece, decoders[1:])
+        for start in range(0, len(data), _SLICE):
+            for piece in self._codings[level].feed(data[start : start + _SLICE]):
+                yield from self._through(piece, level + 1)
+        taken, given = self._taken[level : level + 2]
+        if taken > _ALLOWANCE + _WORST * given:
+            raise DecodingError(f"the body unpacks to next to nothing: {given} bytes so far from {taken}")
 
 
 def decoder_for(content_encoding: str | None) -> Decoder | None:
     """Return what undoes the codings, or None where there are none that this machine knows."""
     if not content_encoding:
         return None
-    codings = [name.strip().lower() for name in content_encoding.split(",") if name.strip()]
-    codings = [name for name in codings if name != "identity"]
-    if len(codings) > _MAX_CODINGS:
-        raise DecodingError(f"the body has {len(codings)} codings on top of each other; at most {_MAX_CODINGS}")
-    decoders = [_decoder(name) for name in reversed(codings)]  # the last one applied comes off first
-    known = [decoder for decoder in decoders if decoder is not None]
-    if not known or len(known) != len(decoders):
+    names = [name.strip().lower() for name in content_encoding.split(",") if name.strip()]
+    names = [name for name in names if name != "identity"]
+    if len(names) > _MAX_CODINGS:
+        raise DecodingError(f"the body has {len(names)} codings on top of each other; at most {_MAX_CODINGS}")
+    emptiness = _Emptiness()
+    codings = [_coding(name, emptiness) for name in reversed(names)]  # the last one applied comes off first
+    known = [coding for coding in codings if coding is not None]
+    if not known or len(known) != len(codings):
         return None  # handed out as it came, its Content-Encoding header beside it
-    return known[0] if len(known) == 1 else _Chain(known)
+    return Decoder(known)
 
 
-def _decoder(coding: str) -> Decoder | None:
-    if coding in ("gzip", "x-gzip"):
-        return _Zlib("gzip")
-    if coding == "deflate":
-        return _Zlib("deflate")
-    if coding == "br" and brotlicffi is not None:
+def _coding(name: str, emptiness: _Emptiness) -> _Coding | None:
+    if name in ("gzip", "x-gzip"):
+        return _Zlib("gzip", emptiness)
+    if name == "deflate":
+        return _Zlib("deflate", emptiness)
+    if name == "br" and brotlicffi is not None:
         return _Brotli()
-    if coding == "zstd" and zstd is not None:
-        return _Zstd()
+    if name == "zstd" and zstd is not None:
+        return _Zstd(emptiness)
     return None
