@@ -359,15 +359,23 @@ class Chunks:
 
     def end(self) -> None:
         """Say that nothing follows; what is under way is still read."""
-        self._ended = True
-        self._queue.shutdown(immediate=False)
+        self._stop(None)
 
     def fail(self, error: BaseException) -> None:
-        """Say that the rest does not come; the first error stands, later ones are dropped."""
+        """Say that the rest does not come, unless all is there; the first error stands, later ones are dropped."""
+        self._stop(error)
+
+    def cut(self) -> None:
+        """Say that the rest does not come, for no reason that is known here."""
         with self._lock:
-            if self._error is None and not self._queue.closed:
-                self._error = error
-        self.end()
+            self.given_up = self.given_up or not self._ended
+        self._stop(None)
+
+    def _stop(self, error: BaseException | None) -> None:
+        with self._lock:
+            if not self._ended:
+                self._ended, self._error = True, error
+        self._queue.shutdown(immediate=False)
 
     def close(self) -> None:
         """Drop everything and wake whoever waits; for a side that gives up."""

@@ -344,10 +344,10 @@ class Dispatcher:
 
     def _stopped(self, work: Work) -> None:
         """Settle work whose task was cancelled: by its caller, its deadline, its own code, or the worker's end."""
-        if not self._closing:
-            work.cancel()
-            return
-        _fail(work, PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done"))
+        if self._closing:
+            _fail(work, PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done"))
+        elif not work.cancel() and work.channel is not None:
+            work.channel.cut()
 
     def _end(self, work: Work) -> Work | None:
         """Settle the work and pass its place on; return what its task is to go on with."""
@@ -356,6 +356,8 @@ class Dispatcher:
             self.own_code -= 1
         self._held.discard(work)
         work.detach()
+        if work.channel is not None:
+            work.channel.cut()  # does nothing if the body has come to its end
         self._turns.release(work)
         if work.onward is None or work.decided:
             self._settle(work)

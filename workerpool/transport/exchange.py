@@ -69,7 +69,9 @@ class Exchange:
             streamed = StreamedResponse(head, chunks, self._work.stop)
             if self._work.answer(streamed):
                 await self._pass_on(answer, chunks, limit)
-            chunks.end()
+                # Nowhere else: whatever ends the body sooner must not read as its end. What is no error of the
+                # request (a cancel, a lost loop) the dispatcher tells the reader, since it knows why.
+                chunks.end()
         except Closed:
             return
         except FOREIGN as exc:
@@ -77,7 +79,6 @@ class Exchange:
         except RequestError as exc:
             self._stream_failed(chunks, self._completed(exc))
         finally:
-            chunks.end()
             self.close()
 
     def close(self) -> None:
@@ -86,6 +87,7 @@ class Exchange:
             self._answer.close()
         if self._payload is not None:
             self._payload.close()
+        self._answer = self._payload = None  # the next hop's request may have no body
 
     async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
         size = 0
