@@ -15,18 +15,13 @@ from typing import Generic, TypeVar
 
 import janus
 
+from .chunks import Chunks, Closed
 from .errors import PoolClosed, QueueFull
 from .job import Work
 
 __all__ = ["Chunks", "Closed", "Inbox", "Messages", "ResultQueue"]
 
 T = TypeVar("T")
-
-ROOM = 4  # runs of chunks on their way between a body and its reader; 3 MiB at the most
-
-
-class Closed(Exception):
-    """The channel has come to its end."""
 
 
 class _Parcel(deque[Work]):
@@ -306,88 +301,6 @@ class ResultQueue(Generic[T]):
     def _send(self, batch: list[T]) -> None:
         with suppress(janus.SyncQueueShutDown):
             self._queue.sync_q.put_nowait(batch)
-
-
-class Chunks:
-    """Carry the bytes of one body between a thread and a loop, bounded, in either direction.
-
-    What is there at once travels as one run: waking the other side for each chunk would make the two threads hand the
-    GIL to and fro (measured: as much CPU again as the download).
-    """
-
-    def __init__(self, room: int = ROOM) -> None:
-        self._queue: janus.Queue[deque[bytes]] = janus.Queue(room)
-        self._run: deque[bytes] = deque()  # the reader's only
-        self._lock = threading.Lock()
-        self._error: BaseException | None = None
-        self._ended = False
-        self.given_up = False  # closed before the sender had come to the end
-
-    def put(self, chunk: bytes) -> None:
-        """Send a chunk from a thread; blocks while the channel is full, raises Closed."""
-        try:
-            self._queue.sync_q.put(deque((chunk,)))
-        except janus.SyncQueueShutDown:
-            raise Closed from None
-
-    async def aput(self, run: deque[bytes]) -> None:
-        """Send chunks from the loop; waits while the channel is full, raises Closed."""
-        try:
-            await self._queue.async_q.put(run)
-        except janus.AsyncQueueShutDown:
-            raise Closed from None
-
-    def get(self) -> bytes:
-        """Take a chunk in a thread; blocks, raises Closed at the end or the sender's error."""
-        try:
-            while not self._run:
-                self._run = self._queue.sync_q.get()
-            return self._run.popleft()
-        except janus.SyncQueueShutDown:
-            error = self._error or Closed()
-            raise error from error.__cause__
-
-    async def aget(self) -> bytes:
-        """Take a chunk on the loop; waits, raises Closed at the end or the sender's error."""
-        try:
-            while not self._run:
-                self._run = await self._queue.async_q.get()
-            return self._run.popleft()
-        except janus.AsyncQueueShutDown:
-            error = self._error or Closed()
-            raise error from error.__cause__
-
-    def end(self) -> None:
-        """Say that nothing follows; what is under way is still read."""
-        self._stop(None)
-
-    def fail(self, error: BaseException) -> None:
-        """Say that the rest does not come, unless all is there; the first error stands, later ones are dropped."""
-        self._stop(error)
-
-    def cut(self) -> None:
-        """Say that the rest does not come, for no reason that is known here."""
-        with self._lock:
-            self.given_up = self.given_up or not self._ended
-        self._stop(None)
-
-    def _stop(self, error: BaseException | None) -> None:
-        with self._lock:
-            if not self._ended:
-                self._ended, self._error = True, error
-        self._queue.shutdown(immediate=False)
-
-    def close(self) -> None:
-        """Drop everything and wake whoever waits; for a side that gives up."""
-        if not self._ended or self._run or self._queue.sync_q.qsize():
-            self.given_up = True
-        self._queue.close()
-        self._run = deque()
-
-    @property
-    def error(self) -> BaseException | None:
-        """The error that ended the channel, if any."""
-        return self._error
 
 
 class Messages(Generic[T]):

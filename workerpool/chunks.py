@@ -1,0 +1,131 @@
+"""The channel of one body: the bytes of a download or an upload on their way between two sides."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from .bells import Bell, LoopBell, ThreadBell
+
+__all__ = ["ROOM", "Chunks", "Closed"]
+
+B = TypeVar("B", ThreadBell, LoopBell)
+
+ROOM = 4  # runs of chunks on their way between a body and its reader; 3 MiB at the most
+
+
+class Closed(Exception):
+    """The channel has come to its end."""
+
+
+class Chunks:
+    """Carry the bytes of one body, bounded, between two sides that are threads or tasks, each on any loop.
+
+    What is there at once travels as one run: waking the other side for each chunk would make the two threads hand the
+    GIL to and fro (measured: as much CPU again as the download). Not by janus, whose async side belongs to one loop,
+    and whose locks stay locked where Ctrl-C comes at the wrong moment: the other side is a worker's loop.
+    """
+
+    def __init__(self, room: int = ROOM) -> None:
+        self._room = room
+        # Reentrant: what the garbage collector frees within may close this very channel.
+        self._lock = threading.RLock()  # guards all that follows
+        self._runs: deque[deque[bytes]] = deque()
+        self._run: deque[bytes] = deque()  # the one that is being read
+        self._waiting: list[Bell] = []  # of either side
+        self._ended = False
+        self.error: BaseException | None = None  # what ended the channel, if anything did
+        self.given_up = False  # closed or cut before the sender had come to the end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._ended
+
+    def put(self, chunk: bytes) -> None:
+        """Send a chunk from a thread; blocks while the channel is full, raises Closed."""
+        run = deque((chunk,))
+        while (bell := self._send(run, ThreadBell)) is not None:
+            bell.wait()
+
+    async def aput(self, run: deque[bytes]) -> None:
+        """Send chunks from a loop; waits while the channel is full, raises Closed."""
+        while (bell := self._send(run, LoopBell)) is not None:
+            await bell.rung
+
+    def get(self) -> bytes:
+        """Take a chunk in a thread; blocks, raises Closed at the end or the sender's error."""
+        while isinstance(found := self._take(ThreadBell), ThreadBell):
+            found.wait()
+        return found
+
+    async def aget(self) -> bytes:
+        """Take a chunk on a loop; waits, raises Closed at the end or the sender's error. A cancel takes nothing."""
+        while isinstance(found := self._take(LoopBell), LoopBell):
+            await found.rung
+        return found
+
+    def end(self) -> None:
+        """Say that nothing follows; what is under way is still read."""
+        self._stop(None, given_up=False)
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the rest does not come, unless all is there; the first error stands, later ones are dropped."""
+        self._stop(error, given_up=False)
+
+    def cut(self) -> None:
+        """Say that the rest does not come, for no reason that is known here."""
+        self._stop(None, given_up=True)
+
+    def close(self) -> None:
+        """Drop everything and wake whoever waits; for a side that gives up."""
+        with self._lock:
+            self.given_up = self.given_up or not self._ended or any(self._runs) or bool(self._run)
+            self._ended = True
+            self._runs.clear()
+            self._run.clear()
+            self._wake()
+
+    def _send(self, run: deque[bytes], kind: Callable[[], B]) -> B | None:
+        """Send the run, or return a bell that tells when to try again."""
+        with self._lock:
+            if self._ended:
+                raise Closed
+            if len(self._runs) >= self._room:
+                return self._wait_for(kind())
+            self._runs.append(run)
+            self._wake()
+            return None
+
+    def _take(self, kind: Callable[[], B]) -> bytes | B:
+        """Return a chunk, or a bell that tells when to try again.
+
+        Woken first and changed then, shown before it is taken away: Ctrl-C may come between any two steps.
+        """
+        with self._lock:
+            while not self._run and self._runs:
+                self._wake()
+                self._run = self._runs[0]
+                if self._runs:  # else closed meanwhile, by a collection of garbage
+                    self._runs.popleft()
+            if self._run:
+                return self._run.popleft()
+            if self._ended:
+                error = self.error or Closed()
+                raise error from error.__cause__
+            return self._wait_for(kind())
+
+    def _stop(self, error: BaseException | None, *, given_up: bool) -> None:
+        with self._lock:
+            if not self._ended:
+                self.error, self.given_up, self._ended = error, given_up, True
+            self._wake()
+
+    def _wait_for(self, bell: B) -> B:
+        self._waiting.append(bell)
+        return bell
+
+    def _wake(self) -> None:
+        for bell in self._waiting:
+            bell.ring()
+        self._waiting.clear()
