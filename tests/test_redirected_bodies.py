@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from workerpool import InvalidRequest
+
 SECRET = b"SECRET of the first server's"
 BODIES = {
     "bytes": lambda: {"data": SECRET},
@@ -85,3 +87,116 @@ def test_no_byte_of_a_body_goes_on_with_the_get(pool, status, elsewhere, kind):
     assert b"" == body
     for word in (b"content-", b"transfer-encoding", b"secret"):
         assert word not in head.lower()
+
+
+class Unseekable(io.BytesIO):
+    """A file that cannot go back."""
+
+    def seekable(self):
+        return False
+
+
+WHOLE = bytes(range(256)) * 4096  # 1 MiB, no two places of it alike within a piece
+
+
+def _early(status, location):
+    """A redirect that is given as soon as the head is there, and the connection closed."""
+
+    def answer(connection):
+        while b"\r\n\r\n" not in connection.recv(65536):
+            pass
+        connection.sendall(redirect(status, location))
+
+    return answer
+
+
+def _late(status, location):
+    """A redirect that is given when all of the body is there."""
+
+    def answer(connection):
+        _request_of(connection)
+        connection.sendall(redirect(status, location))
+
+    return answer
+
+
+@contextmanager
+def storing(first):
+    """Answer with the function first, then store one request; yield the port and what was stored."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stored = []
+
+        def serve():
+            for answer in (first, None):
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    if answer is not None:
+                        answer(connection)
+                        continue
+                    stored.append(_request_of(connection)[1])
+                    connection.sendall(FOUND)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1], stored
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize("first", [_early, _late], ids=["early", "late"])
+@pytest.mark.parametrize(("method", "status"), [("POST", 307), ("POST", 308), ("PUT", 301), ("PUT", 302)])
+def test_a_file_is_sent_again_from_where_it_stood(pool, method, status, first):
+    """Whoever stores what a redirect leads to stores all of it."""
+    file = io.BytesIO(b"before " + WHOLE)
+    file.seek(7)
+    with storing(first(status, "/to")) as (port, stored):
+        assert 200 == pool.request(method, f"http://127.0.0.1:{port}/", data=file).status_code
+    assert [WHOLE] == stored
+
+
+@pytest.mark.parametrize("first", [_early, _late], ids=["early", "late"])
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_source_that_cannot_go_back_is_not_sent_in_part(pool, status, first):
+    """The tail of an upload, or nothing, is never sent as if it were the whole."""
+    for source in ((WHOLE[n : n + 1024] for n in range(0, len(WHOLE), 1024)), Unseekable(WHOLE)):
+        with (
+            storing(first(status, "/to")) as (port, stored),
+            pytest.raises(InvalidRequest, match="new source") as caught,
+        ):
+            pool.post(f"http://127.0.0.1:{port}/", data=source)
+        assert "send" == caught.value.stage
+        assert [] == stored
+
+
+def test_a_list_is_sent_again(pool):
+    """What begins anew whenever it is asked is no source that was read."""
+    with storing(_late(307, "/to")) as (port, stored):
+        pool.post(f"http://127.0.0.1:{port}/", data=[b"12", b"345"])
+    assert [b"2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"] == stored
+
+
+def test_a_redirect_waits_for_a_reader_that_is_still_in_the_source(pool):
+    """Two never read one file at once: the second begins when the first has gone."""
+    inside, go_on, at_once = threading.Event(), threading.Event(), []
+
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            at_once.append(threading.current_thread().name)
+            if len(at_once) == 3:
+                inside.set()
+                assert go_on.wait(60)
+            return super().read(size)
+
+    def first(connection):
+        assert inside.wait(60)
+        _early(307, "/to")(connection)
+        go_on.set()
+
+    with storing(first) as (port, stored):
+        assert 200 == pool.post(f"http://127.0.0.1:{port}/", data=Slow(WHOLE)).status_code
+    assert [WHOLE] == stored

@@ -1,4 +1,4 @@
-"""Bodies that travel while they are read: chunks through a bounded queue, down and up."""
+"""Answers whose body travels while it is read: chunks through a bounded channel."""
 
 import threading
 from codecs import getincrementaldecoder
@@ -12,21 +12,18 @@ from .errors import (
     ConnectError,
     ConnectionLost,
     DeadlineExceeded,
-    InvalidRequest,
     ProtocolError,
     ReadTimeout,
 )
 from .events import EventStream, ServerSentEvent
 from .job import Process, check_may_block
-from .messages.body import Upload
 from .messages.response import Response
 from .redaction import redact
 
-__all__ = ["MAX_LINE", "StreamedResponse", "feed"]
+__all__ = ["MAX_LINE", "StreamedResponse"]
 
 MAX_LINE = 2**20  # characters that a line may have before it is refused
 _TRIES = 10  # to reconnect an event stream, in a row
-_PIECE = 2**16  # bytes read from a file at a time
 
 
 class StreamedResponse(Response):
@@ -210,45 +207,3 @@ def _split(text: str, *, final: bool = False) -> list[str]:
     held = "\r" if text.endswith("\r") and not final else ""
     *lines, rest = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [*lines, rest + held]
-
-
-def feed(upload: Upload, chunks: Chunks) -> None:
-    """Read the body on a thread of its own, so that a slow source never blocks a worker; ends by itself."""
-    thread = threading.Thread(target=_feed, args=(upload, chunks), name="workerpool-upload", daemon=True)
-    thread.start()
-
-
-def _feed(upload: Upload, chunks: Chunks) -> None:
-    pieces = _pieces(upload.source)
-    try:
-        for piece in pieces:
-            chunks.put(_as_bytes(piece))
-    except Closed:
-        return
-    except BaseException as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
-        chunks.fail(_upload_error(exc))
-    else:
-        chunks.end()
-
-
-def _upload_error(exc: BaseException) -> InvalidRequest:
-    error = InvalidRequest(
-        f"the body's source raised {type(exc).__name__}; the request was given up",
-        stage="send",
-    )
-    error.__cause__ = exc
-    return error
-
-
-def _pieces(source: Any) -> Iterator[Any]:
-    if hasattr(source, "read"):
-        return iter(lambda: source.read(_PIECE) or None, None)
-    return iter(source)
-
-
-def _as_bytes(piece: object) -> bytes:
-    if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, bytes | bytearray | memoryview):
-        return bytes(piece)
-    raise TypeError(f"a body's iterator must yield bytes, not {type(piece).__name__}")

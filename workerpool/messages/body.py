@@ -1,14 +1,21 @@
 """What a request carries: turn `data`, `json` and `files`, as requests takes them, into frozen bodies."""
 
+import asyncio
 import json as jsonlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Any, TypeAlias
+import threading
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, TypeAlias, cast
 from urllib.parse import urlencode
+
+from ..bells import Ending
 
 __all__ = ["Body", "Multipart", "Part", "Upload", "encode_body"]
 
 FORM = "application/x-www-form-urlencoded"
+_SPENT = (
+    "the body's source was read already and cannot be read once more; give bytes, a file that can seek, or a new source"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +35,83 @@ class Multipart:
     parts: tuple[Part, ...]
 
 
+class _Use:
+    """How far the source of an upload is: who reads it, whether it was begun, and where it stood before."""
+
+    __slots__ = ("begun", "lock", "reading", "start")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # guards the rest
+        self.reading: Ending | None = None
+        self.begun = False
+        self.start: Any = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """A file or an iterable of bytes; sent while it is read, so it can be sent once."""
+    """A file or an iterable of bytes, sent while it is read; an asynchronous one is read on its `loop`.
 
-    source: "IO[bytes] | Iterable[bytes]"
+    Once begun it can be sent again only if it is a file that can seek, or a sequence.
+    """
+
+    source: "IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]"
+    loop: asyncio.AbstractEventLoop | None = None
+    _use: _Use = field(default_factory=_Use, init=False, repr=False)
+
+    def take(self) -> Ending | None:
+        """Become the one who reads it and have it where it first stood, or return what tells when to try again.
+
+        Raises ValueError if it was begun and cannot be sent again. From any thread.
+        """
+        use = self._use
+        with use.lock:
+            if use.reading is not None:
+                return use.reading
+            if use.begun:
+                self._go_back()
+            else:
+                use.start = _position(self.source)
+            use.reading = Ending()
+            return None
+
+    def begin(self) -> None:
+        """Note that it is being read from now on."""
+        self._use.begun = True
+
+    def release(self) -> None:
+        """Let the next one read it. From any thread, repeatable."""
+        with self._use.lock:
+            reading, self._use.reading = self._use.reading, None
+        if reading is not None:
+            reading.note()
+
+    def _go_back(self) -> None:
+        if isinstance(self.source, Sequence):
+            return
+        try:
+            if self._use.start is not None:
+                cast(IO[bytes], self.source).seek(self._use.start)
+                return
+        except Exception as exc:
+            raise ValueError(_SPENT) from exc
+        raise ValueError(_SPENT)
+
+    def __copy__(self) -> "Upload":
+        return self  # two would not know of each other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.loop is not None or (self._use.begun and not isinstance(self.source, Sequence)):
+            raise TypeError("an upload that was begun, or is asynchronous, cannot be pickled")
+        return Upload, (self.source,)
+
+
+def _position(source: object) -> Any:
+    """Return where a file stands, None for what cannot go back."""
+    file = cast(IO[bytes], source)
+    try:
+        return file.tell() if file.seekable() else None
+    except Exception:  # noqa: BLE001  whatever the object is and raises, it is no file that can seek
+        return None
 
 
 Body: TypeAlias = bytes | Multipart | Upload | None
@@ -52,6 +131,8 @@ def encode_body(data: Any, json: Any, files: Any) -> tuple[Body, str | None]:
 
 
 def _encode_data(data: Any) -> tuple[Body, str | None]:
+    if isinstance(data, Upload):
+        return data, None
     if isinstance(data, str):
         return data.encode(), "text/plain; charset=utf-8"
     if isinstance(data, bytes | bytearray | memoryview):

@@ -8,11 +8,11 @@ from typing import IO, Any, cast
 
 import aiohttp
 
-from ..channels import Chunks, Closed
+from ..chunks import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..messages.body import Body, Multipart, Upload
-from ..streaming import feed
 from .decoding import Decoder, decoder_for
+from .uploads import Feeder
 
 __all__ = ["Payload", "iter_body", "read_body", "too_large"]
 
@@ -26,44 +26,47 @@ _TURNS = 4  # of the loop, some 10 µs each, that bytes wait for more; with 1 a 
 
 
 class Payload:
-    """What to send for one attempt; `error` is what the caller's own source raised."""
+    """What to send for one attempt; an upload was claimed for it. `error` is what the caller's own source raised."""
 
-    def __init__(self, body: Body, declared: int | None) -> None:
-        self._chunks: Chunks | None = None
+    def __init__(self, body: Body, declared: int | None, feeders: set[Feeder]) -> None:
+        self._feeder: Feeder | None = None
+        self.error: BaseException | None = None
         self.data: Any = body
         self.length = declared
         if isinstance(body, Multipart):
             self.data = _form(body)
         elif isinstance(body, Upload):
-            self._chunks = Chunks()
+            self._feeder = Feeder(body, feeders)
             self.length = _size_left(body) if declared is None else declared
-            self.data = self._pump(body, self._chunks)
+            self.data = self._pump(self._feeder)
         elif isinstance(body, bytes) and len(body) > _AT_ONCE:
             self.length = len(body)
             self.data = _slices(body)
 
-    @property
-    def error(self) -> BaseException | None:
-        """The error of the caller's source, if it had one."""
-        return None if self._chunks is None else self._chunks.error
-
     def close(self) -> None:
-        """Release the thread that reads the source."""
-        if self._chunks is not None:
-            self._chunks.close()
+        """Release the source."""
+        if self._feeder is not None:
+            self._feeder.stop()
 
-    async def _pump(self, body: Upload, chunks: Chunks) -> AsyncIterator[bytes]:
-        feed(body, chunks)
+    async def _pump(self, feeder: Feeder) -> AsyncIterator[bytes]:
+        feeder.start()
         sent = 0
-        while (chunk := await _next(chunks)) is not None:
-            sent += len(chunk)
-            if self.length is not None and sent > self.length:
-                chunks.fail(_wrong_length(self.length, f"at least {sent}"))
-                raise chunks.error or Closed
-            yield chunk
-        if self.length is not None and sent < self.length:
-            chunks.fail(_wrong_length(self.length, str(sent)))
-            raise chunks.error or Closed
+        try:
+            while (chunk := await _next(feeder.chunks)) is not None:
+                sent += len(chunk)
+                self._check_length(sent, f"at least {sent}")
+                yield chunk
+            self._check_length(sent, str(sent), whole=True)
+        except Exception as exc:
+            self.error = exc
+            raise
+
+    def _check_length(self, sent: int, found: str, *, whole: bool = False) -> None:
+        if self.length is not None and (sent > self.length or (whole and sent < self.length)):
+            raise InvalidRequest(
+                f"the body has {found} bytes where {self.length} were announced; nothing more was sent",
+                stage="send",
+            )
 
 
 async def _slices(body: bytes) -> AsyncIterator[memoryview]:
@@ -77,14 +80,9 @@ async def _next(chunks: Chunks) -> bytes | None:
     try:
         return await chunks.aget()
     except Closed:
+        if chunks.given_up:  # what was sent is not all, and must not look so
+            raise
         return None
-
-
-def _wrong_length(announced: int, found: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"the body has {found} bytes where {announced} were announced; nothing more was sent",
-        stage="send",
-    )
 
 
 def _size_left(upload: Upload) -> int | None:

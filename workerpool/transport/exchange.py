@@ -9,12 +9,14 @@ from multidict import CIMultiDict
 from ..channels import Chunks, Closed
 from ..errors import DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..job import Work, host_of
+from ..messages.body import Upload
 from ..messages.response import Response
 from ..redaction import redact
 from ..streaming import StreamedResponse
 from .bodies import Payload, iter_body, read_body, too_large
 from .faults import FOREIGN, adopt
 from .hops import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
+from .uploads import claim
 
 if TYPE_CHECKING:
     from .session import Transport
@@ -108,6 +110,8 @@ class Exchange:
         assert request is not None
         self._check_place()
         while True:
+            if isinstance(self._hop.body, Upload):
+                await claim(self._hop.body)
             answer = self._answer = await self._sending()
             if answer.status < 100 or answer.version is None or answer.version.major != 1:
                 raise ProtocolError("the server's answer is not valid HTTP/1", stage="headers")
@@ -141,7 +145,7 @@ class Exchange:
 
     def _with_payload(self, hop: Hop) -> Hop:
         declared = hop.headers.get("Content-Length")
-        self._payload = Payload(hop.body, None if declared is None else int(declared))
+        self._payload = Payload(hop.body, None if declared is None else int(declared), self._transport.feeders)
         if declared is not None or self._payload.length is None:
             return hop
         headers = CIMultiDict(hop.headers)

@@ -23,6 +23,7 @@ from .express import Express
 from .guard import current_work, guard, send_once
 from .hops import Hop
 from .socks import socks_connector
+from .uploads import Feeder, end_all
 from .wire import READ_AHEAD, Cookies, NoCookies, WireRequest
 
 __all__ = ["Transport"]
@@ -52,6 +53,7 @@ class Transport:
 
     def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float]) -> None:
         self.lane = lane
+        self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
         self._reserve = reserve
         self._limited = lane.rate is not None or lane.per_host_rate is not None
         self._timeout = _client_timeout(lane.timeout)
@@ -131,6 +133,7 @@ class Transport:
             await self._raw.close()
         await self._bare.close()
         await self._session.close()
+        await end_all(self.feeders)
 
     def _exchange(self, work: Work) -> Exchange:
         current_work.set(work)

@@ -1,0 +1,158 @@
+"""Sources of uploads, each read away from the worker's loop: on a thread of its own, or on the source's own loop."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import count
+from time import monotonic
+from typing import Any
+
+from ..bells import Ending
+from ..chunks import Chunks, Closed
+from ..errors import InvalidRequest
+from ..messages.body import Upload
+
+__all__ = ["Feeder", "claim", "end_all"]
+
+_PIECE = 2**16  # bytes read from a file at a time
+_PATIENCE = 10.0  # seconds that whoever read the source before gets to end; a guess
+_END = 0.8  # the same at the pool's end, less than the second that a session of a lost loop gets to close
+_number = count(1)
+
+
+async def claim(upload: Upload) -> None:
+    """Become the one who reads the source, when whoever read it before has ended; raises InvalidRequest."""
+    end = monotonic() + _PATIENCE
+    while (other := _taken(upload)) is not None:
+        if not await other.await_(max(0.0, end - monotonic())):
+            raise InvalidRequest(
+                f"the body's source is still being read for another request, for {_PATIENCE:g} s now", stage="send"
+            )
+
+
+def _taken(upload: Upload) -> Ending | None:
+    try:
+        return upload.take()
+    except ValueError as exc:
+        raise InvalidRequest(str(exc), stage="send") from exc.__cause__
+
+
+async def end_all(feeders: "set[Feeder]") -> None:
+    """Stop every feeder and wait for it, within bounds: a source that blocks cannot be stopped."""
+    end = monotonic() + _END
+    for feeder in feeders.copy():
+        feeder.stop()
+    for feeder in feeders.copy():
+        await feeder.ended.await_(max(0.0, end - monotonic()))
+
+
+class Feeder:
+    """Read the source of one upload, which its maker has claimed, into `chunks`; `feeders` holds it while it reads."""
+
+    def __init__(self, upload: Upload, feeders: "set[Feeder]") -> None:
+        self.chunks = Chunks()
+        self.ended = Ending()
+        self._upload = upload
+        self._feeders = feeders
+        self._begun = False
+        self._task: Future[None] | None = None  # on the source's loop
+
+    def start(self) -> None:
+        """Begin to read. On the worker's loop, once."""
+        self._begun = True
+        self._upload.begin()
+        self._feeders.add(self)
+        if self._upload.loop is not None:
+            self._start_on(self._upload.loop)
+            return
+        # A daemon, since a source that blocks for ever must not keep the process from ending.
+        name = f"workerpool-upload-{next(_number)}"
+        threading.Thread(target=self._feed, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the source go as soon as it yields; an asynchronous one at once. From any thread, repeatable."""
+        self.chunks.close()
+        if not self._begun:
+            self._end()
+        elif self._task is not None:
+            self._task.cancel()
+
+    def _start_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        feeding = self._afeed()
+        try:
+            self._task = asyncio.run_coroutine_threadsafe(feeding, loop)
+        except RuntimeError as exc:  # the loop is closed
+            feeding.close()
+            self.chunks.fail(_upload_error(exc))
+            self._end()
+
+    def _feed(self) -> None:
+        source: Any = self._upload.source
+        try:
+            for piece in _pieces(source):
+                self.chunks.put(_as_bytes(piece))
+        except Closed:
+            if isinstance(source, Generator):
+                with suppress(BaseException):  # nobody is left to be told
+                    source.close()
+            self._end()
+        except BaseException as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
+            self._end()
+            self.chunks.fail(_upload_error(exc))
+        else:
+            self._end()  # before the answer can be there, after which the source may be used anew
+            self.chunks.end()
+
+    async def _afeed(self) -> None:
+        pieces = aiter(self._upload.source)  # type: ignore[arg-type]
+        try:
+            async for piece in pieces:
+                await self.chunks.aput(deque((_as_bytes(piece),)))
+        except Closed:
+            await _aclose(pieces)
+            self._end()
+        except BaseException as exc:
+            self._end()
+            self.chunks.fail(_upload_error(exc))
+            if not isinstance(exc, Exception):
+                raise
+        else:
+            self._end()
+            self.chunks.end()
+
+    def _end(self) -> None:
+        self._upload.release()
+        self._feeders.discard(self)
+        self.ended.note()
+
+
+async def _aclose(pieces: AsyncIterator[Any]) -> None:
+    with suppress(Exception):  # nobody is left to be told
+        if (close := getattr(pieces, "aclose", None)) is not None:
+            await close()
+
+
+def _upload_error(exc: BaseException) -> InvalidRequest:
+    error = InvalidRequest(
+        f"the body's source raised {type(exc).__name__}; the request was given up",
+        stage="send",
+    )
+    error.__cause__ = exc
+    return error
+
+
+def _pieces(source: Any) -> Iterator[Any]:
+    if hasattr(source, "read"):
+        return iter(lambda: source.read(_PIECE) or None, None)
+    return iter(source)
+
+
+def _as_bytes(piece: object) -> bytes:
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    raise TypeError(f"a body's iterator must yield bytes, not {type(piece).__name__}")
