@@ -1,9 +1,10 @@
 """A lane: the frozen configuration of one group of sessions, with a queue of its own."""
 
 import ssl as ssl_module
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from yarl import URL
@@ -19,6 +20,7 @@ from .messages.request import (
     checked_headers,
     cookie_header,
 )
+from .messages.url import parse_url
 from .redaction import HIDDEN, redact
 from .settings import Rate, Retry, Timeout
 
@@ -26,6 +28,7 @@ __all__ = ["MAX_BODY", "Lane", "LaneOptions", "check_options"]
 
 MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() is the better call
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
+_MOST_CONNECTIONS = 1_000_000  # more than any machine has; what is beyond is a mistake
 _SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
 
 
@@ -104,10 +107,13 @@ class Lane:
             return object.__new__(cls)
 
     def __post_init__(self) -> None:
+        refusal = None
         try:
             self._normalise()
-        except (TypeError, ValueError) as exc:
-            raise InvalidRequest(f"lane {self.name!r}: {exc}", lane=str(self.name)) from None
+        except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
+            refusal = _refusal(self.name, exc)
+        if refusal is not None:
+            raise refusal  # here, so that it holds no context: that may tell what was given
 
     @property
     def stateful(self) -> bool:
@@ -134,8 +140,8 @@ class Lane:
         """The base URL, its path ending in a slash, so that joining keeps the whole of it."""
         if self.base_url is None:
             return None
-        base = URL(self.base_url)
-        return base if base.path.endswith("/") else base.with_path(base.path + "/")
+        base = parse_url(self.base_url)
+        return base if base.raw_path.endswith("/") else base.with_path(base.raw_path + "/", encoded=True)
 
     def resolve(self, request: Request) -> URL:
         """Return the absolute URL that the request goes to; raises InvalidRequest."""
@@ -166,50 +172,55 @@ class Lane:
         return self.max_body if request.max_body is None else request.max_body
 
     def _normalise(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise TypeError("a lane's name must be a str that is not empty")
+        if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
+            raise TypeError("a lane's name must be a str that can be printed and is not empty")
         put = object.__setattr__
         put(self, "headers", checked_headers(self.headers))
-        put(
-            self,
-            "timeout",
-            Timeout(total=None) if self.timeout is None else Timeout.of(self.timeout),
-        )
-        put(self, "rate", None if self.rate is None else Rate.of(self.rate))
-        put(
-            self,
-            "per_host_rate",
-            None if self.per_host_rate is None else Rate.of(self.per_host_rate),
-        )
-        put(self, "middlewares", tuple(self.middlewares))
-        put(self, "trace_configs", tuple(self.trace_configs))
-        for name in ("connections", "per_host", "queue", "max_body"):
+        put(self, "timeout", Timeout(total=None) if self.timeout is None else Timeout.of(self.timeout))
+        put(self, "rate", _rate("rate", self.rate))
+        put(self, "per_host_rate", _rate("per_host_rate", self.per_host_rate))
+        put(self, "middlewares", _hooks("middlewares", self.middlewares, callable, "async functions"))
+        put(self, "trace_configs", _hooks("trace_configs", self.trace_configs, _is_trace_config, "aiohttp.TraceConfig"))
+        for name in ("connections", "per_host"):
+            _check_count(name, getattr(self, name), _MOST_CONNECTIONS)
+        for name in ("queue", "max_body"):
             _check_count(name, getattr(self, name))
+        self._check_places()
         self._check_values()
 
-    def _check_values(self) -> None:
-        if self.base_url is not None and not URL(self.base_url).absolute:
-            raise ValueError("base_url must be absolute, such as https://host/api/")
-        if self.proxy is not None and URL(self.proxy).scheme not in ("http", "https", *_SOCKS):
-            raise ValueError("proxy must be an http, https or socks URL")
+    def _check_places(self) -> None:
+        if self.base_url is not None:
+            base = _place(
+                "base_url", self.base_url, ("http", "https"), "an http or https URL such as https://host/api/"
+            )
+            if base.raw_query_string or base.raw_fragment:
+                raise ValueError("base_url must hold no query and no fragment: joining drops them")
+        if self.proxy is not None:
+            _place(
+                "proxy", self.proxy, ("http", "https", *_SOCKS), "an http, https or socks URL such as http://host:3128"
+            )
         if self.by_socks and find_spec("aiohttp_socks") is None:
             raise ValueError("a socks proxy needs an extra: pip install 'aiohttp-workerpool[socks]'")
+        if not isinstance(self.trust_env, bool):
+            raise TypeError(f"trust_env must be True or False, not {type(self.trust_env).__name__}")
+
+    def _check_values(self) -> None:
         if self.retry is not None and not isinstance(self.retry, Retry):
-            raise TypeError(f"retry must be a Retry or None, not {type(self.retry).__name__}")
+            raise TypeError(
+                f"retry must be a Retry or None, not {type(self.retry).__name__}; see retry=Retry(attempts=3)"
+            )
         if not isinstance(self.ssl, bool | ssl_module.SSLContext):
             raise TypeError(f"ssl must be True, False or an SSLContext, not {type(self.ssl).__name__}")
+        if isinstance(self.ssl, ssl_module.SSLContext) and self.ssl.protocol is ssl_module.PROTOCOL_TLS_SERVER:
+            raise ValueError("ssl is a context for servers; ssl.create_default_context() makes one for clients")
         if self.auth is not None:
             authorization(self.auth)
         if self.cookies is not None:
             cookie_header(self.cookies)
-        if self.connector is not None and not callable(self.connector):
-            raise TypeError("connector must be a function that makes one: each worker needs its own")
-        if not callable(self.event_loop) and self.event_loop not in (
-            "auto",
-            "uvloop",
-            "asyncio",
-        ):
-            raise ValueError(f"event_loop must be 'auto', 'uvloop', 'asyncio' or a factory, not {self.event_loop!r}")
+        if self.connector is not None and (not callable(self.connector) or iscoroutinefunction(self.connector)):
+            raise TypeError("connector must be a plain function that makes one: each worker needs its own")
+        if not callable(self.event_loop) and self.event_loop not in ("auto", "uvloop", "asyncio"):
+            raise ValueError("event_loop must be 'auto', 'uvloop', 'asyncio' or a factory")
 
     def __repr__(self) -> str:
         shown = []
@@ -222,8 +233,50 @@ class Lane:
         return f"Lane({', '.join(shown)})"
 
 
-def _check_count(name: str, value: object) -> None:
+def _refusal(name: object, exc: Exception) -> InvalidRequest:
+    shown = name if isinstance(name, str) else f"<{type(name).__name__}>"
+    text = str(exc) if isinstance(exc, TypeError | ValueError) else f"a value cannot be used: {type(exc).__name__}"
+    if isinstance(exc, UnicodeError):
+        text = "headers, cookies or auth hold what is no text: half of a surrogate pair, or bytes that are not UTF-8"
+    return InvalidRequest(f"lane {shown!r}: {text}", lane=shown)
+
+
+def _rate(name: str, value: "Rate | float | None") -> Rate | None:
+    try:
+        return None if value is None else Rate.of(value)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{name}: {exc}; see Rate(limit, per=1.0, burst=1)") from None
+
+
+def _hooks(name: str, values: Any, is_right: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of {what}, not {type(values).__name__}")
+    found = tuple(values)
+    if not all(map(is_right, found)):
+        raise TypeError(f"{name} must hold {what} only")
+    return found
+
+
+def _is_trace_config(value: object) -> bool:
+    return not isinstance(value, type) and hasattr(value, "trace_config_ctx") and hasattr(value, "freeze")
+
+
+def _place(name: str, value: object, schemes: Collection[str], what: str) -> URL:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
+    try:
+        place = parse_url(value)
+    except ValueError as exc:
+        raise ValueError(f"{name} must be {what}: {exc}") from None
+    if place.scheme not in schemes or not place.raw_host:
+        raise ValueError(f"{name} must be {what}")
+    return place
+
+
+def _check_count(name: str, value: object, most: int | None = None) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
     if value < 0:
-        raise ValueError(f"{name} must be 0 or more, not {value}")
+        raise ValueError(f"{name} must be 0 or more")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}; 0 stands for no limit")

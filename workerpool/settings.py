@@ -1,14 +1,17 @@
 """Settings as values: frozen, checked when they are made, changed with `dataclasses.replace`."""
 
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 __all__ = ["IDEMPOTENT", "RETRY_STATUSES", "Rate", "Retry", "RetryDetails", "Timeout"]
 
 # RFC 9110, 9.2.2
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 9.1: any token
+_MOST = sys.float_info.max
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -51,8 +54,7 @@ class Rate:
     def __post_init__(self) -> None:
         _check_positive("rate limit", self.limit)
         _check_positive("rate per", self.per)
-        if self.burst < 1:
-            raise ValueError(f"rate burst must be at least 1, not {self.burst}")
+        _check_whole("rate burst", self.burst)
 
     @classmethod
     def of(cls, value: "Rate | float") -> "Rate":
@@ -83,17 +85,14 @@ class Retry:
     on_retry: "Callable[[RetryDetails], object] | None" = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
-            raise TypeError(f"retry attempts must be a whole number, not {type(self.attempts).__name__}")
-        if self.attempts < 1:
-            raise ValueError(f"retry attempts must be at least 1, not {self.attempts}")
+        _check_whole("retry attempts", self.attempts)
         for name in ("wait_initial", "wait_max", "wait_jitter"):
             _check_not_negative(f"retry {name}", getattr(self, name))
         _check_positive("retry wait_exp_base", self.wait_exp_base)
         if self.on_retry is not None and not callable(self.on_retry):
             raise TypeError("retry on_retry must be a function of one RetryDetails")
-        object.__setattr__(self, "statuses", frozenset(self.statuses))
-        object.__setattr__(self, "methods", frozenset(method.upper() for method in self.methods))
+        object.__setattr__(self, "statuses", frozenset(_checked_statuses(self.statuses)))
+        object.__setattr__(self, "methods", frozenset(method.upper() for method in _checked_methods(self.methods)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +111,50 @@ class RetryDetails:
     error: Exception | None
 
 
+def _checked_statuses(statuses: Any) -> list[int]:
+    found = _listed("retry statuses", statuses, "{503}")
+    if not all(type(status) is int and 100 <= status <= 999 for status in found):
+        raise ValueError("retry statuses must be numbers from 100 to 999, such as {429, 503}")
+    return found
+
+
+def _checked_methods(methods: Any) -> list[str]:
+    found = _listed("retry methods", methods, '{"GET"}')
+    if not all(isinstance(method, str) and _METHOD.fullmatch(method) for method in found):
+        raise ValueError('retry methods must be names of HTTP methods, such as {"GET", "PUT"}')
+    return found
+
+
+def _listed(name: str, values: Any, example: str) -> list[Any]:
+    """Return what a set or list holds; a str would be taken apart into its letters."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a set or list, such as {example}, not {type(values).__name__}")
+    return list(values)
+
+
+def _check_whole(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1")
+
+
 def _check_not_negative(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
+    _check_number(name, value)
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more seconds, not {value:.6g}")
 
 
 def _check_positive(name: str, value: Any, *, optional: bool = False) -> None:
     if optional and value is None:
         return
+    _check_number(name, value)
+    if value <= 0:
+        raise ValueError(f"{name} must be more than 0, not {value:.6g}")
+
+
+def _check_number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, not {type(value).__name__}")
-    if not isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be more than 0, not {value}")
+    if not abs(value) <= _MOST:  # so that not a number is refused, too
+        raise ValueError(f"{name} must be a number that a float holds, not infinite, nor beyond it")

@@ -6,33 +6,19 @@ import threading
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias, cast
-from urllib.parse import urlencode
 
 from ..bells import Ending
+from .multipart import encode_multipart
+from .url import encoded_form
 
-__all__ = ["Body", "Multipart", "Part", "Upload", "encode_body"]
+__all__ = ["FORM", "JSON", "TEXT", "Body", "Upload", "encode_body"]
 
 FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
 _SPENT = (
     "the body's source was read already and cannot be read once more; give bytes, a file that can seek, or a new source"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One field of a multipart form."""
-
-    name: str
-    content: bytes
-    filename: str | None = None
-    content_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Multipart:
-    """A form with files; read into memory, so it can be sent again."""
-
-    parts: tuple[Part, ...]
 
 
 class _Use:
@@ -114,74 +100,54 @@ def _position(source: object) -> Any:
         return None
 
 
-Body: TypeAlias = bytes | Multipart | Upload | None
+Body: TypeAlias = bytes | Upload | None
 
 
 def encode_body(data: Any, json: Any, files: Any) -> tuple[Body, str | None]:
     """Return the body and its content type; raises TypeError or ValueError for what cannot be sent."""
-    if json is None and data is None and not files:
-        return None, None
     if json is not None and (data is not None or files):
-        raise ValueError("json= cannot be combined with data= or files=")
+        raise ValueError("json cannot be combined with data or files")
     if json is not None:
-        return jsonlib.dumps(json, allow_nan=False).encode(), "application/json"
-    if files:
-        return Multipart((*_form_parts(data), *_file_parts(files))), None
-    return _encode_data(data)
+        return jsonlib.dumps(json, allow_nan=False).encode(), JSON
+    if files or not isinstance(files, Mapping | Iterable | None):
+        return encode_multipart(data, files)
+    return (None, None) if data is None else _encode_data(data)
 
 
 def _encode_data(data: Any) -> tuple[Body, str | None]:
     if isinstance(data, Upload):
         return data, None
     if isinstance(data, str):
-        return data.encode(), "text/plain; charset=utf-8"
+        return data.encode(), TEXT
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data), None
     if hasattr(data, "read"):
-        return Upload(data), None
-    if isinstance(data, Mapping) or _is_pairs(data):
-        return urlencode(data, doseq=True).encode(), FORM
+        return Upload(_checked_file(data)), None
+    if isinstance(data, Mapping) or _is_form(data):
+        form = encoded_form("data", data).encode()
+        return (form, FORM) if form else (None, None)
     if isinstance(data, Iterable):
-        return Upload(data), None
+        return _bytes_of(data) or Upload(data), None
     raise TypeError(f"data must be bytes, str, a form, a file or an iterable of bytes, not {type(data).__name__}")
 
 
-def _is_pairs(data: object) -> bool:
-    if not isinstance(data, Sequence):
-        return False
-    return all(isinstance(item, tuple) and len(item) == 2 for item in data)
+def _is_form(data: object) -> bool:
+    """Whether the pairs of a form are meant, and not the pieces of a body."""
+    return isinstance(data, list | tuple) and not (data and all(isinstance(item, str | bytes) for item in data))
 
 
-def _form_parts(data: Any) -> Iterable[Part]:
-    if data is None:
-        return
-    if not isinstance(data, Mapping) and not _is_pairs(data):
-        raise TypeError("data= beside files= must be a form: a mapping or a list of pairs")
-    for name, value in data.items() if isinstance(data, Mapping) else data:
-        for one in value if isinstance(value, list | tuple) else (value,):
-            yield Part(str(name), one if isinstance(one, bytes) else str(one).encode())
+def _bytes_of(data: Any) -> bytes | None:
+    """Return the bytes of an array, whose items are numbers; None where each item is a piece of its own."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        return None
 
 
-def _file_parts(files: Any) -> Iterable[Part]:
-    """Read each file, given as in requests: a file, content, or (filename, content[, type])."""
-    for name, value in files.items() if isinstance(files, Mapping) else files:
-        filename, content, kind = _file_fields(name, value)
-        yield Part(str(name), content, filename, kind)
-
-
-def _file_fields(name: str, value: Any) -> tuple[str, bytes, str | None]:
-    if not isinstance(value, tuple):
-        return _base_name(getattr(value, "name", None)) or str(name), _read(value), None
-    if not 2 <= len(value) <= 3:
-        raise ValueError(f"file {name!r} must be (filename, content) or (filename, content, type)")
-    filename, content, kind = (*value, None)[:3]
-    return str(filename or name), _read(content), kind
-
-
-def _base_name(name: object) -> str | None:
-    return name.replace("\\", "/").rpartition("/")[2] if isinstance(name, str) else None
-
-
-def _read(content: Any) -> bytes:
-    got = content.read() if hasattr(content, "read") else content
-    return got.encode() if isinstance(got, str) else bytes(got)
+def _checked_file(file: Any) -> Any:
+    if getattr(file, "closed", False) is True:
+        raise ValueError("data is a file that is closed already")
+    readable = getattr(file, "readable", None)
+    if callable(readable) and readable() is False:
+        raise ValueError("data is a file that was not opened for reading")
+    return file

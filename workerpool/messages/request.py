@@ -13,8 +13,9 @@ from yarl import URL
 from ..errors import InvalidRequest
 from ..redaction import redact
 from ..settings import Retry, Timeout
-from .body import Body, Upload, encode_body
+from .body import FORM, JSON, TEXT, Body, Upload, encode_body
 from .keywords import OF_A_REQUEST, unknown_keyword
+from .url import parse_url, prepared_url
 
 __all__ = [
     "Auth",
@@ -36,7 +37,13 @@ TimeoutLike: TypeAlias = Timeout | float | tuple[float | None, float | None]
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _COOKIE_BREAKER = re.compile(r"[\x00-\x20;,\x7f]")
+_CREDENTIALS = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ +\S.*")  # RFC 9110, 11.4: a scheme, then what it needs
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OF_A_COPY = frozenset({"body", "as_is"})  # what dataclasses.replace gives beside the keywords
+_AUTOMATIC = frozenset({FORM, JSON, TEXT})
+
+
+_MISSING: Any = type("Missing", (), {"__repr__": lambda _self: "..."})()  # None is a mistake that is to be told
 
 
 class PostOptions(TypedDict, total=False):
@@ -75,11 +82,12 @@ class Request:
     are those of the lane. A higher `priority` goes first within its lane. Body files of `files=` are
     read here; an open file or an iterator as `data=` is read while it is sent, on a thread of its own.
     `meta` is any object of yours: it comes back as `meta` of the Response and the Result, and is never sent.
+    `dataclasses.replace(request, url=...)` takes any of the keywords.
     """
 
     method: str
     url: str
-    target: URL  # the same URL, parsed; relative where the lane's base_url completes it
+    target: URL = field(init=False)  # the same URL, parsed; relative where the lane's base_url completes it
     # What is not asked for stays a default of the class: most requests set none of these.
     headers: tuple[tuple[str, str], ...] = ()
     body: Body = None
@@ -99,12 +107,12 @@ class Request:
     def __init__(self, *, method: str = ..., url: str, **options: Unpack[RequestOptions]) -> None: ...
     def __init__(  # type: ignore[misc]  # mypy wants `url` by place as well
         self,
-        first: str = "",
-        second: str | None = None,
+        first: Any = _MISSING,
+        second: Any = _MISSING,
         /,
         *,
         method: str = "GET",
-        url: str = "",
+        url: Any = _MISSING,
         params: Any = None,
         data: Any = None,
         json: Any = None,
@@ -120,24 +128,42 @@ class Request:
         meta: Any = None,
         **unknown: Any,
     ) -> None:
-        if second is not None:
+        if second is not _MISSING:
             method, url = first, second
-        elif first:
+        elif first is not _MISSING:
             url = first
+        old = None
         if unknown:
-            raise unknown_keyword(_verb(method), min(unknown), OF_A_REQUEST)
+            old = _of_a_copy(unknown, method)
         put = object.__setattr__
+        part, refusal = "url" if params is None else "url or params", None
         try:
-            target = _parsed(url, params)
+            target = parse_url(url, params) if old is None or not old["as_is"] else prepared_url(url)
             put(self, "target", target)
             put(self, "url", url if params is None and type(url) is str else str(target))
+            part = "method"
             put(self, "method", method if method in _METHODS else _checked_method(method))
-            if json is not None or data is not None or files or headers or cookies or auth:
+            if old is not None:
+                put(self, "as_is", old["as_is"])
+            if (
+                json is not None
+                or data is not None
+                or files is not None
+                or headers is not None
+                or cookies is not None
+                or auth is not None
+                or old is not None
+            ):
+                part = "json" if json is not None else "files" if files is not None else "data"
                 body, kind = encode_body(data, json, files)
+                part = "headers"
+                if old is not None:
+                    body, headers = _over(old["body"], body, headers)
                 own_headers = _merged(headers, cookies, auth, kind)
                 _check_length(own_headers, body)
                 put(self, "body", body)
                 put(self, "headers", own_headers)
+            part = "options"
             if timeout is not None:
                 put(self, "timeout", Timeout.of(timeout))
             if max_body is not None:
@@ -146,10 +172,12 @@ class Request:
                 put(self, "retry", _checked_retry(retry))
             if priority != 0:
                 put(self, "priority", _checked_priority(priority))
-        except (TypeError, ValueError) as exc:
-            raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
-        if not allow_redirects:
-            put(self, "allow_redirects", False)
+            if allow_redirects is not True:
+                put(self, "allow_redirects", _checked_flag(allow_redirects))
+        except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
+            refusal = _refusal(exc, part, method, url)
+        if refusal is not None:
+            raise refusal  # here, so that it holds no context: that may tell what was given
         if meta is not None:
             put(self, "meta", meta)
 
@@ -163,10 +191,11 @@ class Request:
         answer comes as on the wire, not decoded. Raises InvalidRequest.
         """
         request, put = object.__new__(cls), object.__setattr__
+        refusal = None
         try:
             put(request, "method", _checked_method(method))
             put(request, "url", url)
-            put(request, "target", _parsed(url, None, encoded=True))
+            put(request, "target", prepared_url(url))
             encoded = None if body is None else encode_body(body, None, None)[0]
             # How the body is framed is the transport's part; that there is none is told by its absence.
             framing = {"transfer-encoding"} if encoded is not None else {"transfer-encoding", "content-length"}
@@ -174,8 +203,10 @@ class Request:
             _check_length(own_headers, encoded)
             put(request, "headers", own_headers)
             put(request, "body", encoded)
-        except (TypeError, ValueError) as exc:
-            raise InvalidRequest(f"{method} {redact(url)}: {exc}", url=redact(url), method=str(method)) from None
+        except Exception as exc:  # noqa: BLE001  see above
+            refusal = _refusal(exc, "request", method, url)
+        if refusal is not None:
+            raise refusal
         put(request, "timeout", timeout)
         put(request, "allow_redirects", False)
         put(request, "as_is", True)
@@ -183,12 +214,16 @@ class Request:
 
     def with_header(self, name: str, value: str) -> "Request":
         """Return a copy whose header of that name has this value only. Raises InvalidRequest."""
+        refusal = None
+        added: tuple[tuple[str, str], ...] = ()
         try:
             added = checked_headers([(name, value)])
-        except (TypeError, ValueError) as exc:
-            raise InvalidRequest(f"{self!r}: {exc}", url=redact(self.url), method=self.method) from None
+        except Exception as exc:  # noqa: BLE001  see above
+            refusal = _refusal(exc, "headers", self.method, self.url)
+        if refusal is not None:
+            raise refusal
         changed = copy(self)
-        kept = tuple(item for item in self.headers if item[0].lower() != name.lower())
+        kept = tuple(item for item in self.headers if item[0].lower() != added[0][0].lower())
         object.__setattr__(changed, "headers", kept + added)
         return changed
 
@@ -201,6 +236,51 @@ class Request:
         return f"<Request {self.method} {redact(self.url)}>"
 
 
+def _refusal(exc: Exception, part: str, method: object, url: object) -> InvalidRequest:
+    """Return the error that names the argument and tells nothing of what it holds."""
+    shown = method if isinstance(method, str) and method in _METHODS else "request"
+    where = redact("" if url is _MISSING else url)
+    error = InvalidRequest(f"{shown} {where}: {_reason(exc, part)}", url=where, method=shown)
+    if not isinstance(exc, _OUR_OWN):
+        error.__cause__ = exc  # raised by code of the caller's, which knows best
+    return error
+
+
+_OUR_OWN = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError)
+
+
+def _reason(exc: Exception, part: str) -> str:
+    if isinstance(exc, UnicodeError):
+        return f"{part} holds what is no text: half of a surrogate pair, or bytes that are not UTF-8"
+    if isinstance(exc, RecursionError):
+        return f"{part} is nested too deeply"
+    if isinstance(exc, TypeError | ValueError):
+        return str(exc) if part in str(exc) or part == "options" else f"{part}: {exc}"
+    return f"{part} cannot be used: reading it raised {type(exc).__name__}"
+
+
+def _of_a_copy(unknown: dict[str, Any], method: object) -> dict[str, Any]:
+    """Return the fields that only dataclasses.replace gives; raises TypeError for any other keyword."""
+    if unknown.keys() != _OF_A_COPY:
+        raise unknown_keyword(_verb(method), min(unknown.keys() - _OF_A_COPY, default="body"), OF_A_REQUEST)
+    return unknown
+
+
+def _over(old: Body, new: Body, headers: HeaderItems | None) -> tuple[Body, HeaderItems | None]:
+    """Return the body of a copy and its headers: with a new body goes what described the old one."""
+    if new is None:
+        return old, headers
+    return new, tuple(
+        (name, value)
+        for name, value in checked_headers(headers)
+        if name.lower() != "content-length" and not (name.lower() == "content-type" and _is_automatic(value))
+    )
+
+
+def _is_automatic(kind: str) -> bool:
+    return kind in _AUTOMATIC or kind.startswith("multipart/form-data; boundary=")
+
+
 def _verb(method: object) -> str:
     """Return what the user probably called: the verb of that method."""
     return f"{method.lower()}()" if isinstance(method, str) and method in _METHODS else "Request()"
@@ -208,29 +288,10 @@ def _verb(method: object) -> str:
 
 def _checked_method(method: object) -> str:
     if not isinstance(method, str) or not _TOKEN.fullmatch(method):
-        raise ValueError(f"the method must be an HTTP token such as GET, not {method!r}")
+        raise ValueError("the method must be an HTTP token such as GET, without spaces")
     if method.upper() == "CONNECT":
         raise ValueError("CONNECT opens a tunnel; set the lane's proxy instead")
     return method.upper()
-
-
-def _parsed(url: object, params: Any, *, encoded: bool = False) -> URL:
-    if not isinstance(url, (str, URL)):
-        raise TypeError(f"the URL must be a str, not {type(url).__name__}")
-    if isinstance(url, str) and not (url.isascii() and url.isprintable()) and _CONTROL.search(url):
-        raise ValueError("the URL must not hold control characters")
-    try:
-        target = URL(url, encoded=encoded)
-    except ValueError:
-        raise ValueError("the URL cannot be read; is a part of it not percent-encoded?") from None
-    return target if params is None else target.extend_query(_query(params))
-
-
-def _query(params: Any) -> Any:
-    """Drop None values, as requests does; yarl refuses them."""
-    if isinstance(params, Mapping):
-        return {name: value for name, value in params.items() if value is not None}
-    return params
 
 
 def _merged(
@@ -240,23 +301,36 @@ def _merged(
     kind: str | None,
 ) -> tuple[tuple[str, str], ...]:
     items = list(checked_headers(headers))
-    names = {name.lower() for name, _ in items}
-    if kind is not None and "content-type" not in names:
-        items.append(("Content-Type", kind))
+    if kind is not None:
+        given = any(name.lower() == "content-type" for name, _ in items)
+        if given and kind.startswith("multipart/"):
+            raise ValueError(
+                "headers: leave Content-Type out where there are files; the pool sets it, with its boundary"
+            )
+        if not given:
+            items.append(("Content-Type", kind))
     if auth is not None:
         items = [item for item in items if item[0].lower() != "authorization"]
         items.append(("Authorization", authorization(auth)))
-    if cookies:
-        items.append(("Cookie", cookie_header(cookies)))
+    if cookies is not None and (cookie := cookie_header(cookies)):
+        items.append(("Cookie", cookie))
     return tuple(items)
 
 
 def checked_headers(headers: HeaderItems | None) -> tuple[tuple[str, str], ...]:
-    """Return the headers as pairs; raises ValueError for a name or value that could split the message."""
-    if not headers:
+    """Return the headers as pairs; raises TypeError or ValueError for what could split the message, or is no header."""
+    if headers is None:
         return ()
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return tuple((_checked_name(name), _checked_value(name, value)) for name, value in pairs)
+    if not isinstance(headers, Mapping) and (isinstance(headers, str | bytes) or not isinstance(headers, Iterable)):
+        raise TypeError(f"headers must be a mapping or pairs of name and value, not {type(headers).__name__}")
+    return tuple([_checked_pair(pair) for pair in (headers.items() if isinstance(headers, Mapping) else headers)])
+
+
+def _checked_pair(pair: Any) -> tuple[str, str]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"headers must be a mapping or pairs of name and value; one of them is a {type(pair).__name__}")
+    name = _checked_name(pair[0])
+    return name, _checked_value(name, pair[1])
 
 
 def _check_length(headers: tuple[tuple[str, str], ...], body: Body) -> None:
@@ -265,50 +339,70 @@ def _check_length(headers: tuple[tuple[str, str], ...], body: Body) -> None:
         if name.lower() != "content-length" or (isinstance(body, Upload) and value.isdecimal()):
             continue
         if not isinstance(body, bytes) or value != str(len(body)):
-            raise ValueError("Content-Length does not fit the body; leave it out, the pool sets it")
+            raise ValueError("headers: Content-Length does not fit the body; leave it out, the pool sets it")
 
 
 def _checked_name(name: object) -> str:
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        raise ValueError(f"the header name {name!r} is not an HTTP token")
+        # What was written there may be the whole line, with its secret.
+        raise ValueError("headers: a name is no HTTP token (letters, digits, '-'); value and name are given apart")
     if name.lower() == "transfer-encoding":
-        raise ValueError("Transfer-Encoding is set by the pool from the body; leave it out")
+        raise ValueError("headers: Transfer-Encoding is set by the pool from the body; leave it out")
     return name
 
 
-def _checked_value(name: object, value: object) -> str:
+def _checked_value(name: str, value: object) -> str:
     if isinstance(value, bytes):
-        value = value.decode("latin-1")
+        value = value.decode()
     if not isinstance(value, str):
-        raise TypeError(f"the value of header {name} must be a str, not {type(value).__name__}")
+        raise TypeError(f"headers: the value of {name} must be a str, not {type(value).__name__}")
     if _CONTROL.search(value):
-        raise ValueError(f"the value of header {name} holds a control character (CR, LF, NUL...)")
+        raise ValueError(f"headers: the value of {name} holds a control character (CR, LF, NUL...)")
+    if not value.isascii():
+        value.encode()  # refuses half of a surrogate pair
     return value
 
 
 def authorization(auth: Auth) -> str:
     """Return the Authorization value of a (user, password) pair (RFC 7617), or of a ready one."""
     if isinstance(auth, str):
+        if not _CREDENTIALS.fullmatch(auth):
+            raise ValueError(
+                "auth must be (user, password), or a whole value such as 'Bearer TOKEN' with a scheme and a space;"
+                " anything else goes into headers={'Authorization': ...}"
+            )
         return _checked_value("Authorization", auth)
-    if not isinstance(auth, tuple) or len(auth) != 2:
-        raise TypeError("auth must be (user, password) or a ready Authorization value")
-    user, password = auth
-    if ":" in user:
-        raise ValueError("the user name of Basic auth must not hold a colon (RFC 7617)")
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
+    if not isinstance(auth, tuple) or len(auth) != 2 or not all(isinstance(item, str | bytes) for item in auth):
+        raise TypeError("auth must be (user, password), each a str, or a whole value such as 'Bearer TOKEN'")
+    user, password = (item if isinstance(item, bytes) else item.encode() for item in auth)
+    if b":" in user:
+        raise ValueError("auth: the user name of Basic auth must not hold a colon (RFC 7617)")
+    return "Basic " + b64encode(user + b":" + password).decode("ascii")
 
 
 def cookie_header(cookies: Mapping[str, str]) -> str:
-    """Return a Cookie header's value; raises ValueError for what would break out of it."""
-    for name, value in cookies.items():
-        if not _TOKEN.fullmatch(str(name)) or _COOKIE_BREAKER.search(str(value)):
-            raise ValueError(f"the cookie {name!r} holds a character that cookies cannot (RFC 6265, 4.1.1)")
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+    """Return a Cookie header's value; raises TypeError or ValueError for what would break out of it."""
+    if not isinstance(cookies, Mapping):
+        raise TypeError(f"cookies must be a mapping of names to values, not {type(cookies).__name__}")
+    return "; ".join([_checked_cookie(name, value) for name, value in cookies.items()])
+
+
+def _checked_cookie(name: object, value: object) -> str:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise ValueError("cookies: a name holds a character that names cannot (RFC 6265, 4.1.1)")
+    if not isinstance(value, str):
+        raise TypeError(f"cookies: the value of {name} must be a str, not {type(value).__name__}")
+    if _COOKIE_BREAKER.search(value):
+        raise ValueError(f"cookies: the value of {name} holds a character that cookies cannot (RFC 6265, 4.1.1)")
+    value.encode()
+    return f"{name}={value}"
 
 
 def _checked_size(max_body: object) -> int:
     if isinstance(max_body, bool) or not isinstance(max_body, int) or max_body < 0:
-        raise ValueError(f"max_body must be a number of bytes, not {max_body!r}")
+        raise ValueError("max_body must be a number of bytes, 0 or more")
     return max_body
 
 
@@ -316,6 +410,12 @@ def _checked_retry(retry: object) -> Any:
     if retry is None or retry is ... or isinstance(retry, Retry):
         return retry
     raise TypeError(f"retry must be a Retry or None, not {type(retry).__name__}")
+
+
+def _checked_flag(allow_redirects: object) -> bool:
+    if not isinstance(allow_redirects, bool):
+        raise TypeError(f"allow_redirects must be True or False, not {type(allow_redirects).__name__}")
+    return allow_redirects
 
 
 def _checked_priority(priority: object) -> int:

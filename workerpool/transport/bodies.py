@@ -10,7 +10,7 @@ import aiohttp
 
 from ..chunks import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
-from ..messages.body import Body, Multipart, Upload
+from ..messages.body import Body, Upload
 from .decoding import Decoder, decoder_for
 from .uploads import Feeder
 
@@ -33,9 +33,7 @@ class Payload:
         self.error: BaseException | None = None
         self.data: Any = body
         self.length = declared
-        if isinstance(body, Multipart):
-            self.data = _form(body)
-        elif isinstance(body, Upload):
+        if isinstance(body, Upload):
             self._feeder = Feeder(body, feeders)
             self.length = _size_left(body) if declared is None else declared
             self.data = self._pump(self._feeder)
@@ -97,25 +95,6 @@ def _size_left(upload: Upload) -> int | None:
     except (AttributeError, OSError, ValueError):
         return None
     return None if isinstance(source.read(0), str) else end - here
-
-
-def _form(body: Multipart) -> aiohttp.FormData:
-    form = aiohttp.FormData(default_to_multipart=True)
-    for part in body.parts:
-        if part.filename is None:
-            form.add_field(
-                part.name,
-                part.content.decode("utf-8", "surrogateescape"),
-                content_type=part.content_type,
-            )
-        else:
-            form.add_field(
-                part.name,
-                part.content,
-                filename=part.filename,
-                content_type=part.content_type,
-            )
-    return form
 
 
 async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool = True) -> bytes:

@@ -31,7 +31,7 @@ __all__ = ["Transport"]
 _PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _HOST = ("Host", "")  # keeps its place; each request fills it in
 _CODINGS = ("Accept-Encoding", ACCEPT_ENCODING)
-_CONTENT_TYPE = ("Content-Type",)  # what aiohttp adds to a body
+_CONTENT_TYPE = ("Content-Type",)  # what aiohttp adds to a body, and to a POST without one
 _OF_THE_POOL = (_HOST, _CODINGS)  # what a submitted function's session has its own of
 _DEFAULT_HEADERS = (
     _HOST,
@@ -108,7 +108,7 @@ class Transport:
             timeout=self._timeout_of(work),
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
-            skip_auto_headers=_CONTENT_TYPE if work.request.as_is else None,
+            skip_auto_headers=_CONTENT_TYPE if data is None or work.request.as_is else None,
         )
 
     def _timeout_of(self, work: Work) -> aiohttp.ClientTimeout:
