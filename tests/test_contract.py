@@ -106,3 +106,13 @@ def test_a_request_has_the_attributes_that_are_set_in_one_step(run):
     long, short = run(both())
     assert long.pop("_timer").__class__ is short.pop("_timer").__class__
     assert long == short
+
+
+def test_a_request_is_told_of_its_proxy_after_its_headers():
+    """`update_proxy` comes after `update_headers`, and what it leaves in `proxy_headers` is what a CONNECT carries."""
+    source = inspect.getsource(aiohttp.ClientRequest.__init__)
+    assert source.index("self.update_headers(headers)") < source.index(
+        "self.update_proxy(proxy, proxy_auth, proxy_headers)"
+    )
+    tunnel = inspect.getsource(aiohttp.TCPConnector._update_proxy_auth_header_and_build_proxy_req)
+    assert "headers = req.proxy_headers" in tunnel

@@ -24,7 +24,7 @@ from .guard import current_work, guard, send_once
 from .hops import Hop
 from .socks import socks_connector
 from .uploads import Feeder, end_all
-from .wire import READ_AHEAD, Cookies, NoCookies, WireRequest
+from .wire import READ_AHEAD, Cookies, FunctionRequest, NoCookies, WireRequest
 
 __all__ = ["Transport"]
 
@@ -179,7 +179,9 @@ class Transport:
             lane.base,
             connector=self._connector,
             connector_owner=False,
-            cookie_jar=self._jar,
+            # aiohttp adds `cookies=` of a call to what the jar gives, which must not be the one collection of all.
+            cookie_jar=self._jar if lane.stateful else aiohttp.DummyCookieJar(),
+            request_class=FunctionRequest,
             headers=CIMultiDict(item for item in self._headers.items() if item not in _OF_THE_POOL),
             timeout=aiohttp.ClientTimeout(
                 total=lane.timeout.total,

@@ -17,7 +17,7 @@ from yarl import URL
 from ..job import Work
 from .guard import current_work
 
-__all__ = ["READ_AHEAD", "Cookies", "NoCookies", "WireRequest"]
+__all__ = ["READ_AHEAD", "Cookies", "FunctionRequest", "NoCookies", "WireRequest"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
@@ -90,6 +90,10 @@ class WireRequest(aiohttp.ClientRequest):
             None if skip_auto_headers is None else CIMultiDict((name, None) for name in skip_auto_headers)
         )
 
+    def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
+        """Tell the proxy nothing but what is meant for it."""
+        super().update_proxy(proxy, proxy_auth, _for_the_proxy(self, proxy))
+
     def send(self, conn: Any) -> Any:
         """Send the head on a connection just found, and the body, if there is one, beside waiting for the answer."""
         work: Work | None = current_work.get()
@@ -103,6 +107,30 @@ class WireRequest(aiohttp.ClientRequest):
         work: Work | None = current_work.get()
         if work is not None and work.stage == "send":
             work.stage = "headers"
+
+
+class FunctionRequest(aiohttp.ClientRequest):
+    """aiohttp's own request, for the sessions that submitted functions get."""
+
+    def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
+        """Tell the proxy what the caller gives for it with `proxy_headers`, and nothing of the session's."""
+        if proxy_headers is not None:
+            own = set(self.session.headers.items())
+            proxy_headers = CIMultiDict(item for item in proxy_headers.items() if item not in own)
+            proxy_headers.extend(_for_the_proxy(self, proxy) or {})
+        super().update_proxy(proxy, proxy_auth, proxy_headers)
+
+
+def _for_the_proxy(request: aiohttp.ClientRequest, proxy: URL | None) -> "CIMultiDict[str] | None":
+    """Return the headers of a CONNECT, and take out of the request what must not reach the origin (RFC 9110, 11.7.2).
+
+    aiohttp would send it the session's own headers, the origin's cookies and keys among them, and give it the
+    Authorization as a Proxy-Authorization.
+    """
+    if proxy is None or not request.is_ssl():
+        return None
+    credentials = request.headers.popall("Proxy-Authorization", [])
+    return CIMultiDict({"Proxy-Authorization": credentials[-1]}) if credentials else None
 
 
 def _with_host(headers: "CIMultiDict[str]", url: URL) -> "CIMultiDict[str]":
