@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+import workerpool.events
 from workerpool import BodyTooLarge, ConnectError, HTTPStatusError, ProtocolError, ServerSentEvent
 from workerpool.events import EventStream
 
@@ -85,8 +86,9 @@ def test_closing_ends_the_wait_for_the_next_connection(pool):
         assert [event.data for event in seen] in ([], ["one"])
 
 
-def test_a_server_that_has_gone_is_told_after_ten_tries(pool):
-    """The error of the last try is raised; a pause of 0 makes none."""
+def test_a_server_that_has_gone_is_told_after_ten_tries(pool, monkeypatch):
+    """The error of the last try is raised."""
+    monkeypatch.setattr(workerpool.events, "_SHORTEST_PAUSE", 0.001)
     with serving((200, b"retry: 0\ndata: one\n\n")) as (url, _ids):
         stream = pool.stream("GET", url, retry=None)
         response = stream.__enter__()
@@ -109,8 +111,23 @@ def test_what_is_no_event_stream_is_said(pool, site):
             next(stream.iter_events(max_line=500))
 
 
+@pytest.mark.parametrize("bad", ["a\x01b", "a\x7fb", "a\x1bb", "x" * 1001])
+def test_an_id_that_no_header_can_carry_is_dropped(bad, pool):
+    """The stream goes on, and is asked for anew with the id before."""
+    first = f"retry: 1\nid: good\ndata: one\n\nid: {bad}\ndata: two\n\n".encode()
+    with serving((200, first), (204, b"")) as (url, ids), pool.stream("GET", url, timeout=None) as stream:
+        assert [("one", "good"), ("two", "good")] == [(event.data, event.id) for event in stream.iter_events()]
+    assert [None, "good"] == ids
+
+
 def test_a_pause_is_bounded():
     """A server cannot put its reader to sleep for a year."""
     stream = EventStream(100)
     assert [] == list(stream.events(["retry: 99999999999", "retry: ²", "retry: -1"]))
     assert 300 == stream.pause
+    assert [] == list(stream.events(["retry: 0"]))
+    assert 0.5 == stream.pause
+    assert [] == list(stream.events(["retry: " + "9" * 5000]))
+    assert 300 == stream.pause
+    assert [] == list(stream.events(["retry: " + "0" * 5000 + "2000", "retry:", "retry: 1_0"]))
+    assert 2 == stream.pause

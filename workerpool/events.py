@@ -1,5 +1,6 @@
 """Server-sent events: what the lines of an event stream say (WHATWG HTML, 9.2)."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ from .errors import BodyTooLarge
 __all__ = ["EventStream", "ServerSentEvent"]
 
 _LONGEST_PAUSE = 300.0  # seconds; a server must not put its reader to sleep for a year
+_SHORTEST_PAUSE = 0.5  # seconds; nor have itself asked a thousand times a second, as browsers see to, too
+_ID = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,1000}")  # what Last-Event-ID can carry
 
 
 class ServerSentEvent(NamedTuple):
@@ -45,7 +48,11 @@ class EventStream:
                 data.append(value)
             elif name == "event":
                 kind = value
-            elif name == "id" and "\0" not in value:
+            elif name == "id" and _ID.fullmatch(value):
                 self.last_id = value
             elif name == "retry" and value.isascii() and value.isdigit():
-                self.pause = min(int(value) / 1000, _LONGEST_PAUSE)
+                self._set_pause(value)
+
+    def _set_pause(self, milliseconds: str) -> None:
+        digits = milliseconds.lstrip("0")[:10] or "0"  # more of them make no longer pause, and int() refuses thousands
+        self.pause = max(_SHORTEST_PAUSE, min(int(digits) / 1000, _LONGEST_PAUSE))
