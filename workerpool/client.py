@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
 from itertools import islice
+from threading import TIMEOUT_MAX
 from time import monotonic
 from types import EllipsisType, FunctionType
 from typing import Any, Unpack
@@ -21,7 +22,7 @@ from .redaction import redact
 from .results import Entry, Results
 from .settings import Retry
 from .streaming import StreamedResponse
-from .transport import serve_websocket, sessions_are_traced
+from .transport import serve_websocket, sessions_are_patched, sessions_are_traced
 from .websocket import Link, Opening, WebSocket
 
 __all__ = ["Client"]
@@ -193,7 +194,8 @@ class Client(ABC):
         request, lane = Request("GET", _as_http(url), headers=headers), self._lane
         limit = lane.timeout.total if timeout is None else timeout
         target = str(lane.resolve(request))
-        opening = Opening(target, request.headers, tuple(protocols), limit, max_message, heartbeat, compress)
+        own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
+        opening = Opening(target, request.headers, tuple(protocols), limit, max_message, heartbeat, compress, own_code)
         link = Link()
         call = Call(serve_websocket, (opening, link), {})
         job = link.work = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
@@ -201,7 +203,7 @@ class Client(ABC):
         self._post(job)
         job.add_done_callback(link.settle)
         self._keep_open(link, job)
-        with _opened(opening.url, link, job, limit) as socket:
+        with _opened(opening.url, link, job, opening.timeout) as socket:
             yield socket
 
     def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
@@ -309,7 +311,9 @@ def _as_http(url: str) -> str:
 def _opened(url: str, link: Link, job: Job, limit: float | None) -> WebSocket:
     """Block until it is open."""
     try:
-        return WebSocket(url, link, job, link.opened.result(None if limit is None else limit + _GRACE))
+        return WebSocket(
+            url, link, job, link.opened.result(None if limit is None else min(limit + _GRACE, TIMEOUT_MAX))
+        )
     except TimeoutError as exc:
         job.cancel()
         if isinstance(exc, DeadlineExceeded):

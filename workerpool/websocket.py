@@ -1,13 +1,15 @@
 """WebSockets for threads: the connection is a worker's, messages travel through a queue each way."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import TIMEOUT_MAX
 from typing import NamedTuple
 
 from .channels import Closed, Messages
-from .errors import ConnectionLost, ReadTimeout, RequestError
+from .errors import ConnectionLost, InvalidRequest, ReadTimeout, RequestError
 from .job import Job, Process, Work, check_may_block
 from .redaction import redact
 
@@ -16,6 +18,9 @@ __all__ = ["GOODBYE", "Frame", "Link", "Opening", "WebSocket"]
 _ROOM = 16  # messages on their way in each direction
 _GOING_AWAY = 1001  # RFC 6455, 7.4.1
 _NORMAL = frozenset({1000, _GOING_AWAY})
+_NEVER_SENT = frozenset({1004, 1005, 1006})  # RFC 6455, 7.4.1
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_LONGEST_REASON = 123  # bytes; RFC 6455, 5.5
 GOODBYE = 3.0  # seconds that the other side gets to answer a close
 
 
@@ -23,7 +28,7 @@ class Frame(NamedTuple):
     """What a thread asks the worker to send."""
 
     kind: str  # "text", "bytes", "ping" or "close"
-    data: bytes | str = b""
+    data: bytes = b""
     code: int = 1000
 
 
@@ -38,6 +43,18 @@ class Opening:
     max_message: int = 4 * 2**20
     heartbeat: float | None = None
     compress: bool = True
+    own_code: bool = False  # whether code of the user's takes part, which raises what it likes
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail on the worker, and bound the times; raises InvalidRequest."""
+        try:
+            object.__setattr__(self, "timeout", _checked_timeout(self.timeout))
+            object.__setattr__(self, "heartbeat", _checked_timeout(self.heartbeat, "heartbeat"))
+            _check_size(self.max_message)
+            _check_protocols(self.protocols)
+        except (TypeError, ValueError) as exc:
+            where = redact(self.url)
+            raise InvalidRequest(f"WebSocket {where}: {exc}", url=where, method="GET", stage="queued") from None
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +78,7 @@ class Link:
     def go_away(self) -> None:
         """Close in order, since the pool ends; never blocks. From any thread."""
         with suppress(Closed, TimeoutError):
-            self.outgoing.put(Frame("close", "", _GOING_AWAY), 0)
+            self.outgoing.put(Frame("close", b"", _GOING_AWAY), 0)
         self.outgoing.end()
 
     def settle(self, job: "Future[None]") -> None:
@@ -92,14 +109,21 @@ class WebSocket:
     def send(self, data: str | bytes, timeout: float | None = None) -> None:
         """Send a message, text or binary; blocks while too much waits to be sent.
 
-        Raises ReadTimeout after `timeout` seconds, and ConnectionLost on a closed WebSocket.
+        Raises ReadTimeout after `timeout` seconds, ConnectionLost on a closed WebSocket, and ValueError for text that
+        UTF-8 does not encode.
         """
-        if not isinstance(data, str | bytes | bytearray | memoryview):
+        if isinstance(data, str):
+            self._put(Frame("text", _encoded(data, "a text message")), timeout)
+        elif isinstance(data, bytes | bytearray | memoryview):
+            self._put(Frame("bytes", bytes(data)), timeout)
+        else:
             raise TypeError(f"a message is str or bytes, not {type(data).__name__}")
-        self._put(Frame("text", data) if isinstance(data, str) else Frame("bytes", bytes(data)), timeout)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping, of at most 125 bytes; blocks as `send` does."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a ping carries bytes, not {type(data).__name__}")
+        data = bytes(data)
         if len(data) > 125:
             raise ValueError(f"a ping carries at most 125 bytes (RFC 6455, 5.5), not {len(data)}")
         self._put(Frame("ping", data), None)
@@ -110,8 +134,9 @@ class WebSocket:
         Raises ReadTimeout after `timeout` seconds, ConnectionLost once the WebSocket is closed, and what ended it.
         """
         self._check("recv()")
+        patience = _checked_timeout(timeout)
         try:
-            return self._link.incoming.get(timeout)
+            return self._link.incoming.get(patience)
         except TimeoutError:
             raise ReadTimeout(f"{self.url}: no message within {timeout:g} s", url=self.url, stage="body") from None
         except Closed:
@@ -129,9 +154,13 @@ class WebSocket:
             yield message
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close in order; blocks until the other side agrees, for a few seconds at the most. Repeatable."""
+        """Close in order; blocks until the other side agrees, for a few seconds at the most. Repeatable.
+
+        Raises ValueError for a code that nobody may send, and for a reason of more than 123 bytes.
+        """
+        frame = _close_frame(code, reason)
         with suppress(Closed, TimeoutError):
-            self._link.outgoing.put(Frame("close", reason, code), GOODBYE)
+            self._link.outgoing.put(frame, GOODBYE)
         self._link.outgoing.end()
         self._link.incoming.close()
         try:
@@ -151,8 +180,9 @@ class WebSocket:
 
     def _put(self, frame: Frame, timeout: float | None) -> None:
         self._check("send()")
+        patience = _checked_timeout(timeout)
         try:
-            self._link.outgoing.put(frame, timeout)
+            self._link.outgoing.put(frame, patience)
         except TimeoutError:
             raise ReadTimeout(f"{self.url}: not sent within {timeout:g} s", url=self.url, stage="send") from None
         except Closed:
@@ -170,3 +200,46 @@ class WebSocket:
         error = ConnectionLost(f"{self.url}: the WebSocket is closed ({self.close_code})", url=self.url, stage="body")
         error.__cause__ = why
         return error
+
+
+def _encoded(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        # The error itself would show the text.
+        raise ValueError(f"{what} must be Unicode that UTF-8 encodes; character {exc.start} is half a pair") from None
+
+
+def _checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+    """Return the seconds that a thread can wait; as good as for ever is as long as it can."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"{name} must be a number of seconds or None, not {type(timeout).__name__}")
+    if not timeout >= 0:
+        raise ValueError(f"{name} must be 0 or more, not {timeout}")
+    return min(timeout, TIMEOUT_MAX)
+
+
+def _check_size(size: object) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"max_message must be at least 1 byte, not {size!r}")
+
+
+def _check_protocols(protocols: tuple[object, ...]) -> None:
+    for name in protocols:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"protocols must be HTTP tokens such as 'chat', not {name!r}")
+
+
+def _close_frame(code: int, reason: str) -> Frame:
+    if isinstance(code, bool) or not isinstance(code, int):
+        raise TypeError(f"a code is an int, not {type(code).__name__}")
+    if not (1000 <= code <= 1014 or 3000 <= code <= 4999) or code in _NEVER_SENT:
+        raise ValueError(f"a code is 1000 to 1014, but for 1004 to 1006, or 3000 to 4999 (RFC 6455, 7.4), not {code}")
+    if not isinstance(reason, str):
+        raise TypeError(f"a reason is a str, not {type(reason).__name__}")
+    said = _encoded(reason, "a reason")
+    if len(said) > _LONGEST_REASON:
+        raise ValueError(f"a reason has at most {_LONGEST_REASON} bytes as UTF-8 (RFC 6455, 5.5), not {len(said)}")
+    return Frame("close", said, code)

@@ -1,8 +1,8 @@
 """One private session on one loop: connector, exchange, decoding. The only home of aiohttp."""
 
-from .express import sessions_are_traced
+from .express import sessions_are_patched, sessions_are_traced
 from .hops import Moved
 from .session import Transport
 from .websockets import serve_websocket
 
-__all__ = ["Moved", "Transport", "serve_websocket", "sessions_are_traced"]
+__all__ = ["Moved", "Transport", "serve_websocket", "sessions_are_patched", "sessions_are_traced"]

@@ -12,7 +12,7 @@ import aiohttp
 from .hops import Hop
 from .wire import READ_AHEAD, WireRequest
 
-__all__ = ["Express", "sessions_are_traced"]
+__all__ = ["Express", "sessions_are_patched", "sessions_are_traced"]
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
@@ -30,6 +30,12 @@ _REQUEST, _PUBLIC, _INIT = _genuine("_request"), _genuine("request"), _genuine("
 def sessions_are_traced() -> bool:
     """Whether somebody has patched the session to give each new one hooks, as OpenTelemetry's instrumentation does."""
     return aiohttp.ClientSession.__init__ is not _INIT
+
+
+def sessions_are_patched() -> bool:
+    """Whether somebody has put code of his own into the session, as aioresponses, vcrpy and tracers do."""
+    session = aiohttp.ClientSession
+    return session._request is not _REQUEST or session.request is not _PUBLIC or session.__init__ is not _INIT
 
 
 class Express:

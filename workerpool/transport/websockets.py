@@ -27,6 +27,9 @@ async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link
         await _carry(socket, link, opening)
     except RequestError as exc:
         link.error = exc
+    except Exception as exc:
+        link.error = exc  # of code of the user's: whoever waits is told before the job ends by it
+        raise
     finally:
         link.end()
 
@@ -51,7 +54,11 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except aiohttp.WSServerHandshakeError as exc:
         text = f"{where}: the server answered {exc.status} instead of opening a WebSocket"
         raise ProtocolError(text, url=where, method="GET", stage="headers", lane=work.lane) from None
-    except FOREIGN as exc:
+    except MemoryError:
+        raise
+    except Exception as exc:
+        if opening.own_code and not isinstance(exc, FOREIGN):
+            raise
         error = adopt(exc, work, opening.url)
         raise error from error.__cause__
 
@@ -60,13 +67,21 @@ async def _carry(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: O
     sending = asyncio.create_task(_send_all(socket, link))
     try:
         if await _receive_all(socket, link, opening) is aiohttp.WSMsgType.CLOSING:
-            await sending  # it is this side that closes, and waits for the other's answer
+            await asyncio.wait([sending])  # it is this side that closes, and waits for the other's answer
     finally:
         sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        (ended,) = await asyncio.gather(sending, return_exceptions=True)
         if not socket.closed:
             await socket.close()
         link.close_code = socket.close_code or aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+    if isinstance(ended, Exception):
+        raise _not_sent(opening, ended)
+
+
+def _not_sent(opening: Opening, why: Exception) -> ConnectionLost:
+    where = redact(opening.url)
+    text = f"{where}: the WebSocket was given up, since a message could not be sent ({type(why).__name__})"
+    return ConnectionLost(text, url=where, method="GET", stage="send")
 
 
 async def _receive_all(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening) -> aiohttp.WSMsgType:
@@ -92,18 +107,21 @@ async def _send_all(socket: aiohttp.ClientWebSocketResponse, link: Link) -> None
             await _send(socket, await link.outgoing.aget())
     except (Closed, *FOREIGN):
         pass  # the receiving side finds out, and says what it was
+    except Exception:
+        link.outgoing.close()  # nothing that is put here from now on would be sent
+        await socket.close(code=aiohttp.WSCloseCode.INTERNAL_ERROR)  # and so the receiving side ends, too
+        raise
 
 
 async def _send(socket: aiohttp.ClientWebSocketResponse, frame: Frame) -> None:
-    data: Any = frame.data
     if frame.kind == "text":
-        await socket.send_str(data)
+        await socket.send_frame(frame.data, aiohttp.WSMsgType.TEXT)
     elif frame.kind == "bytes":
-        await socket.send_bytes(data)
+        await socket.send_bytes(frame.data)
     elif frame.kind == "ping":
-        await socket.ping(data)
+        await socket.ping(frame.data)
     else:
-        await socket.close(code=frame.code, message=data.encode())
+        await socket.close(code=frame.code, message=frame.data)
 
 
 def _system(error: Any) -> OSError | None:

@@ -1,0 +1,161 @@
+"""What a WebSocket can carry, and what it says of the rest: nothing is lost in silence."""
+
+import asyncio
+import sys
+import threading
+
+import aiohttp
+import pytest
+from test_websocket import server  # noqa: F401  the fixture
+
+from workerpool import ConnectionLost, InvalidRequest, ReadTimeout, RequestError
+
+HUGE = [1e300, float("inf"), sys.maxsize, 10**400, threading.TIMEOUT_MAX]
+
+
+def test_text_that_cannot_be_encoded_is_refused_where_it_is_given(pool, server):  # noqa: F811
+    """The WebSocket goes on, and what the message was is not told."""
+    with pool.websocket(server) as socket:
+        with pytest.raises(ValueError, match="character 6") as caught:
+            socket.send("SECRET\ud800")
+        assert "SECRET" not in str(caught.value)
+        assert "SECRET" not in repr(caught.value.__cause__)
+        socket.send("after")
+        assert "after" == socket.recv(20)
+
+
+@pytest.mark.parametrize("code", [0, -1, 999, 1004, 1005, 1006, 1015, 2999, 5000, 99999, 10**30])
+def test_a_code_that_nobody_may_send_is_refused(code, pool, server):  # noqa: F811
+    """The error names the codes that can be sent, and the WebSocket is still open."""
+    with pool.websocket(server) as socket:
+        with pytest.raises(ValueError, match="3000 to 4999"):
+            socket.close(code)
+        socket.send("open")
+        assert "open" == socket.recv(20)
+        socket.close(4999)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("1000",), TypeError),
+        ((1000.0,), TypeError),
+        ((True,), TypeError),
+        ((1000, b"bytes"), TypeError),
+        ((1000, None), TypeError),
+        ((1000, "x" * 124), ValueError),
+        ((1000, "ü" * 62), ValueError),
+        ((1000, "\udc80"), ValueError),
+    ],
+)
+def test_a_reason_or_code_that_is_none_is_refused(arguments, error, pool, server):  # noqa: F811
+    """And one that is just short enough arrives."""
+    with pool.websocket(server) as socket:
+        with pytest.raises(error):
+            socket.close(*arguments)
+        socket.close(3000, "ü" * 61 + "x")
+    assert pool.drain(20)
+
+
+@pytest.mark.parametrize("data", [1, None, ["x"], object()])
+def test_a_ping_or_message_of_another_type_is_refused(data, pool, server):  # noqa: F811
+    """TypeError, at the call."""
+    with pool.websocket(server) as socket:
+        for call in (socket.send, socket.ping):
+            with pytest.raises(TypeError):
+                call(data)
+        with pytest.raises(TypeError):
+            socket.ping("text")
+        socket.ping(bytearray(b"abc"))
+        assert "pinged abc" == socket.recv(20)
+        socket.send(memoryview(b"xyz"))
+        assert b"xyz" == socket.recv(20)
+
+
+@pytest.mark.parametrize("seconds", HUGE)
+def test_as_good_as_for_ever_is_a_time(seconds, pool, server):  # noqa: F811
+    """To open, to send, to receive, and between heartbeats."""
+    with pool.websocket(server, timeout=seconds, heartbeat=min(seconds, 1e300)) as socket:
+        socket.send("x", timeout=seconds)
+        assert "x" == socket.recv(timeout=seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "1", [], True])
+def test_a_time_that_is_none_is_refused(seconds, pool, server):  # noqa: F811
+    """At the call; while opening as InvalidRequest, which names the argument."""
+    for name in ("timeout", "heartbeat"):
+        with pytest.raises(InvalidRequest, match=name), pool.websocket(server, **{name: seconds}):
+            pass
+    with pool.websocket(server) as socket:
+        for call in (lambda: socket.recv(seconds), lambda: socket.send("x", seconds)):
+            with pytest.raises((TypeError, ValueError), match="timeout"):
+                call()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_message": 0}, {"max_message": "1"}, {"protocols": ["a b"]}, {"protocols": [1]}, {"protocols": "a\n"}],
+)
+def test_options_that_cannot_be_are_refused_at_once(options, pool, server):  # noqa: F811
+    """InvalidRequest names the option."""
+    with pytest.raises(InvalidRequest, match=next(iter(options))), pool.websocket(server, **options):
+        pass
+
+
+def test_no_time_at_all_is_a_look(pool, server):  # noqa: F811
+    """recv(0) takes what is there."""
+    with pool.websocket(server) as socket:
+        with pytest.raises(ReadTimeout, match="within 0 s"):
+            socket.recv(0)
+
+
+def test_a_sender_that_dies_ends_the_websocket(pool, server, monkeypatch):  # noqa: F811
+    """Whatever it dies of: who receives and who sends later is told, and the place is free."""
+
+    async def fail(self, data, compress=None):
+        raise LookupError("SECRET")
+
+    with pool.websocket(server) as socket:
+        with monkeypatch.context() as patched:
+            patched.setattr(aiohttp.ClientWebSocketResponse, "send_bytes", fail)
+            socket.send(b"never sent")
+            with pytest.raises(ConnectionLost, match="LookupError") as caught:
+                socket.recv(20)
+        assert "SECRET" not in str(caught.value)
+        with pytest.raises(ConnectionLost, match="LookupError"):
+            socket.send("more")
+        with pytest.raises(ConnectionLost, match="LookupError"):
+            list(socket)
+    assert pool.drain(20)
+
+
+def test_closing_while_another_thread_receives(pool, server):  # noqa: F811
+    """The receiver is told; a second close does nothing."""
+    for _ in range(20):
+        with pool.websocket(server) as socket:
+            ends = []
+
+            def wait(socket=socket, ends=ends):
+                try:
+                    socket.recv()
+                except RequestError as exc:
+                    ends.append(type(exc))
+
+            thread = threading.Thread(target=wait)
+            thread.start()
+            socket.close()
+            socket.close()
+            thread.join(20)
+            assert [ConnectionLost] == ends
+    assert pool.drain(20)
+
+
+def test_the_loop_is_no_place_to_wait(pool, server):  # noqa: F811
+    """An asyncio program that opens one on its own thread may; a time of 0 does not hang it."""
+
+    async def main():
+        with pool.websocket(server) as socket:
+            socket.send("x")
+            return socket.recv(20)
+
+    assert "x" == asyncio.run(main())
