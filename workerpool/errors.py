@@ -4,7 +4,7 @@ Each error is built from one message, so that it survives pickling; the facts ar
 them are redacted: no userinfo, no query values.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from .messages.response import Response
@@ -35,6 +35,11 @@ __all__ = [
 ]
 
 
+# What a program may want to know beyond the class: the answer was cut within its head, its Content-Length is none,
+# a header of the request cannot be sent. Other libraries have classes for these.
+Reason: TypeAlias = Literal["", "head-cut", "bad-length", "bad-header"]
+
+
 class WorkerPoolError(Exception):
     """Root of every error that the pool raises on its own account."""
 
@@ -60,7 +65,7 @@ class WorkerLost(WorkerPoolError):
 
 
 class RequestError(WorkerPoolError):
-    """A request failed; `stage` tells how far it came."""
+    """A request failed; `stage` tells how far it came, `reason`, where it is set, what of the class's faults it was."""
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class RequestError(WorkerPoolError):
         attempts: int = 0,
         stage: str = "",
         lane: str = "",
+        reason: Reason = "",
     ) -> None:
         super().__init__(message)
         self.url = url
@@ -78,6 +84,7 @@ class RequestError(WorkerPoolError):
         self.attempts = attempts
         self.stage = stage
         self.lane = lane
+        self.reason = reason
 
 
 class InvalidRequest(RequestError, ValueError):

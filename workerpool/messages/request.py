@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
 from yarl import URL
 
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, Reason
 from ..redaction import redact
 from ..settings import Retry, Timeout
 from .body import FORM, JSON, TEXT, Body, Upload, encode_body
@@ -192,12 +192,14 @@ class Request:
         """
         request, put = object.__new__(cls), object.__setattr__
         refusal = None
+        reason: Reason = ""
         try:
             put(request, "method", _checked_method(method))
             put(request, "url", url)
             put(request, "target", prepared_url(url))
             encoded = None if body is None else encode_body(body, None, None)[0]
             # How the body is framed is the transport's part; that there is none is told by its absence.
+            reason = "bad-header"
             framing = {"transfer-encoding"} if encoded is not None else {"transfer-encoding", "content-length"}
             own_headers = checked_headers([item for item in headers if item[0].lower() not in framing])
             _check_length(own_headers, encoded)
@@ -205,6 +207,7 @@ class Request:
             put(request, "body", encoded)
         except Exception as exc:  # noqa: BLE001  see above
             refusal = _refusal(exc, "request", method, url)
+            refusal.reason = reason
         if refusal is not None:
             raise refusal
         put(request, "timeout", timeout)
@@ -220,6 +223,7 @@ class Request:
             added = checked_headers([(name, value)])
         except Exception as exc:  # noqa: BLE001  see above
             refusal = _refusal(exc, "headers", self.method, self.url)
+            refusal.reason = "bad-header"
         if refusal is not None:
             raise refusal
         changed = copy(self)

@@ -58,7 +58,10 @@ def wait_before_retry(
 
 
 def _pause(retry: Retry, attempt: int) -> float:
-    base = retry.wait_initial * float(retry.wait_exp_base) ** (attempt - 1)
+    try:
+        base = retry.wait_initial * float(retry.wait_exp_base) ** (attempt - 1)
+    except OverflowError:
+        base = retry.wait_max
     return min(base, retry.wait_max) + _random.uniform(0.0, retry.wait_jitter)
 
 
@@ -66,13 +69,10 @@ def _retry_after(value: str | None) -> float | None:
     """Read Retry-After (RFC 9110, 10.2.3): seconds or a date; None for what is neither."""
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
     try:
+        if value.strip().isdecimal():
+            return float(value)
         when = parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except Exception:  # noqa: BLE001  a server has chosen the text, and the parser makes much of it
         return None
-    return max(
-        0.0,
-        (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds(),
-    )

@@ -14,7 +14,8 @@ from ..messages.response import Response
 from ..redaction import redact
 from ..streaming import StreamedResponse
 from .bodies import Payload, iter_body, read_body, too_large
-from .faults import FOREIGN, adopt
+from .express import sessions_are_patched
+from .faults import FOREIGN, adopt, fault_of_head
 from .hops import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
 from .uploads import claim
 
@@ -52,6 +53,13 @@ class Exchange:
             raise error from error.__cause__
         except RequestError as exc:
             raise self._completed(exc) from exc.__cause__
+        except (Moved, MemoryError):
+            raise
+        except Exception as exc:
+            if self._runs_own_code():
+                raise
+            error = self._adopted(exc)
+            raise error from error.__cause__
         finally:
             self.close()
 
@@ -80,6 +88,10 @@ class Exchange:
             self._stream_failed(chunks, self._adopted(exc))
         except RequestError as exc:
             self._stream_failed(chunks, self._completed(exc))
+        except (Moved, MemoryError):
+            raise
+        except Exception as exc:  # noqa: BLE001  the user's own goes where ours go
+            self._stream_failed(chunks, exc if self._runs_own_code() else self._adopted(exc))
         finally:
             self.close()
 
@@ -100,7 +112,7 @@ class Exchange:
                 raise too_large(limit)
             await chunks.aput(run)
 
-    def _stream_failed(self, chunks: Chunks, error: RequestError) -> None:
+    def _stream_failed(self, chunks: Chunks, error: Exception) -> None:
         if not self._work.streamed or self._work.channel is None:
             raise error
         chunks.fail(error)
@@ -113,8 +125,8 @@ class Exchange:
             if isinstance(self._hop.body, Upload):
                 await claim(self._hop.body)
             answer = self._answer = await self._sending()
-            if answer.status < 100 or answer.version is None or answer.version.major != 1:
-                raise ProtocolError("the server's answer is not valid HTTP/1", stage="headers")
+            if (fault := fault_of_head(answer)) is not None:
+                raise ProtocolError(fault, stage="headers")
             if answer.status not in REDIRECTS or not request.allow_redirects:
                 return answer
             following = next_hop(self._hop, answer.status, answer.headers)
@@ -178,7 +190,13 @@ class Exchange:
         """Return our error; the caller's own source, where it failed, is the better explanation."""
         if self._payload is not None and isinstance(self._payload.error, RequestError):
             return self._completed(self._payload.error)
-        return adopt(exc, self._work, self._hop.url)
+        assert self._work.request is not None
+        return adopt(exc, self._work, self._hop.url, self._transport.lane.timeout_for(self._work.request))
+
+    def _runs_own_code(self) -> bool:
+        """Whether code of the user's takes part, which raises what it likes."""
+        lane = self._transport.lane
+        return lane.has_hooks or lane.connector is not None or sessions_are_patched()
 
     def _completed(self, error: RequestError) -> RequestError:
         """Add the facts of this work to an error of ours that was raised without them."""

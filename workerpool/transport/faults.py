@@ -1,7 +1,8 @@
-"""Foreign errors become ours, once, in one table; what is not in it passes untouched."""
+"""Foreign errors become ours, once, in one table: whatever a server, a proxy or a library makes of a request."""
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,16 +17,21 @@ from ..errors import (
     ProtocolError,
     ProxyError,
     ReadTimeout,
+    Reason,
     RequestError,
     TLSError,
     TruncatedBody,
 )
 from ..job import Work
 from ..redaction import redact
+from ..settings import Timeout
+from .guard import TunnelError
 
-__all__ = ["FOREIGN", "adopt"]
+__all__ = ["FOREIGN", "adopt", "fault_of_head"]
 
 FOREIGN = (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError)
+_FRAMING = frozenset({"chunked", "identity"})  # the latter is RFC 2616's, and some still send it
+_BEFORE_THE_BODY = frozenset({"connect", "dns", "proxy", "tls", "send", "headers"})
 
 # Narrow before wide: the first match wins. (theirs, ours, stage, what to say)
 _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
@@ -35,6 +41,7 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
         "dns",
         "the host's name could not be resolved",
     ),
+    (TunnelError, ProxyError, "proxy", "the proxy was reached, and gave no tunnel"),
     (
         aiohttp.ClientProxyConnectionError,
         ProxyError,
@@ -44,7 +51,7 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
     (
         aiohttp.ClientHttpProxyError,
         ProxyError,
-        "connect",
+        "proxy",
         "the proxy refused the tunnel",
     ),
     (
@@ -64,14 +71,14 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
     (
         aiohttp.ConnectionTimeoutError,
         ConnectTimeout,
-        "connect",
-        "no connection in time; raise Timeout.connect",
+        "",
+        "no connection{connect}; raise Timeout.connect",
     ),
     (
         aiohttp.ServerTimeoutError,
         ReadTimeout,
         "",
-        "the server fell silent for too long; raise Timeout.read",
+        "the server sent nothing{read}; raise Timeout.read",
     ),
     (
         aiohttp.ClientConnectorError,
@@ -103,8 +110,8 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
     (
         asyncio.TimeoutError,
         ConnectTimeout,
-        "connect",
-        "no connection in time; raise Timeout.connect",
+        "",
+        "no connection{connect}; raise Timeout.connect",
     ),
     (
         OSError,
@@ -112,33 +119,112 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
         "",
         "the connection was lost before the answer was complete",
     ),
+    (UnicodeError, InvalidRequest, "dns", "the host's name cannot be one: IDNA does not encode it"),
+    # The net: what no library should raise, and one does. User code that takes part is not led here.
+    (Exception, RequestError, "", "the request failed by an error of the libraries below"),
 )
 
 
-def adopt(exc: BaseException, work: Work, url: object) -> RequestError:
-    """Return our error for a foreign one, its cause chained as far as it tells no secret."""
-    _theirs, ours, stage, text = next(row for row in _TABLE if isinstance(exc, row[0]))
+def adopt(exc: BaseException, work: Work, url: object, timeout: Timeout | None = None) -> RequestError:
+    """Return our error for a foreign one, its cause chained as far as it tells no secret.
+
+    `timeout` is what the request was given, where it is known.
+    """
+    exc = _alert_in(exc, work) or exc
+    theirs, ours, stage, text = next(row for row in _TABLE if isinstance(exc, row[0]))
+    ours, stage, text, reason = _in_particular(exc, work, url, (ours, stage, text))
     assert work.request is not None
-    if isinstance(exc, aiohttp.ClientConnectorDNSError) and exc.host != URL(str(url)).raw_host:
-        ours, stage, text = ProxyError, "connect", "the proxy's name could not be resolved"
-    elif isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
-        text = "the connection was closed within the head of the answer"
-    elif ours is ProtocolError and "Content-Length" in str(exc):
-        text = "the Content-Length of the server's answer is not valid HTTP"
     where = redact(url)
     cause = _harmless(exc)
-    detail = f" ({cause})" if cause is not None and str(cause) else ""
+    detail = f" ({cause})" if cause is not None and str(cause) else f" ({_kind(exc)})" if theirs is Exception else ""
     error = ours(
-        f"{work.request.method} {where}: {text}{detail}",
+        f"{work.request.method} {where}: {_with_times(text, timeout)}{detail}",
         url=where,
         method=work.request.method,
         attempts=work.attempts,
         stage=stage or work.stage,
         lane=work.lane,
+        reason=reason,
     )
     error.__cause__ = cause
     error.__suppress_context__ = True
     return error
+
+
+def fault_of_head(answer: aiohttp.ClientResponse) -> str | None:
+    """Say what is wrong with a head that aiohttp takes for one; None if nothing is."""
+    # Without a version it was never on a wire: it is a recorder's or a mock's, which have their own ideas of an answer.
+    if answer.status < 100 or (answer.version is not None and answer.version.major != 1):
+        return "the server's answer is not valid HTTP/1"
+    # aiohttp hands out what is compressed on the way as if it were the body (RFC 9112, 6.1); nobody has asked for it.
+    if "Transfer-Encoding" in answer.headers and _codings(answer.headers.getall("Transfer-Encoding")) - _FRAMING:
+        return "the server's answer has a transfer coding that was not asked for"
+    return None
+
+
+def _codings(lines: list[str]) -> set[str]:
+    return {coding.strip().lower() for line in lines for coding in line.split(",") if coding.strip()}
+
+
+def _in_particular(
+    exc: BaseException, work: Work, url: object, row: tuple[type[RequestError], str, str]
+) -> tuple[type[RequestError], str, str, Reason]:
+    """Return what the table says, mended where the class of an error is not all that there is to know."""
+    ours, stage, text = row
+    if isinstance(exc, aiohttp.ClientConnectorDNSError) and exc.host != URL(str(url)).raw_host:
+        return ProxyError, "connect", "the proxy's name could not be resolved", ""
+    if isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
+        return ours, stage, "the connection was closed within the head of the answer", "head-cut"
+    if ours is ProtocolError and "Content-Length" in str(exc):
+        return ours, stage, "the Content-Length of the server's answer is not valid HTTP", "bad-length"
+    if isinstance(exc, UnicodeError) and work.stage not in ("connect", "dns", "proxy"):
+        ours, stage, text = ProtocolError, "", "the server's answer cannot be read"
+    elif isinstance(exc, UnicodeError) and work.target is not None and work.target.raw_host != URL(str(url)).raw_host:
+        ours, text = ProtocolError, f"the server redirects to a host that cannot be one; {text.rpartition('; ')[2]}"
+    elif ours is RequestError and work.stage in ("headers", "body"):
+        ours, text = ProtocolError, "the server's answer cannot be read"
+    return ours, stage, text, ""
+
+
+def _with_times(text: str, timeout: Timeout | None) -> str:
+    """Return the text with the seconds that were waited in vain."""
+    if "{" not in text:
+        return text
+    read = connect = None
+    if timeout is not None:
+        read, connect = timeout.read, timeout.connect
+    return text.format(
+        read=" for too long" if read is None else f" for {read:g} s",
+        connect=" in time" if connect is None else f" within {connect:g} s",
+    )
+
+
+def _alert_in(exc: BaseException, work: Work) -> ssl.SSLError | None:
+    """Return the alert that the server has answered the handshake with.
+
+    In TLS 1.3 it comes when the handshake is over for this side, as the error of a connection that was open by then.
+    """
+    if work.stage not in _BEFORE_THE_BODY:
+        return None
+    found = (each for each in _chain(exc) if isinstance(each, ssl.SSLError) and _is_alert(each))
+    return next(found, None)
+
+
+def _is_alert(exc: ssl.SSLError) -> bool:
+    return "ALERT" in (getattr(exc, "reason", None) or "")  # aiohttp's own kinds have none
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(8):
+        if exc is None:
+            return
+        yield exc
+        exc = getattr(exc, "os_error", None) or exc.__cause__ or exc.__context__
+
+
+def _kind(exc: BaseException) -> str:
+    """Return the class of an error; what it says may hold a secret."""
+    return f"{type(exc).__module__}.{type(exc).__qualname__}".removeprefix("builtins.")
 
 
 def _harmless(exc: BaseException) -> BaseException | None:

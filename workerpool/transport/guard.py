@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import ssl
 import sys
 from contextvars import ContextVar
 from typing import Any
@@ -13,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ..job import Work
 
-__all__ = ["current_work", "guard", "send_once"]
+__all__ = ["TunnelError", "WireProtocol", "current_work", "guard", "send_once"]
 
 _MAX_INTERIM = 100  # 1xx answers before the one that counts
 
@@ -22,6 +23,10 @@ _NOTHING = bytes(4)
 
 current_work: ContextVar[Work | None] = ContextVar("workerpool_current_work", default=None)
 _sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
+
+
+class TunnelError(aiohttp.ClientProxyConnectionError):
+    """Say that the proxy was reached, and that no tunnel through it came about."""
 
 
 def guard(connector: aiohttp.BaseConnector) -> None:
@@ -43,6 +48,7 @@ def guard(connector: aiohttp.BaseConnector) -> None:
     connector._get = get_clean  # type: ignore[method-assign]
     if isinstance(connector, aiohttp.TCPConnector):
         _note_stages(connector)
+        _blame_the_proxy(connector)
         _close_sockets_once(connector)
 
 
@@ -69,6 +75,47 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
 
     connector._resolve_host = resolve_noting  # type: ignore[method-assign]
     connector._factory = make_protocol  # type: ignore[assignment]
+
+
+def _blame_the_proxy(connector: aiohttp.TCPConnector) -> None:
+    """Tell what goes wrong while a tunnel is made from what the server does: nothing has reached that yet."""
+    create, direct = connector._create_proxy_connection, connector._create_direct_connection
+
+    async def direct_noting(*args: Any, **options: Any) -> Any:
+        made = await direct(*args, **options)
+        work = current_work.get()
+        if work is not None and options.get("client_error") is aiohttp.ClientProxyConnectionError:
+            work.stage = "proxy"
+        return made
+
+    async def create_blaming(req: Any, traces: Any, timeout: Any) -> Any:
+        try:
+            return await create(req, traces, timeout)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as exc:
+            if (cause := _fault_of_the_tunnel(exc)) is None:
+                raise
+            raise TunnelError(req.connection_key, cause) from exc
+
+    connector._create_direct_connection = direct_noting  # type: ignore[method-assign]
+    connector._create_proxy_connection = create_blaming  # type: ignore[method-assign]
+
+
+def _fault_of_the_tunnel(exc: Exception) -> OSError | None:
+    """Return what the proxy did wrong; None for what says so itself, and for what the server behind it told."""
+    if isinstance(exc, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | TimeoutError):
+        return None
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorDNSError):
+        return None
+    if isinstance(exc, aiohttp.ClientConnectorSSLError):
+        alert = "ALERT" in (getattr(exc.os_error, "reason", None) or "")
+        return None if alert else OSError("no TLS came through it")
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return exc.os_error
+    if isinstance(exc, aiohttp.ServerDisconnectedError):
+        return OSError("it closed the connection")
+    if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError):
+        return exc
+    return OSError("its answer is not valid HTTP")
 
 
 def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:

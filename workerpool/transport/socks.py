@@ -1,11 +1,15 @@
 """SOCKS proxies, through aiohttp-socks, an optional extra."""
 
+import ssl as tls
+from socket import gaierror
+from threading import TIMEOUT_MAX
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from ..lane import Lane
+from .guard import WireProtocol, current_work
 
 __all__ = ["socks_connector"]
 
@@ -15,25 +19,57 @@ _REMOTE_NAMES = {"socks4": False, "socks4a": True, "socks5": False, "socks5h": T
 def socks_connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
     """Make a connector whose connections all go through the lane's proxy."""
     from aiohttp_socks import ProxyConnector  # here and not above: an optional extra, found by the lane
-    from python_socks import ProxyError, ProxyType
+    from python_socks import ProxyType
+    from python_socks.async_.asyncio.v2 import Proxy
+
+    proxy = URL(lane.proxy or "")
+    kind = ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5
 
     class Connector(ProxyConnector):
         async def _wrap_create_connection(self, *args: Any, req: Any, **options: Any) -> Any:
             try:
                 return await super()._wrap_create_connection(*args, req=req, **options)
-            except (ProxyError, EOFError, OSError) as exc:
-                cause = exc if isinstance(exc, OSError) else OSError(str(exc))
-                raise aiohttp.ClientProxyConnectionError(req.connection_key, cause) from exc
+            except Exception as exc:  # of three libraries, and not the same in each of their versions
+                raise _as_aiohttp_would(exc, req.connection_key) from exc
 
-    proxy = URL(lane.proxy or "")
-    return Connector(
-        proxy.host or "",
-        proxy.port or 1080,
-        proxy_type=ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5,
-        username=proxy.user,
-        password=proxy.password,
-        rdns=_REMOTE_NAMES[proxy.scheme],
-        limit=share,
-        limit_per_host=lane.per_host,
-        ssl=lane.ssl,
-    )
+        async def _connect_via_proxy(
+            self, host: str, port: int, ssl: tls.SSLContext | None = None, timeout: float | None = None
+        ) -> Any:
+            """Do what aiohttp-socks does, with a protocol that notices how a body ends."""
+            if (work := current_work.get()) is not None:
+                work.stage = "proxy"
+            through = Proxy(kind, *_address(proxy), proxy.user, proxy.password, _REMOTE_NAMES[proxy.scheme])
+            # Without a time of ours it would take one of its own.
+            stream = await through.connect(host, port, dest_ssl=ssl, timeout=timeout or TIMEOUT_MAX)
+            protocol = _Protocol(self._loop, stream.writer)
+            stream.writer.transport.set_protocol(protocol)
+            protocol.connection_made(stream.writer.transport)
+            return stream.writer.transport, protocol
+
+    return Connector(*_address(proxy), proxy_type=kind, limit=share, limit_per_host=lane.per_host, ssl=lane.ssl)
+
+
+class _Protocol(WireProtocol):
+    """Keep the writer, which closes its connection when it is collected."""
+
+    def __init__(self, loop: Any, writer: Any) -> None:
+        super().__init__(loop)
+        self._writer = writer
+
+
+def _address(proxy: URL) -> tuple[str, int]:
+    return proxy.host or "", proxy.port or 1080
+
+
+def _as_aiohttp_would(exc: Exception, key: Any) -> Exception:
+    """Return the error that aiohttp's own connector has for what went wrong on the way, at the proxy or behind it."""
+    if isinstance(exc, tls.SSLCertVerificationError):
+        return aiohttp.ClientConnectorCertificateError(key, exc)
+    if isinstance(exc, tls.SSLError):
+        return aiohttp.ClientConnectorSSLError(key, exc)
+    if isinstance(exc, gaierror):  # of the host's name: one of the proxy's is told in another way
+        return aiohttp.ClientConnectorDNSError(key, exc)
+    if isinstance(exc, UnicodeError | MemoryError):
+        return exc
+    cause = exc if isinstance(exc, OSError) else OSError(str(exc) or type(exc).__name__)
+    return aiohttp.ClientProxyConnectionError(key, cause)

@@ -7,7 +7,7 @@ from .library import library_of
 
 __all__ = ["translated"]
 
-_BEFORE_THE_ANSWER = frozenset({"dns", "connect", "tls", "retry"})
+_BEFORE_THE_ANSWER = frozenset({"dns", "connect", "proxy", "tls", "retry"})
 
 # (ours, the name of theirs): the first match wins.
 _KINDS: tuple[tuple[type[ours.WorkerPoolError], str], ...] = (

@@ -5,12 +5,13 @@ from typing import Any
 import requests
 from requests import exceptions as theirs
 from urllib3 import exceptions as inner
+from yarl import URL
 
 from ... import errors as ours
 
 __all__ = ["as_urllib3", "translated"]
 
-_BEFORE_THE_ANSWER = frozenset({"queued", "dns", "connect", "tls", "retry"})
+_BEFORE_THE_ANSWER = frozenset({"queued", "dns", "connect", "proxy", "tls", "retry"})
 
 
 def translated(error: ours.WorkerPoolError, request: requests.PreparedRequest) -> Exception:
@@ -19,7 +20,8 @@ def translated(error: ours.WorkerPoolError, request: requests.PreparedRequest) -
         return error
     if isinstance(error, ours.InvalidRequest):
         return _invalid(error, request)
-    kind = next(kind for known, text, kind in _KINDS if isinstance(error, known) and text in str(error))
+    reason = getattr(error, "reason", "")
+    kind = next(kind for known, wanted, kind in _KINDS if isinstance(error, known) and wanted in ("", reason))
     if kind is theirs.ReadTimeout and getattr(error, "stage", "") in _BEFORE_THE_ANSWER:
         kind = theirs.ConnectTimeout
     return kind(as_urllib3(error, request.url or ""), request=request)
@@ -27,31 +29,46 @@ def translated(error: ours.WorkerPoolError, request: requests.PreparedRequest) -
 
 def as_urllib3(error: ours.WorkerPoolError, url: str) -> Exception:
     """Return the error as urllib3 would raise it, which is what programs look for inside of requests' own."""
-    nobody: Any = None  # the connection pool that urllib3 names; ours is none of its
+    pool: Any = _Place(url)
     text = str(error)
     if isinstance(error, ours.DeadlineExceeded):
         if error.stage in _BEFORE_THE_ANSWER or isinstance(error, ours.ConnectTimeout):
-            return inner.MaxRetryError(nobody, url, inner.ConnectTimeoutError(text))
-        return inner.ReadTimeoutError(nobody, url, f"Read timed out. {text}")
+            return inner.MaxRetryError(pool, url, inner.ConnectTimeoutError(text))
+        return inner.ReadTimeoutError(pool, url, f"Read timed out. {text}")
     if isinstance(error, ours.TLSError):
-        return inner.MaxRetryError(nobody, url, inner.SSLError(text))
+        return inner.MaxRetryError(pool, url, inner.SSLError(text))
     if isinstance(error, ours.ProxyError):
-        return inner.MaxRetryError(nobody, url, inner.ProxyError("Unable to connect to proxy", error))
+        return inner.MaxRetryError(pool, url, inner.ProxyError("Unable to connect to proxy", error))
     if isinstance(error, ours.ConnectError):
-        return inner.MaxRetryError(nobody, url, inner.NewConnectionError(nobody, text))
+        return inner.MaxRetryError(pool, url, inner.NewConnectionError(pool, text))
     return inner.ProtocolError(text, error)
 
 
-# (ours, what its text holds, theirs): the first match wins. requests tells apart by exception what we do by text.
-_KINDS: tuple[tuple[type[ours.WorkerPoolError], str, type[theirs.RequestException]], ...] = (
+class _Place:
+    """Name the host where urllib3 names the connection pool that it was asked through; ours is none of its."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            place = URL(url, encoded=True)
+            self.scheme, self.host, self.port = place.scheme, place.raw_host or "", place.port
+        except ValueError:
+            self.scheme, self.host, self.port = "", "", None
+
+    def __repr__(self) -> str:
+        kind = "HTTPSConnectionPool" if self.scheme == "https" else "HTTPConnectionPool"
+        return f"{kind}(host={self.host!r}, port={self.port})"
+
+
+# (ours, its reason, theirs): the first match wins. requests tells apart by exception what we do by reason.
+_KINDS: tuple[tuple[type[ours.WorkerPoolError], ours.Reason, type[theirs.RequestException]], ...] = (
     (ours.ConnectTimeout, "", theirs.ConnectTimeout),
     (ours.DeadlineExceeded, "", theirs.ReadTimeout),
     (ours.TLSError, "", theirs.SSLError),
     (ours.ProxyError, "", theirs.ProxyError),
     (ours.TruncatedBody, "", theirs.ChunkedEncodingError),
-    (ours.ConnectionLost, "within the head", theirs.ChunkedEncodingError),
+    (ours.ConnectionLost, "head-cut", theirs.ChunkedEncodingError),
     (ours.BodyTooLarge, "", theirs.ChunkedEncodingError),
-    (ours.ProtocolError, "Content-Length", theirs.InvalidHeader),
+    (ours.ProtocolError, "bad-length", theirs.InvalidHeader),
     (ours.WorkerPoolError, "", theirs.ConnectionError),
 )
 
@@ -60,5 +77,5 @@ def _invalid(error: ours.InvalidRequest, request: requests.PreparedRequest) -> E
     cause = error.__cause__
     if error.stage == "send" and isinstance(cause, Exception):
         return cause
-    kind = theirs.InvalidHeader if "header" in str(error) else theirs.InvalidURL
+    kind = theirs.InvalidHeader if error.reason == "bad-header" else theirs.InvalidURL
     return kind(str(error), request=request)
