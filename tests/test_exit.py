@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 40  # seconds after which a child hangs
+PATIENCE = 120  # seconds after which a child hangs, a multiple of what it takes on a machine that is busy
+pytestmark = pytest.mark.timeout(2 * PATIENCE)
 _NO_FORK_WARNING = "import warnings; warnings.filterwarnings('ignore', '.*fork', DeprecationWarning)"
 
 # `announce` prints "ready" once the main thread waits for a lock, so that the signal finds it there.
@@ -100,7 +101,7 @@ try:
     {call}
 except KeyboardInterrupt:
     if job is None:
-        assert pool.drain(10)
+        assert pool.drain({PATIENCE // 2})
         assert pool.stats().cancelled == pool.stats().submitted > 0
         print("cancelled")
     else:
@@ -293,7 +294,7 @@ for _ in range(4):
     assert workerpool.get(url).ok
 assert [0] * 4 == [exit_code(pid) for pid in children]
 for _ in range(20):
-    assert workerpool.get(url, timeout=5).attempts == 1
+    assert workerpool.get(url, timeout={PATIENCE}).attempts == 1
 print("all", workerpool.get_pool().stats().failed)
 """
         assert (0, "all 0", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
@@ -355,7 +356,7 @@ def raise_(error):
 pid = os.fork()
 if pid == 0:
     import signal
-    signal.alarm(5)
+    signal.alarm({PATIENCE // 2})
     try:
         {wait}
     except workerpool.ForkedPool:
@@ -388,7 +389,7 @@ try:
     for _ in range(15):
         pid = os.fork()
         if pid == 0:
-            faulthandler.dump_traceback_later(8, exit=True)
+            faulthandler.dump_traceback_later({PATIENCE // 2}, exit=True)
             assert workerpool.get(url).ok
             gc.collect()
             {leave}
@@ -418,7 +419,7 @@ thread.start()
 inside.wait()
 pid = os.fork()
 if pid == 0:
-    faulthandler.dump_traceback_later(8, exit=True)
+    faulthandler.dump_traceback_later({PATIENCE // 2}, exit=True)
     assert workerpool.get(url).ok
     {leave}
 forked.set()

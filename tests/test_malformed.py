@@ -12,10 +12,12 @@ import pytest
 from faults.server import Listener
 from faults.wire import answer, chunk, head, read_head
 
-from workerpool import RequestError, Response, Retry, WorkerPool
+from workerpool import RequestError, Response, Retry, Timeout, WorkerPool
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 SEEDS = range(60)
+PATIENCE = 80  # seconds after which something hangs
+SILENCE = Timeout(PATIENCE, read=1)  # ends what only a deadline would end, once it has been sent
 AGAIN = Retry(wait_initial=0.001, wait_jitter=0)  # a connection may end under a good request, which is then asked again
 TEXT = b"The quick brown fox jumps over the lazy dog. " * 4
 TEMPLATES = {
@@ -146,15 +148,15 @@ def test_a_damaged_answer_harms_nobody_else(template, server, one_worker, caplog
     """Each damaged answer is an answer or an error of the pool's, and the good ones between are right."""
     jobs = []
     for seed in SEEDS:
-        jobs.append(one_worker.submit(f"{server.url}/{template}/{seed}", timeout=1))
-        jobs.append(one_worker.submit(f"{server.url}/good/{seed}", timeout=10, retry=AGAIN))
-    outcomes = [job.exception(20) or job.result() for job in jobs]
+        jobs.append(one_worker.submit(f"{server.url}/{template}/{seed}", timeout=SILENCE))
+        jobs.append(one_worker.submit(f"{server.url}/good/{seed}", timeout=PATIENCE, retry=AGAIN))
+    outcomes = [job.exception(PATIENCE) or job.result() for job in jobs]
 
     for outcome in outcomes[::2]:
         assert_usable(outcome)
     assert [f"/good/{seed}" for seed in SEEDS] == [str(getattr(good, "text", good)) for good in outcomes[1::2]]
     assert [f"/good/{n}" for n in range(20)] == [one_worker.get(f"{server.url}/good/{n}").text for n in range(20)]
-    assert one_worker.drain(5)
+    assert one_worker.drain(PATIENCE)
     assert 0 == one_worker.stats().in_flight
     assert [] == [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
@@ -165,9 +167,9 @@ def test_one_damaged_answer_after_the_other(template, server, loop):
     """On a single connection's place, each good request behind a damaged one gets its own answer."""
     with WorkerPool(workers=1, connections=1, connector=loopback_connector, event_loop=loop, retry=None) as narrow:
         for seed in range(1, len(SEEDS), 2):
-            job = narrow.submit(f"{server.url}/{template}/{seed}", timeout=1)
-            good = narrow.submit(f"{server.url}/good/{seed}", timeout=10, retry=AGAIN)
-            assert_usable(job.exception(10) or job.result())
+            job = narrow.submit(f"{server.url}/{template}/{seed}", timeout=SILENCE)
+            good = narrow.submit(f"{server.url}/good/{seed}", timeout=PATIENCE, retry=AGAIN)
+            assert_usable(job.exception(PATIENCE) or job.result())
             assert f"/good/{seed}" == good.result().text
 
 

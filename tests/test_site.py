@@ -131,7 +131,7 @@ def test_a_failed_start_reaches_the_caller(monkeypatch):
     async def refuse(self):
         raise OSError("no port is free")
 
-    monkeypatch.setattr(web.TCPSite, "start", refuse)
+    monkeypatch.setattr(web.SockSite, "start", refuse)
     before = threading.active_count()
     with pytest.raises(OSError, match="no port is free"), Site():
         pass

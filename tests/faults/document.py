@@ -26,7 +26,7 @@ server of raw sockets does what the row says, to a pool with `retry=None` and `m
 asyncio's own loop and once on uvloop. Each test also checks that
 
 - the failure is a `RequestError`, at the stage named here, and never an error of another library,
-- it comes within the deadline,
+- it comes, by the deadline where nothing else would end it,
 - `attempts` is what the server saw,
 - nothing is left in flight,
 - and **the next requests on the same pool get their own answers**.

@@ -75,7 +75,7 @@ class Wire:
 
     def pause(self) -> None:
         """Wait so long that what was sent arrives alone."""
-        self._stopping.wait(0.05)
+        self._stopping.wait(0.2)
 
     def repeat(self, make: Callable[[], bytes]) -> None:
         """Write for ever, until the client goes."""
@@ -84,7 +84,7 @@ class Wire:
 
     def wait_read(self) -> None:
         """Wait until the client's caller has the answer, and its connection lies idle."""
-        self._after_answer.wait(10)
+        self._after_answer.wait(60)
 
     def read(self) -> bytes:
         """Read what the client has sent; what is left unread at a close makes an RST of it."""

@@ -28,6 +28,7 @@ import gzip
 import json
 import logging
 import math
+import socket
 import ssl
 import threading
 from collections.abc import Iterable
@@ -45,6 +46,7 @@ _log = logging.getLogger(__name__)
 
 _STOP = 10.0  # seconds that the site's thread gets to end
 _PAGES = 31  # pages of the tree below /page/0
+_TURNS = 10  # of the loop, in which asyncio makes a connection of a socket that was accepted; it takes three
 _CHUNK = 64  # KiB written at once by /large
 _LINKS = ("/page/0", "/fast/1", "/slow/1", "/flaky/1", "/redirect/1", "/gzip/1", "/large/64", "/status/404", "/echo",
           "/cookies", "/cookies/set?name=value")  # fmt: skip
@@ -75,7 +77,7 @@ class Site:
         """Answer everything that is held, now and from now on."""
         self._loop.call_soon_threadsafe(self._released.set)
 
-    def wait_in_flight(self, number: int, timeout: float = 10.0) -> None:
+    def wait_in_flight(self, number: int, timeout: float = 30.0) -> None:
         """Block until exactly so many requests are being served; raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.in_flight == number, timeout):
@@ -113,14 +115,16 @@ class Site:
         self._loop = asyncio.get_running_loop()
         self._released, self._stopped = asyncio.Event(), asyncio.Event()
         runner = web.AppRunner(self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-        try:
+        with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls, backlog=4096).start()
-            self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-            self._started.set_result(None)
-            await self._stopped.wait()
-        finally:
-            await runner.cleanup()
+            try:
+                await web.SockSite(runner, listening, ssl_context=self._tls, backlog=4096).start()
+                self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+                self._started.set_result(None)
+                await self._stopped.wait()
+                await _stop_accepting(listening)
+            finally:
+                await _close(runner)
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._count, *self._middlewares()], client_max_size=2**30)
@@ -170,6 +174,24 @@ class Site:
     async def _hold(self, request: web.Request) -> web.Response:
         await self._released.wait()
         return web.Response(text=f"held page {request.match_info['n']}")
+
+
+async def _stop_accepting(listening: socket.socket) -> None:
+    """Accept no more, and wait for the connections that are being made: CPython 3.11 loses those of a closed server."""
+    with suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+async def _close(runner: web.AppRunner) -> None:
+    """Close every connection, those whose client reads no more included."""
+    transports = [] if runner.server is None else [handler.transport for handler in runner.server.connections]
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()  # closing alone waits for the client to read what was written
+    await asyncio.sleep(0)  # a connection is told its end a turn later
 
 
 async def _index(request: web.Request) -> web.Response:
