@@ -165,7 +165,7 @@ class Customer:
             self.tally.outcome(nonce, lambda url=request.url: self._pool.get(url))  # type: ignore[misc]
 
     def _submit(self, number: int) -> None:
-        asked: list[tuple[str, Job]] = [
+        asked: list[tuple[str, Job[Response]]] = [
             (nonce, self._pool.submit(request)) for nonce, request in self._requests(number)
         ]
         if self._dice.random() < 0.5:  # some are cancelled in the queue, others under way

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from workerpool import PoolClosed, QueueFull, Request
-from workerpool.channels import Inbox
+from workerpool.inbox import Inbox
 from workerpool.job import Job
 
 PUTTERS, EACH = 6, 3000

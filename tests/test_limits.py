@@ -9,7 +9,17 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from workerpool import DeadlineExceeded, HTTPStatusError, QueueFull, Rate, Response, Retry, StreamedResponse, WorkerPool
+from workerpool import (
+    DeadlineExceeded,
+    HTTPStatusError,
+    QueueFull,
+    Rate,
+    Response,
+    Retry,
+    StreamedResponse,
+    Timeout,
+    WorkerPool,
+)
 from workerpool.job import Job
 from workerpool.messages.request import Request
 from workerpool.policies.limits import HostLimits
@@ -147,7 +157,10 @@ def test_what_is_given_up_makes_way_in_the_queue_at_once(site, connections, per_
     with WorkerPool(workers=1, connections=connections, per_host=per_host, queue=2) as pool:
         held = pool.submit(site.url_for("/hold/0"))
         site.wait_in_flight(1)
-        given_up = [pool.submit(site.url_for("/fast/1")), pool.submit(site.url_for("/fast/2"), timeout=0.02)]
+        given_up = [
+            pool.submit(site.url_for("/fast/1")),
+            pool.submit(site.url_for("/fast/2"), timeout=Timeout(queue=0.02)),
+        ]
         assert given_up[0].cancel()
         wait(given_up)
         jobs = [pool.submit(site.url_for(f"/fast/{n}"), timeout=5) for n in (3, 4)]
@@ -178,12 +191,12 @@ def test_what_was_given_up_takes_no_turn():
     for _ in range(5):
         works.append(Job("lane", None, Request("http://host/"), Request("http://host/").target))
         limits.offer(works[-1])
-    works[1]._claim("cancelled")
-    works[2]._claim("cancelled")
+    works[1].cancel()
+    works[2].cancel()
     assert limits.take() is None
     now[0] += 1.001
     assert (works[3], works[1:3]) == (limits.take(), dropped)
-    works[4]._claim("cancelled")
+    works[4].cancel()
     now[0] += 1.001
     assert (None, works[4], 0, None) == (limits.take(), dropped[-1], limits.parked, limits.due_in())
 

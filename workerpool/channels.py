@@ -1,260 +1,87 @@
-"""The queues between threads and loops: the only home of janus.
-
-Each class says which side may call what. The inbox waits for no task that janus would make per put
-(measured: 49 for 50 puts): the loop is rung once and then takes all that has come.
-"""
+"""The queues between threads and loops: the only home of janus. Each class says which side may call what."""
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from heapq import heappop, heappush
-from itertools import chain, count
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import janus
 
 from .chunks import Chunks, Closed
-from .errors import PoolClosed, QueueFull
-from .job import Work
 
-__all__ = ["Chunks", "Closed", "Inbox", "Messages", "ResultQueue"]
+__all__ = ["Chunks", "Closed", "Incoming", "Messages", "ResultQueue"]
 
 T = TypeVar("T")
 
 
-class _Parcel(deque[Work]):
-    """Work that travels as one item: more is put in, from any thread, until the loop finds it empty and closes it."""
+class _Condition(threading.Condition):
+    """A condition that no interrupt can leave locked for ever, over an RLock.
 
-    closed = False
+    `with` and the wait of the standard library's are code of Python's: a signal, or an exception set from another
+    thread, that comes between the taking of the lock and the noting of it leaves it taken (python/cpython#74174 for
+    `with`). Here `with` finds the lock's own methods, which are code of C's, and a wait asks the lock whose it is. A
+    collection or a signal handler that comes back here, on the thread that has the lock, goes through.
+    """
 
-    def add(self, work: Work) -> bool:
-        """Put the work in; False if the parcel was closed before. From any thread.
+    __slots__ = ("__enter__", "__exit__")
 
-        Without a lock, since a deque's own methods are atomic: the loop closes first and looks once more then.
-        """
-        self.append(work)
-        if not self.closed:
-            return True
+    def __init__(self, lock: Any) -> None:
+        super().__init__(lock)
+        self.__enter__ = lock.__enter__  # type: ignore[method-assign]
+        self.__exit__ = lock.__exit__  # type: ignore[method-assign]
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait to be notified, so many seconds at the most; the lock is held before and after, whatever is raised."""
+        gate = threading.Lock()
+        gate.acquire()
+        waiters, lock = self._waiters, self._lock  # type: ignore[attr-defined]
+        waiters.append(gate)
         try:
-            self.remove(work)
-        except ValueError:  # the loop's last look has found it
-            return True
-        return False
-
-    def take(self) -> Work | None:
-        """Return the next work; close the parcel and return None if there is none."""
-        try:
-            return self.popleft()
-        except IndexError:
-            self.closed = True
-        try:
-            return self.popleft()
-        except IndexError:
-            return None
+            lock.release()
+            return gate.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+        finally:
+            if not lock._is_owned():
+                lock.acquire()
+            with suppress(ValueError):
+                waiters.remove(gate)
 
 
-class _Incoming(janus.Queue["Work | _Parcel"]):
+class _Queue(janus.Queue[T]):
+    """janus's queue, made safe for threads that may be interrupted."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self._sync_mutex = lock = threading.RLock()  # type: ignore[assignment]
+        self._sync_not_empty = _Condition(lock)
+        self._sync_not_full = _Condition(lock)
+        self._sync_tasks_done = _Condition(lock)
+
+
+class Incoming(_Queue[T]):
     """Keep what was put for the loop, which takes it without the lock.
 
-    janus takes its lock in code of Python's; an exception set in the loop's thread just there would leave it locked for
-    ever (measured on free-threaded CPython: one in a thousand). A deque's own methods are atomic.
+    The deque's own methods are atomic; `items` is the loop's to take from, and anybody's to look at.
     """
 
     def _init(self, maxsize: int) -> None:
-        self.items: deque[Work | _Parcel] = deque()
+        self.items: deque[T] = deque()
 
     def _qsize(self) -> int:
         return len(self.items)
 
-    def _put(self, item: "Work | _Parcel") -> None:
+    def _put(self, item: T) -> None:
         self.items.append(item)
 
-    def _get(self) -> "Work | _Parcel":
+    def _get(self) -> T:
         return self.items.popleft()
 
-
-class _Room:
-    """The places of a bounded queue. Held by work until it starts or is given up, wherever it waits meanwhile."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._changed = threading.Condition()
-        self._taken: set[Work] = set()
-        self._closed = False
-
-    def enter(self, work: Work, timeout: float | None) -> bool:
-        """Take a place, or wait for one for `timeout` seconds at most; False if there was none. From any thread."""
-        with self._changed:
-            try:
-                self._changed.wait_for(lambda: self._closed or len(self._taken) < self.size, timeout)
-            except BaseException:
-                self._changed.notify()  # the one that woke this thread may have been meant for another
-                raise
-            if not self._closed and len(self._taken) >= self.size:
-                return False
-            self._taken.add(work)
-            return True
-
-    def leave(self, work: Work) -> None:
-        """Give the place back, if there is one. From any thread."""
-        with self._changed:
-            if work in self._taken:
-                self._taken.discard(work)
-                self._changed.notify()
-
-    def close(self) -> None:
-        """Let everybody in: what they are told further on is that the queue is closed."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
-class Inbox:
-    """Carry work from any thread to one loop.
-
-    What comes while the loop is busy goes into one parcel, so that janus is asked once for many (measured: an eighth of
-    what a job costs that does nothing). What has a priority travels by itself. `room` is how many may wait, 0 for any
-    number; the room is counted here and not by janus, since work that was cancelled or has been set aside is in no
-    queue's order any more.
-    """
-
-    def __init__(self, name: str, room: int) -> None:
-        self._name = name
-        self._queue = _Incoming()
-        self._incoming = self._queue.items
-        # The sync side only: the async one asks which loop this is (on 3.11 that is a system call).
-        self._sync = self._queue.sync_q
-        self._room = _Room(room) if room else None
-        self._lock = threading.Lock()  # guards the making of parcels, so that only the last in the queue is added to
-        self._last: _Parcel | None = None
-        self._parcels: deque[_Parcel] = deque()  # the loop's only, read by all; so is the next one
-        self._ranked: list[tuple[int, int, Work]] = []  # heap of what has a priority, then by arrival
-        self._arrival = count()
-        self._closed = False
-        self._rung = False
-        self._ring: Callable[[], object] | None = None
-
-    def connect(self, ring: Callable[[], object]) -> None:
-        """Say how the loop is woken; `ring` is called from the putting threads."""
-        self._ring = ring
-
-    def put(self, work: Work, timeout: float | None = None, *, block: bool = True) -> None:
-        """Hand the work over; blocks while the queue is full, `timeout` seconds at most.
-
-        Raises QueueFull or PoolClosed. From any thread.
-        """
-        if self._room is not None and not self._room.enter(work, timeout if block else 0):
-            raise self._full(timeout if block else None)
+    def send(self, item: T) -> None:
+        """Put an item in, from any thread; raises Closed."""
         try:
-            if work.priority:
-                self._send(work)
-            else:
-                self._send_with_others(work)
-        except BaseException:
-            self.leave(work)
-            raise
-        # Rung once for many puts: whoever finds the bell rung knows that a drain is still to come.
-        if not self._rung and self._ring is not None:
-            self._rung = True
-            self._ring()
-
-    def leave(self, work: Work) -> None:
-        """Note that the work waits no longer: it starts, or was given up. From any thread, repeatable."""
-        if self._room is not None:
-            self._room.leave(work)
-
-    def answered(self) -> None:
-        """Note that the loop is awake, before it drains: the next put rings again."""
-        self._rung = False
-
-    def take(self) -> Work | None:
-        """Return the next work, the highest priority first, or None if there is none. On the loop only."""
-        if self._incoming:
-            self._sort_in()
-        while True:
-            if self._ranked and (self._ranked[0][0] < 0 or not self._parcels):
-                return heappop(self._ranked)[2]
-            if not self._parcels:
-                return None
-            if (work := self._parcels[0].take()) is not None:
-                return work
-            self._parcels.popleft()
-
-    def waiting(self) -> set[Work]:
-        """Return what is in the queue, and leave it there."""
-        while True:
-            try:
-                items = (*self._incoming, *self._parcels, *(each[2] for each in self._ranked))
-                return {*chain.from_iterable(item if isinstance(item, _Parcel) else (item,) for item in items)}
-            except RuntimeError:  # something changed meanwhile
-                continue
-
-    def close(self) -> None:
-        """Refuse further puts and wake blocked ones; what is in the queue stays. From any thread."""
-        self._closed = True
-        self._queue.shutdown(immediate=False)
-        if self._room is not None:
-            self._room.close()
-
-    def __len__(self) -> int:
-        return len(self.waiting()) if self._incoming or self._parcels or self._ranked else 0
-
-    def _sort_in(self) -> None:
-        """Move what has come to its place: a parcel is never nowhere, and single work never in two places."""
-        while self._incoming:
-            item = self._incoming[0]
-            if isinstance(item, _Parcel):
-                self._parcels.append(item)
-                self._incoming.popleft()
-            else:
-                self._incoming.popleft()
-                heappush(self._ranked, (-item.priority, next(self._arrival), item))
-
-    def _send_with_others(self, work: Work) -> None:
-        while (last := self._last) is None or not last.add(work):
-            if self._start_parcel(last, work):
-                break
-        if self._closed and self._withdrawn(work):
-            raise self._refusal()
-
-    def _start_parcel(self, last: _Parcel | None, work: Work) -> bool:
-        """Put a new parcel behind the last one, unless somebody else has done so meanwhile."""
-        with self._lock:
-            if self._last is not last:
-                return False
-            parcel = _Parcel((work,))
-            self._send(parcel)
-            self._last = parcel
-            return True
-
-    def _send(self, item: "Work | _Parcel") -> None:
-        try:
-            self._sync.put_nowait(item)
+            self.sync_q.put_nowait(item)
         except janus.SyncQueueShutDown:
-            raise self._refusal() from None
-
-    def _full(self, waited: float | None) -> QueueFull:
-        assert self._room is not None
-        how_long = "" if waited is None else f" for {waited:g} s"
-        return QueueFull(
-            f"{self._name} was full{how_long} ({self._room.size} waiting); submit slower or raise Lane.queue"
-        )
-
-    def _refusal(self) -> PoolClosed:
-        return PoolClosed(f"{self._name} is closed; nothing was sent")
-
-    def _withdrawn(self, work: Work) -> bool:
-        """Take the work back that was put in beside the closing; False if the loop has it."""
-        last = self._last
-        try:
-            if last is not None:
-                last.remove(work)
-                return True
-        except ValueError:
-            pass
-        return False
+            raise Closed from None
 
 
 class ResultQueue(Generic[T]):
@@ -265,11 +92,14 @@ class ResultQueue(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._queue: janus.Queue[list[T]] = janus.Queue()
+        self._queue: janus.Queue[list[T]] = _Queue()
         self._batches: dict[int, list[T]] = {}  # by thread, each written by its own only
+        self._gone = False  # the reader
 
     def put(self, item: T) -> None:
         """Add a result; never blocks. From any thread; dropped once the reader has gone."""
+        if self._gone:
+            return
         thread = threading.get_ident()
         batch = self._batches.get(thread)
         if batch is not None:
@@ -284,15 +114,26 @@ class ResultQueue(Generic[T]):
         loop.call_soon(self._flush, thread)
 
     def get(self) -> list[T]:
-        """Block for the next results."""
-        return self._queue.sync_q.get()
+        """Block for the next results; raises Closed."""
+        try:
+            return self._queue.sync_q.get()
+        except janus.SyncQueueShutDown:
+            raise Closed from None
 
     async def aget(self) -> list[T]:
-        """Wait for the next results; on one loop only."""
-        return await self._queue.async_q.get()
+        """Wait for the next results; on one loop only. Raises Closed."""
+        try:
+            return await self._queue.async_q.get()
+        except janus.AsyncQueueShutDown:
+            raise Closed from None
+
+    def drop(self) -> None:
+        """Drop what comes from now on; takes no lock, so that a collection may call it anywhere."""
+        self._gone = True
 
     def close(self) -> None:
-        """Drop what is there and refuse the rest."""
+        """Drop what is there and what comes, and wake the reader."""
+        self._gone = True
         self._queue.close()
 
     def _flush(self, thread: int) -> None:
@@ -307,7 +148,7 @@ class Messages(Generic[T]):
     """Carry messages between threads and one loop, bounded, in one direction."""
 
     def __init__(self, room: int) -> None:
-        self._queue: janus.Queue[T] = janus.Queue(room)
+        self._queue: janus.Queue[T] = _Queue(room)
 
     def put(self, message: T, timeout: float | None) -> None:
         """Send from a thread; blocks while there is no room. Raises TimeoutError, Closed."""

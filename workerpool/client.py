@@ -3,32 +3,55 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from itertools import islice
-from threading import TIMEOUT_MAX
+from math import ceil
 from time import monotonic
 from types import EllipsisType, FunctionType
-from typing import Any, Unpack
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
+
+from yarl import URL
 
 from .channels import ResultQueue
-from .errors import DeadlineExceeded
-from .job import Blocking, Call, Job, Work, check_may_block
+from .errors import InvalidRequest
+from .job import Blocking, Call, Job, Work, check_may_block, on_worker_thread
 from .lane import Lane
-from .messages.request import Auth, HeaderItems, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
+from .messages.request import (
+    Auth,
+    HeaderItems,
+    PostOptions,
+    PutOptions,
+    Request,
+    RequestOptions,
+    TimeoutLike,
+    checked_priority,
+)
 from .messages.response import Response, Result
-from .redaction import redact
 from .results import Entry, Results
-from .settings import Retry
+from .settings import Retry, Timeout, checked_seconds
 from .streaming import StreamedResponse
 from .transport import serve_websocket, sessions_are_patched, sessions_are_traced
+from .waiting import head_of, in_order, opened
 from .websocket import Link, Opening, WebSocket
 
-__all__ = ["Client"]
+__all__ = ["Client", "SubmitOptions"]
 
-_GRACE = 0.1  # seconds a caller waits beyond the deadline before it decides without the worker
-_WINDOW = 256  # inputs pulled ahead where the lane's connections set no other measure
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WINDOW = 256  # inputs pulled ahead at most, unless that is less than two for each connection
+_AHEAD = 4  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
+_SOON = 2.0  # seconds' worth of inputs that are pulled ahead of a rate
+_FEW = 8
+_INNER = 30.0  # seconds that work without a limit waits for its place if it was submitted on a worker's own thread
+
+
+class SubmitOptions(RequestOptions, total=False):
+    """The keywords that `submit` takes beside a URL."""
+
+    method: str
 
 
 class Client(ABC):
@@ -40,36 +63,71 @@ class Client(ABC):
 
     _lane: Lane
 
-    def submit(self, target: "str | Request | Callable[..., Any]", /, *args: Any, **kwargs: Any) -> Job:
+    @overload
+    def submit(self, target: str | Request, /, **options: Unpack[SubmitOptions]) -> Job[Response]: ...
+    @overload
+    def submit(
+        self, target: Callable[Concatenate[Any, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+    def submit(self, target: Any, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Hand over a URL, a Request, or an async function, and return its Job without waiting for the network.
 
-        Keywords beside a URL are those of `request` and `method`; an async function is called with the
-        worker's private aiohttp session, then with `args` and `kwargs`. Blocks only while the lane's
-        queue is full, for the timeout at most; raises QueueFull, PoolClosed, InvalidRequest.
+        Keywords beside a URL are those of `request` and `method`; their `timeout` counts from when the request gets its
+        place. An async function is called with the worker's private aiohttp session, then with `args` and `kwargs`; it
+        has no deadline (see `call`). Blocks only while the lane's queue is full, for `Timeout.queue` or the timeout at
+        most; raises QueueFull, PoolClosed, InvalidRequest.
         """
         job = self._make_job(target, args, kwargs)
         self._post(job)
         return job
 
+    def call(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        /,
+        *args: Any,
+        timeout: TimeoutLike | None = None,
+        priority: int = 0,
+    ) -> Job[T]:
+        """Hand over an async function with a deadline and a priority, and return its Job; see `submit`.
+
+        `timeout` is in seconds from when the function gets its place, or a Timeout, of which `total` and `queue` count;
+        None is no limit. It is called with the worker's private aiohttp session, then with `args`; bind keywords of its
+        own by functools.partial.
+        """
+        limits = Timeout(total=None) if timeout is None else _checked("timeout", Timeout.of, timeout)
+        job = self._make_call_job(Call(_checked_function(fn), args, {}), limits)
+        if priority:
+            job.priority = _checked("priority", checked_priority, priority)
+        self._post(job)
+        return job
+
     def map(
         self,
-        fn: Callable[..., Any],
+        fn: Callable[..., Awaitable[T]],
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
-    ) -> Iterator[Any]:
+        job_timeout: TimeoutLike | None = None,
+        priority: int = 0,
+    ) -> Iterator[T]:
         """Run an async function over the inputs and yield its results in their order.
 
         At most `buffersize` inputs are pulled ahead. The first error is raised in its place and the rest is
-        cancelled, as when the loop is left early. `timeout` is in seconds from this call. `chunksize` is
-        there for Executor's sake and does nothing.
+        cancelled, as when the loop is left early. `timeout` is in seconds from this call, `job_timeout` and `priority`
+        are each call's, as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
         """
+        _checked_function(fn)
         size = self._window(buffersize)
-        deadline = None if timeout is None else monotonic() + timeout
+        limit = _checked("timeout", checked_seconds, timeout)
+        deadline = None if limit is None else monotonic() + limit
         calls = zip(*iterables, strict=False)
-        jobs = deque(self.submit(fn, *args) for args in islice(calls, size))
-        return _in_order(jobs, (self.submit(fn, *args) for args in calls), deadline)
+
+        def begin(args: tuple[Any, ...]) -> Job[T]:
+            return self.call(fn, *args, timeout=job_timeout, priority=priority)
+
+        return in_order(deque(map(begin, islice(calls, size))), map(begin, calls), deadline)
 
     def fetch_many(
         self,
@@ -77,13 +135,16 @@ class Client(ABC):
         *,
         ordered: bool = False,
         buffersize: int | None = None,
+        **options: Unpack[SubmitOptions],
     ) -> Results:
         """Fetch any number of URLs or Requests and yield a Result for each, an error included.
 
-        For `for` and `async for`. Lazy and bounded: at most `buffersize` inputs are pulled ahead of what was
-        handed out. Leaving the loop early cancels what is in flight.
+        For `for` and `async for`. Lazy and bounded: at most `buffersize` inputs are pulled ahead of what was handed
+        out, by default as many as can start soon. Leaving the loop early cancels what is in flight. `options` are the
+        keywords of `submit`, for each input that is a URL; a Request keeps its own. A timeout counts for each from when
+        it gets its place.
         """
-        return Results(self, requests, ordered=ordered, buffersize=self._window(buffersize))
+        return Results(self, requests, options, ordered=ordered, buffersize=self._window(buffersize))
 
     def request(
         self,
@@ -169,7 +230,7 @@ class Client(ABC):
         For a `with` block, which closes the download at its end. Blocks until status and headers are there;
         raises a RequestError. `max_body` counts only where it is given here.
         """
-        with self._stream(Request(method, url, **options)) as response:
+        with self._stream(_request(method, url, options)) as response:
             yield response
 
     @contextmanager
@@ -192,18 +253,19 @@ class Client(ABC):
         """
         check_may_block("websocket()")
         request, lane = Request("GET", _as_http(url), headers=headers), self._lane
-        limit = lane.timeout.total if timeout is None else timeout
+        limit = lane.timeout.total if timeout is None else _checked("timeout", checked_seconds, timeout)
         target = str(lane.resolve(request))
         own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
         opening = Opening(target, request.headers, tuple(protocols), limit, max_message, heartbeat, compress, own_code)
         link = Link()
         call = Call(serve_websocket, (opening, link), {})
-        job = link.work = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
+        job: Job[None] = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
+        link.work = job
         job.request = request
         self._post(job)
         job.add_done_callback(link.settle)
         self._keep_open(link, job)
-        with _opened(opening.url, link, job, opening.timeout) as socket:
+        with opened(opening.url, link, job, opening.timeout) as socket:
             yield socket
 
     def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
@@ -211,14 +273,14 @@ class Client(ABC):
 
         The verbs come here without `request`, whose thirteen keywords would cost more than the rest of this.
         """
-        return self._send(Request(method, url, **options))
+        return self._send(_request(method, url, options))
 
     def _stream(self, request: Request) -> StreamedResponse:
         """Send a request and block for the head of its answer."""
         check_may_block(f"{request.method} stream()")
         job = self._make_request_job(request, streamed=True)
         self._post(job)
-        response: StreamedResponse = _outcome(job)
+        response = head_of(job)
         response.may_ask_again(lambda last_id: self._stream(request.with_header("Last-Event-ID", last_id)))
         return response
 
@@ -227,41 +289,99 @@ class Client(ABC):
         check_may_block(request.method)
         lane = self._lane
         context = copy_context() if _sees_context(lane) else None
-        total = lane.timeout_for(request).total
-        work = Blocking(lane.name, self._owner, request, lane.resolve(request), total, context)
-        self._post(work)
+        limits = lane.timeout_for(request)
+        work = Blocking(lane.name, self._owner, request, lane.resolve(request), limits.total, context, limits.queue)
+        try:
+            self._post(work)
+        except BaseException:
+            work.cancel()  # interrupted, it may have been handed over
+            raise
         response: Response = work.wait()
         return response
 
-    def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job:
+    def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
         if isinstance(target, Request):
             if args or kwargs:
                 raise TypeError("submit(Request) takes no further arguments; give them to the Request")
-            return self._make_request_job(target)
+            return self._make_request_job(target, at_place=True)
         if callable(target):
-            call = Call(_checked_function(target), args, kwargs)
-            return Job(self._lane.name, self._owner, None, None, call, None, False, copy_context())
-        return self._make_request_job(Request(*_url_of(target, args), **kwargs))
+            return self._make_call_job(Call(_checked_function(target), args, kwargs), Timeout(total=None))
+        return self._make_request_job(Request(*_url_of(target, args), **kwargs), at_place=True)
 
-    def _make_request_job(self, request: Request, *, streamed: bool = False) -> Job:
+    def _make_call_job(self, call: Call, limits: Timeout) -> Job[Any]:
+        lane, inner = self._lane, on_worker_thread()
+        patience = self._inner_patience(limits) if inner else limits.queue
+        owner = self._owner
+        job: Job[Any] = Job(
+            lane.name, owner, None, None, call, limits.total, False, copy_context(), not inner, patience
+        )
+        job.inner = inner
+        return job
+
+    def _make_request_job(self, request: Request, *, streamed: bool = False, at_place: bool = False) -> Job[Any]:
+        """Make the work; its time begins now, or with its place."""
         lane = self._lane
         context = copy_context() if _sees_context(lane) else None
-        total = lane.timeout_for(request).total
+        limits, target = lane.timeout_for(request), lane.resolve(request)
+        if on_worker_thread():
+            return self._make_inner_job(request, target, limits, streamed, context)
         # By place: CPython takes three times as long over keywords, and this is done for each job.
-        return Job(lane.name, self._owner, request, lane.resolve(request), None, total, streamed, context)
+        return Job(
+            lane.name, self._owner, request, target, None, limits.total, streamed, context, at_place, limits.queue
+        )
+
+    def _make_inner_job(
+        self, request: Request, target: URL, limits: Timeout, streamed: bool, context: Context | None
+    ) -> Job[Any]:
+        """Make work that code on a worker's own thread submits, and may wait for while it holds a place itself.
+
+        Its time begins now: with the place it would never begin where all the places are held so.
+        """
+        patience, lane = self._inner_patience(limits), self._lane
+        job: Job[Any] = Job(
+            lane.name, self._owner, request, target, None, limits.total, streamed, context, False, patience
+        )
+        job.inner = True
+        return job
+
+    def _inner_patience(self, limits: Timeout) -> float | None:
+        if limits.queue is None and limits.total is None and self._lane.connections:
+            return _INNER
+        return limits.queue
 
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
-        lane = self._lane
-        entry = Entry(lane.name, self._owner, request, lane.resolve(request), None, lane.timeout_for(request).total)
-        if _sees_context(lane):
-            entry.context = copy_context()
+        lane, inner = self._lane, on_worker_thread()
+        limits = lane.timeout_for(request)
+        context = copy_context() if _sees_context(lane) else None
+        patience = self._inner_patience(limits) if inner else limits.queue
+        entry = Entry(
+            lane.name,
+            self._owner,
+            request,
+            lane.resolve(request),
+            None,
+            limits.total,
+            False,
+            context,
+            not inner,
+            patience,
+        )
+        if inner:
+            entry.inner = True
         entry.index = index
         entry.out = out
         return entry
 
     def _window(self, buffersize: int | None) -> int:
+        """Return how many inputs may be pulled ahead: by default no more than can start soon."""
         if buffersize is None:
-            return max(_WINDOW, 2 * self._lane.connections)
+            lane = self._lane
+            window = max(_WINDOW, 2 * lane.connections)
+            if lane.connections:
+                window = min(window, max(_FEW, _AHEAD * lane.connections))
+            if lane.rate is not None:
+                window = min(window, _FEW + lane.rate.burst + ceil(_SOON * lane.rate.limit / lane.rate.per))
+            return window
         if isinstance(buffersize, bool) or not isinstance(buffersize, int) or buffersize < 1:
             raise ValueError(f"buffersize must be at least 1, not {buffersize!r}")
         return buffersize
@@ -272,7 +392,7 @@ class Client(ABC):
         """What the work keeps alive while it is under way."""
 
     @abstractmethod
-    def _keep_open(self, link: Link, job: Job) -> None:
+    def _keep_open(self, link: Link, job: Job[None]) -> None:
         """Note a WebSocket that is closed in order when the pool is shut down."""
 
     @abstractmethod
@@ -285,56 +405,24 @@ def _sees_context(lane: Lane) -> bool:
     return lane.has_hooks or sessions_are_traced()
 
 
-def _outcome(job: Job) -> Any:
-    """Block for the outcome; whatever interrupts the wait cancels the job."""
+def _request(method: str, url: str, options: Any) -> Request:
+    """Make the request of a verb; a URL that is none is told here, since for Request one argument alone is the URL."""
+    if url is None:
+        raise InvalidRequest(f"{method}: the URL must be a str, not None", method=str(method))
+    return Request(method, url, **options)
+
+
+def _checked(name: str, check: Callable[[Any], T], value: Any) -> T:
     try:
-        if job.deadline is None:
-            return job.result()
-        return job.result(max(0.0, job.deadline - monotonic()) + _GRACE)
-    except TimeoutError:
-        if job.done():
-            raise
-        # The worker's loop did not come round to it: a function blocks it, or it is overloaded.
-        job.expire()
-        return job.result()
-    except BaseException:
-        job.cancel()
-        raise
+        return check(value)
+    except (TypeError, ValueError) as exc:
+        raise InvalidRequest(f"{name}: {exc}") from None
 
 
 def _as_http(url: str) -> str:
     """Return the URL of the request that opens a WebSocket (RFC 6455, 3)."""
     scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
     return {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme) + colon + rest if colon else url
-
-
-def _opened(url: str, link: Link, job: Job, limit: float | None) -> WebSocket:
-    """Block until it is open."""
-    try:
-        return WebSocket(
-            url, link, job, link.opened.result(None if limit is None else min(limit + _GRACE, TIMEOUT_MAX))
-        )
-    except TimeoutError as exc:
-        job.cancel()
-        if isinstance(exc, DeadlineExceeded):
-            raise
-        raise DeadlineExceeded(f"{redact(url)}: no WebSocket within {limit:g} s", stage="queued") from None
-    except BaseException:
-        job.cancel()
-        raise
-
-
-def _in_order(jobs: "deque[Job]", more: Iterator[Job], deadline: float | None) -> Iterator[Any]:
-    try:
-        while jobs:
-            remaining = None if deadline is None else max(0.0, deadline - monotonic())
-            result = jobs[0].result(remaining)
-            jobs.popleft()
-            jobs.extend(islice(more, 1))
-            yield result
-    finally:
-        for job in jobs:
-            job.cancel()
 
 
 def _checked_function(fn: Callable[..., Any]) -> Callable[..., Any]:

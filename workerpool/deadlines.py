@@ -31,7 +31,8 @@ class Deadlines:
     def __init__(self, call_soon: Callable[..., object]) -> None:
         self._call_soon = call_soon  # on the loop, from any thread
         self._slots: dict[int, set[Work]] = {}
-        self._lock = threading.Lock()  # guards which slots there are, and the three below
+        # Guards which slots there are, and the three below; signal handlers and collections may come here again.
+        self._lock = threading.RLock()
         self._order: list[int] = []  # heap of the slots
         self._many = _MANY  # slots at which the empty ones are looked for
         self._armed = inf  # the slot that the timer is set for
@@ -39,9 +40,9 @@ class Deadlines:
 
     def add(self, work: Work) -> None:
         """Watch over the work from now on."""
-        if work.deadline is None or not work.watched:
+        if work.deadline is None:
             return
-        slot = ceil(work.deadline / GRAIN)
+        slot = ceil((work.deadline + work.grace) / GRAIN)
         while True:
             waiting = self._slots.get(slot)
             if waiting is None:
@@ -53,8 +54,8 @@ class Deadlines:
 
     def discard(self, work: Work) -> None:
         """Forget the work, if it is here."""
-        if work.deadline is not None and work.watched:
-            waiting = self._slots.get(ceil(work.deadline / GRAIN))
+        if work.deadline is not None:
+            waiting = self._slots.get(ceil((work.deadline + work.grace) / GRAIN))
             if waiting is not None:
                 waiting.discard(work)
 
@@ -99,9 +100,14 @@ class Deadlines:
             self._timer = loop.call_later(max(0.0, armed * GRAIN - monotonic()), self._fall)
 
     def _fall(self) -> None:
-        for work in self._due():
-            work.expire()
-        self._arm()
+        due = self._due()
+        try:
+            while due:
+                due.pop().expire()
+        finally:
+            for work in due:  # an exception set from another thread: the rest falls with the next timer
+                self.add(work)
+            self._arm()
 
     def _due(self) -> list[Work]:
         """Close the slots whose time has come, and the empty ones before the next that is in use."""

@@ -11,11 +11,12 @@ from time import monotonic
 from typing import Protocol
 
 from .attempts import Attempts
-from .channels import Inbox
 from .deadlines import Deadlines
-from .errors import PoolClosed, WorkerLost
+from .errors import PoolClosed, WorkerLost, WorkerPoolError
+from .inbox import Inbox
 from .job import Job, Work, on_worker_thread
 from .lane import Lane
+from .loops import on_a_loop
 from .stats import Stopwatch
 from .transport import Moved, Transport
 from .turns import Turns
@@ -32,6 +33,9 @@ class Home(Protocol):
     name: str
     deadlines: Deadlines
     on_own_code: Callable[[], object]
+    posted: int  # jobs handed over to the worker, under the pool's lock; what it took from other workers is beside it
+    taken: int
+    ended: int
 
     def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
         """Call back on the loop, from any thread; False if there is none."""
@@ -63,7 +67,6 @@ class Dispatcher:
         self._free: float = connections or inf  # places; the loop's only
         self._turns = Turns(lane, self.inbox, self._settle)
         self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
-        self._passed_on = 0  # to other workers; the loop's only
         self._attempts = Attempts(lane, self._turns.reserve)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: Transport | None = None
@@ -73,11 +76,6 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False  # the loop's only
         self.inbox.connect(lambda: home.call_soon(self.drain))
-
-    @property
-    def load(self) -> int:
-        """How many jobs are on their way here; exact enough to compare workers by."""
-        return self.submitted + self.taken_over - self._passed_on - sum(self._ended.values())
 
     @property
     def succeeded(self) -> int:
@@ -123,6 +121,11 @@ class Dispatcher:
         self._loop = loop
         self.drain()
 
+    def count(self, number: int) -> None:
+        """Note that so many jobs more are on their way here. Under the pool's lock."""
+        self.submitted += number
+        self._home.posted += number
+
     def post(self, work: Work, *, block: bool = True) -> None:
         """Accept the work; blocks while the queue is full. From any thread. Raises QueueFull or PoolClosed."""
         work.holder = self
@@ -135,10 +138,23 @@ class Dispatcher:
                 self.inbox.put(work, self._patience(work), block=block and not on_worker_thread())
             else:
                 self.inbox.put(work)
-        except BaseException:
+        except BaseException as exc:
             self._home.deadlines.discard(work)
             self._accepted.discard(work)
+            if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
+                work.give_up()
             raise
+
+    def waits_for(self, work: Work) -> str:
+        """Say what work that has not begun waits for. From any thread."""
+        what = self._turns.waits_for(work)
+        if what is None and self._free <= 0:
+            what = f"a place: all {self._connections} connections of lane '{self.lane.name}' on {self.name} are taken"
+        return f"{what or f'{self.name}, which did not come round to it'} ({self.queued} in the queue)"
+
+    def when_room(self, callback: Callable[[], object]) -> None:
+        """Call back, once and from any thread, when the queue may have room again."""
+        self.inbox.when_room(callback)
 
     def abort(self, work: Work) -> None:
         """Stop the work soon, from any thread."""
@@ -154,6 +170,7 @@ class Dispatcher:
         def let_in() -> None:
             work.holder = self
             self.taken_over += 1
+            self._home.taken += 1
             self._accepted.add(work)
             self._turns.admit(work)
 
@@ -172,10 +189,12 @@ class Dispatcher:
             task.cancel()
         return tasks
 
-    def cancel_queued(self) -> None:
-        """Cancel what has not been started, from any thread."""
+    def cancel_queued(self, until: float) -> None:
+        """Cancel what has not been started, from any thread, as far as the time suffices."""
         for work in self.inbox.waiting():
-            work.cancel()
+            work.give_up()
+            if monotonic() > until:
+                break
         self._home.call_soon(self._cancel_rest)
 
     async def close(self) -> None:
@@ -220,10 +239,10 @@ class Dispatcher:
         return transport
 
     def _patience(self, work: Work) -> float | None:
-        """Return the seconds that the caller may wait for room in the queue."""
+        """Return the seconds that the caller may wait for room in the queue: it is the caller who waits here."""
         if work.deadline is not None:
             return max(0.0, work.deadline - monotonic())
-        return self.lane.timeout.total if work.call is not None else None
+        return work.total if work.total is not None or work.call is None else self.lane.timeout.total
 
     def drain(self) -> None:
         """Start what may start: work came in, a wait is over, or the loop is a new one. On the loop."""
@@ -242,7 +261,12 @@ class Dispatcher:
     def _next(self) -> Work | None:
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
         work = self._turns.next()
-        if work is None and self._turns.due_in is not None:
+        if work is not None:
+            if work.begin():
+                self._home.deadlines.discard(work)
+                work.deadline = work.final_deadline
+                self._home.deadlines.add(work)
+        elif self._turns.due_in is not None:
             self._drain_in(self._turns.due_in)
         return work
 
@@ -325,7 +349,7 @@ class Dispatcher:
             error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
             error.__cause__ = exc
             _fail(work, error)
-            if isinstance(exc, GeneratorExit) and not _on_a_loop():
+            if isinstance(exc, GeneratorExit) and not on_a_loop():
                 raise  # the loop is gone, and this coroutine is being cleared away
 
     def _on_task_end(self, task: "asyncio.Task[None]") -> None:
@@ -385,7 +409,7 @@ class Dispatcher:
         if owner is self or not owner.take_over(work):  # a worker that has ended sends nothing more to its hosts
             self._turns.admit(work)
             return
-        self._passed_on += 1
+        self._home.ended += 1
         self._accepted.discard(work)
         self._home.deadlines.discard(work)
 
@@ -395,8 +419,10 @@ class Dispatcher:
             self._accepted.discard(work)
             if work.deadline is not None:
                 self._home.deadlines.discard(work)
-            outcome = work.outcome
-            self._ended[outcome if outcome != "pending" else work.final_outcome()] += 1
+            if not work.told:  # an interrupt came between the deciding and the telling
+                work.tell()
+            self._home.ended += 1
+            self._ended[work.outcome] += 1
             self.durations.note(work.elapsed)
 
     def _cancel_rest(self) -> None:
@@ -410,14 +436,6 @@ class Dispatcher:
             work.stop()
         elif work.task is not None:
             work.task.cancel()
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _fail(work: Work, error: Exception) -> None:

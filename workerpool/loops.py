@@ -13,7 +13,7 @@ try:
 except ImportError:
     uvloop = None  # type: ignore[assignment]
 
-__all__ = ["loop_factory", "never_free", "pause"]
+__all__ = ["loop_factory", "never_free", "on_a_loop", "pause"]
 
 if uvloop is None:
     _Uvloop: Any = None
@@ -41,6 +41,15 @@ async def pause(seconds: float) -> None:
     end = monotonic() + seconds
     while (left := end - monotonic()) > 0:
         await asyncio.sleep(left)
+
+
+def on_a_loop() -> bool:
+    """Return whether the current thread runs a loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def never_free(thing: object) -> None:

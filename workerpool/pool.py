@@ -1,13 +1,14 @@
 """The pool: workers, lanes and the synchronous face of both.
 
-Threads and locks: `_lock` guards the state, the routes and the choice of a worker; nothing is called, logged,
-joined or sent while it is held. All else is done by the workers' own threads.
+Threads and locks: `_lock` guards the state, the routes and the choice of a worker; nothing is logged, joined or sent
+while it is held. It is one that its thread may take again: a signal handler, a collection or a `__del__` that comes
+back to the pool (to shut it down, as a rule) may run where the lock is held, and each section is right at each of its
+steps. All else is done by the workers' own threads.
 """
 
 import asyncio
 import atexit
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -15,18 +16,22 @@ from concurrent.futures import CancelledError, Executor
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from math import inf
 from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, Unpack
 
 from .client import Client
 from .errors import ForkedPool, InvalidRequest, PoolClosed
 from .job import Job, Work, check_may_block, on_worker_thread
-from .lane import Lane
+from .lane import Lane, LaneOptions, check_options
 from .loops import loop_factory
+from .options import check_threads, checked_lanes, checked_name, checked_patience, checked_workers, default_workers
 from .routing import Route
+from .settings import checked_seconds
 from .stats import COUNTS, Durations, LaneStats, PoolStats, WorkerStats
 from .views import LaneView, PoolSession
+from .waiting import seconds_left
 from .watchdog import Watchdog
 from .websocket import Link
 from .worker import Worker
@@ -35,47 +40,62 @@ __all__ = ["WorkerPool", "default_workers"]
 
 DEFAULT = "default"
 _GRACE = 0.3  # seconds that halted workers get to close their connections
+_LEAVING = 1.0  # seconds that what runs gets when an error leaves the `with` block
 _AT_EXIT = 2.0  # seconds that the interpreter's exit waits for each pool
 
 _pools: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
 
 
-class WorkerPool(Client, Executor):
+class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
     """Run HTTP requests and async functions on worker threads, each with its own loop and private sessions.
 
     `workers` threads (None: as many as pay off), the `lanes` beside a lane named "default", which is configured
     by the other keywords: any field of Lane but name. Code of yours that does not give its worker's loop back for
     `slow_callback` seconds is logged with its stack, and no new job goes to that worker meanwhile.
 
-    Every method is thread-safe. Use it in a `with` or `async with` block, or call `shutdown`. The constructor returns
-    when the threads run; it raises InvalidRequest for settings that cannot be.
+    Every method is thread-safe. Use it in a `with` or `async with` block, or call `shutdown`. An error that leaves the
+    block, Ctrl-C included, cancels what is queued and gives what runs a second to end. The constructor returns when the
+    threads run; it raises InvalidRequest for settings that cannot be.
     """
 
     def __init__(
         self,
-        *,
+        *refused: object,
         workers: int | None = None,
         lanes: Iterable[Lane] = (),
         name: str = "workerpool",
         slow_callback: float | None = 1.0,
-        **default_lane: Any,
+        **default_lane: Unpack[LaneOptions],
     ) -> None:
-        self.name = name
-        self._lock = threading.Lock()
+        if refused:
+            raise TypeError(f"WorkerPool() takes keywords only; was workers={refused[0]!r} meant?")
+        check_options("WorkerPool()", default_lane, also=("workers", "lanes", "name", "slow_callback"))
+        self._name = checked_name(name)
+        self._lock = threading.RLock()
         self._state = "open"  # or "closed", "forked"
         self._numbers = count(1)
-        patience = _checked_patience(slow_callback)
+        patience = checked_patience(slow_callback)
         self._lane = Lane(DEFAULT, **default_lane)
-        every_lane = _checked_lanes(self._lane, lanes)
-        self._workers = _start_workers(name, _checked_workers(workers), every_lane)
-        self._watchdog = _watchdog(name, self._workers, patience)
-        self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
+        every_lane = checked_lanes(self._lane, lanes)
+        check_threads()
         self._leaving: dict[str, Route] = {}  # sessions that are being closed
         self._retired: dict[str, LaneStats] = {}  # of closed sessions, a sum for each group
         self._links: set[Link] = set()  # of open WebSockets
-        self._finalizer = weakref.finalize(self, _forget, self._workers, self._watchdog)
-        self._finalizer.atexit = False  # _close_all comes first, and waits
-        _pools.add(self)
+        self._workers = _start_workers(name, checked_workers(workers), every_lane)
+        try:
+            self._watchdog = _watchdog(name, self._workers, patience)
+            self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
+            self._finalizer = weakref.finalize(self, _forget, self._workers, self._watchdog)
+            self._finalizer.atexit = False  # _close_all comes first, and waits
+            _pools.add(self)
+        except BaseException:
+            _halt(self._workers)
+            raise
+
+    @property
+    def name(self) -> str:
+        """The pool's name."""
+        return self._name
 
     def lane(self, name: str) -> LaneView:
         """Return the verbs bound to that lane; raises InvalidRequest if there is none of that name."""
@@ -89,12 +109,13 @@ class WorkerPool(Client, Executor):
             )
         return LaneView(self, route)
 
-    def session(self, **lane_options: Any) -> PoolSession:
+    def session(self, **lane_options: Unpack[LaneOptions]) -> PoolSession:
         """Open a private "browser": own cookies and connections on one worker. For a `with` block.
 
         Takes any field of Lane but name; what is left out is as in the default lane.
         """
-        options = {"cookies": {}, **lane_options}
+        check_options("session()", lane_options)
+        options: dict[str, Any] = {"cookies": {}, **lane_options}
         lane = _replaced(self._lane, f"session-{next(self._numbers)}", options)
         return self._open(lane, lambda: [min(self._workers, key=lambda worker: worker.load)], "session")
 
@@ -138,12 +159,12 @@ class WorkerPool(Client, Executor):
         check_may_block("drain()")
         if self._state == "forked":
             self._refuse()
-        end = None if timeout is None else monotonic() + timeout
+        end = _end_of(timeout, "drain()")
         while True:
             moves = self._moves()
             for idle in [worker.when_idle() for worker in self._workers]:
                 try:
-                    idle.result(_left(end))
+                    idle.result(seconds_left(end))
                 except TimeoutError:
                     return False
             if moves == self._moves():  # else a redirect may have led work from one that was busy to one that was idle
@@ -162,8 +183,11 @@ class WorkerPool(Client, Executor):
         """Take no more work and end the threads; repeatable, from any thread.
 
         Blocks, unless `wait` is False, until the jobs are done; WebSockets are closed, and with `cancel_futures` jobs
-        still queued are cancelled. After `timeout` seconds whatever is left is stopped and fails with PoolClosed.
+        still queued are cancelled. After `timeout` seconds whatever is left is stopped and fails with PoolClosed. It
+        does not wait on a worker's thread. A signal handler may call it.
         """
+        end = _end_of(timeout, "shutdown()")
+        wait = wait and not on_worker_thread()  # which would wait for itself, or for another that waits for it
         with self._lock:
             if self._state == "forked":
                 return
@@ -172,9 +196,9 @@ class WorkerPool(Client, Executor):
         for link in links:
             link.go_away()
         for worker in self._workers:
-            worker.finish(cancel_queued=cancel_futures)
+            worker.finish(cancel_queued=cancel_futures, until=inf if end is None else end)
         if wait:
-            _join(self._workers, timeout)
+            _join(self._workers, end)
         if self._watchdog is not None:
             self._watchdog.stop(wait=wait)
 
@@ -187,13 +211,27 @@ class WorkerPool(Client, Executor):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.shutdown(wait=True)
+        self._leave(kind)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await asyncio.to_thread(self.shutdown)
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self._leave, kind)
+
+    def _leave(self, kind: type[BaseException] | None) -> None:
+        if kind is None:
+            self.shutdown(wait=True)
+        else:
+            self.shutdown(wait=True, cancel_futures=True, timeout=_LEAVING)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a WorkerPool can't be pickled or copied: its threads are here; use get_pool(name) there")
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -206,7 +244,7 @@ class WorkerPool(Client, Executor):
     def _owner(self) -> object:
         return self
 
-    def _keep_open(self, link: Link, job: Job) -> None:
+    def _keep_open(self, link: Link, job: Job[None]) -> None:
         with self._lock:
             self._links.add(link)
 
@@ -225,12 +263,12 @@ class WorkerPool(Client, Executor):
             if self._state != "open":
                 self._refuse()
             dispatcher = route.choose(work)
-            dispatcher.submitted += 1
+            dispatcher.count(1)
         try:
             dispatcher.post(work, block=block)
         except BaseException:
             with self._lock:
-                dispatcher.submitted -= 1
+                dispatcher.count(-1)
             raise
 
     def _retire(self, route: Route) -> None:
@@ -257,47 +295,12 @@ class WorkerPool(Client, Executor):
 
     def _mark_forked(self) -> None:
         """Note in a forked child that the threads stayed behind; the lock may be held for ever by one of them."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._state = "forked"
         self._finalizer.detach()
         error = ForkedPool(f"pool '{self.name}' was made before a fork; only the parent gets this job's outcome")
         for worker in self._workers:
             worker.forget(error)
-
-
-def default_workers() -> int:
-    """Return how many workers pay off: one per core without the GIL, one with it (see docs/performance.md)."""
-    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    return 1 if gil else os.cpu_count() or 1
-
-
-def _checked_workers(workers: int | None) -> int:
-    if workers is None:
-        return default_workers()
-    if isinstance(workers, bool) or not isinstance(workers, int):
-        raise InvalidRequest(f"workers must be a whole number, not {type(workers).__name__}")
-    if workers < 1:
-        raise InvalidRequest(f"workers must be at least 1, not {workers}")
-    return workers
-
-
-def _checked_patience(slow_callback: float | None) -> float | None:
-    if slow_callback is None or (isinstance(slow_callback, int | float) and slow_callback > 0):
-        return slow_callback
-    raise InvalidRequest(f"slow_callback must be more than 0 seconds, or None for no watch, not {slow_callback!r}")
-
-
-def _checked_lanes(default: Lane, lanes: Iterable[Lane]) -> list[Lane]:
-    found = {default.name: default}
-    for lane in lanes:
-        if not isinstance(lane, Lane):
-            raise InvalidRequest(f"lanes takes Lane objects, not {type(lane).__name__}")
-        if lane.name in found:
-            raise InvalidRequest(f"two lanes are named {lane.name!r}; the default lane is set by the pool's keywords")
-        if lane.event_loop not in ("auto", default.event_loop):
-            raise InvalidRequest(f"lane {lane.name!r}: the workers have one event loop; set event_loop on the pool")
-        found[lane.name] = lane
-    return list(found.values())
 
 
 def _replaced(lane: Lane, name: str, options: dict[str, Any]) -> Lane:
@@ -310,8 +313,8 @@ def _start_workers(name: str, number: int, lanes: list[Lane]) -> tuple[Worker, .
     started: list[Worker] = []
     try:
         for worker in workers:
+            started.append(worker)  # first: the thread may run when an interrupt keeps `start` from returning
             worker.start()
-            started.append(worker)
     except BaseException:
         _halt(tuple(started))
         raise
@@ -339,18 +342,21 @@ def _forget(workers: tuple[Worker, ...], watchdog: Watchdog | None) -> None:
         watchdog.stop(wait=False)
 
 
-def _join(workers: tuple[Worker, ...], timeout: float | None) -> None:
-    end = None if timeout is None else monotonic() + timeout
-    late = tuple(worker for worker in workers if not worker.join(_left(end)) and not worker.is_current)
+def _join(workers: tuple[Worker, ...], end: float | None) -> None:
+    late = tuple(worker for worker in workers if not worker.join(seconds_left(end)) and not worker.is_current)
     _halt(late)
     end = monotonic() + _GRACE
     for worker in late:
-        if not worker.join(_left(end)):
+        if not worker.join(seconds_left(end)):
             worker.abandon()
 
 
-def _left(end: float | None) -> float | None:
-    return None if end is None else max(0.0, end - monotonic())
+def _end_of(timeout: object, what: str) -> float | None:
+    try:
+        seconds = checked_seconds(timeout)
+    except (TypeError, ValueError) as exc:
+        raise InvalidRequest(f"{what}: timeout {exc}") from None
+    return None if seconds is None else monotonic() + seconds
 
 
 def _lane_stats(route: Route) -> LaneStats:

@@ -23,7 +23,7 @@ __all__ = [
     "request",
 ]
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # which a signal handler may take again
 _pools: dict[str, WorkerPool] = {}
 _options: dict[str, dict[str, Any]] = {}
 
@@ -61,7 +61,7 @@ def configure(name: str = "default", **options: Any) -> None:
 def _forget_in_child() -> None:
     """Start empty after a fork; another thread may have held the lock."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _pools.clear()
 
 

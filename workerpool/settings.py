@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["IDEMPOTENT", "RETRY_STATUSES", "Rate", "Retry", "RetryDetails", "Timeout"]
+__all__ = ["IDEMPOTENT", "MAX_SECONDS", "RETRY_STATUSES", "Rate", "Retry", "RetryDetails", "Timeout", "checked_seconds"]
 
 # RFC 9110, 9.2.2
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -15,20 +15,26 @@ _MOST = sys.float_info.max
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
+MAX_SECONDS = 2**31  # 68 years; beyond, the system's own calls refuse
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """Say how long a request may take, in seconds; None means no limit.
 
-    `total` runs from submit to the last byte: queue, DNS, connect, TLS, redirects, retries and body
-    included. `connect` limits each connection made, `read` each pause of the server.
+    `total` runs to the last byte: DNS, connect, TLS, redirects, retries with their pauses, and body included. For the
+    verbs that block it runs from the call, since somebody waits; for `submit`, `map` and `fetch_many` from when the
+    request gets its place, so that a long queue behind the lane's own limits loses nothing. `queue` limits the wait for
+    that place. `connect` limits each connection made, `read` each pause of the server.
     """
 
     total: float | None = 30.0
     connect: float | None = None
     read: float | None = None
+    queue: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("total", "connect", "read"):
+        for name in ("total", "connect", "read", "queue"):
             _check_positive(f"timeout {name}", getattr(self, name), optional=True)
 
     @classmethod
@@ -143,6 +149,17 @@ def _check_not_negative(name: str, value: Any) -> None:
     _check_number(name, value)
     if value < 0:
         raise ValueError(f"{name} must be 0 or more seconds, not {value:.6g}")
+
+
+def checked_seconds(value: Any) -> float | None:
+    """Return a number of seconds that a call may block, or None; raises TypeError or ValueError for what is neither."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"must be a number of seconds or None, not {type(value).__name__}")
+    if not value >= 0:  # nor NaN
+        raise ValueError(f"must be 0 or more seconds, not {value}")
+    return float(min(value, MAX_SECONDS))
 
 
 def _check_positive(name: str, value: Any, *, optional: bool = False) -> None:

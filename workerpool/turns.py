@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from .channels import Inbox
+from .inbox import Inbox
 from .job import Work
 from .lane import Lane
 from .policies.limits import HostLimits, Pace
+from .settings import Rate
 
 __all__ = ["Turns"]
 
@@ -19,6 +20,7 @@ class Turns:
     """
 
     def __init__(self, lane: Lane, inbox: Inbox, drop: Callable[[Work], object]) -> None:
+        self._lane = lane
         self._inbox = inbox
         self._drop = drop
         self._pace = None if lane.rate is None else Pace(lane.rate)
@@ -57,6 +59,17 @@ class Turns:
         if self._hosts is not None and work.call is None:
             self._hosts.release(work.host)
 
+    def waits_for(self, work: Work) -> str | None:
+        """Say which limit work that has not begun waits for; None if it is none of these. From any thread."""
+        lane = self._lane
+        if self._hosts is not None and self._hosts.holds(work.host):
+            limits = [f"per_host={lane.per_host}"] if lane.per_host else []
+            limits += [f"per_host_rate={_told(lane.per_host_rate)}"] if lane.per_host_rate is not None else []
+            return f"its turn at {work.host} ({', '.join(limits)})"
+        if lane.rate is not None and self._pace is not None and self._pace.wait(monotonic()) > 0:
+            return f"the rate of lane '{lane.name}' ({_told(lane.rate)})"
+        return None
+
     def reserve(self, host: str) -> float:
         """Book one more start, of a retry, a redirect or a function's request; return the seconds to wait."""
         lane_wait = 0.0 if self._pace is None else self._pace.reserve(monotonic())
@@ -72,7 +85,12 @@ class Turns:
             return parked
         while (work := self._moved.popleft() if self._moved else self._inbox.take()) is not None:
             if work.decided:
+                self._inbox.leave(work)
                 self._drop(work)
             elif self._hosts is None or work.call is not None or self._hosts.offer(work):
                 return work
         return None
+
+
+def _told(rate: Rate) -> str:
+    return f"{rate.limit:g} per {rate.per:g} s"

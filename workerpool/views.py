@@ -12,11 +12,12 @@ __all__ = ["LaneView", "PoolSession"]
 
 
 class _Pool(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def _post_to(self, route: Route, work: Work, *, block: bool = True) -> None: ...
 
-    def _keep_open(self, link: Link, job: Job) -> None: ...
+    def _keep_open(self, link: Link, job: Job[None]) -> None: ...
 
     def _retire(self, route: Route) -> None: ...
 
@@ -41,7 +42,7 @@ class LaneView(Client):
     def _owner(self) -> object:
         return self._pool
 
-    def _keep_open(self, link: Link, job: Job) -> None:
+    def _keep_open(self, link: Link, job: Job[None]) -> None:
         self._pool._keep_open(link, job)
 
     def _post(self, work: Work, *, block: bool = True) -> None:

@@ -25,7 +25,7 @@ class Watchdog:
         self._name = f"{name}-watchdog"
         self._workers = workers
         self._patience = patience
-        self._lock = threading.Lock()  # guards the start
+        self._lock = threading.RLock()  # guards the start; a signal handler may stop where it is held
         self._thread: threading.Thread | None = None
         self._needed = threading.Event()
         self._over = threading.Event()

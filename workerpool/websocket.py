@@ -94,7 +94,7 @@ class WebSocket:
     Pings are answered by the worker, as long as messages are received: a reader that stops, stops the other side, too.
     """
 
-    def __init__(self, url: str, link: Link, job: Job, protocol: str | None) -> None:
+    def __init__(self, url: str, link: Link, job: Job[None], protocol: str | None) -> None:
         self.url = redact(url)
         self.protocol = protocol
         self._link = link

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from math import inf
 from typing import Any
 
 from .deadlines import Deadlines
@@ -47,7 +48,10 @@ class Worker:
         self._finishing = False  # end as soon as nothing is held
         self._halting = False  # end now
         self._over = False  # the thread is at its end
-        self._door = threading.Lock()  # guards the next one, and what comes from other workers
+        self.posted = 0  # jobs handed over here, under the pool's lock
+        self.taken = 0  # and by other workers, under the door
+        self.ended = 0  # and settled, or passed on to other workers; the loop's only
+        self._door = threading.RLock()  # guards the next three, and what comes from other workers
         self._shut = False  # nothing comes from other workers any more
         self._idle_waiters: list[Future[None]] = []
         self._leaving: dict[Dispatcher, Future[None]] = {}
@@ -80,7 +84,7 @@ class Worker:
     @property
     def load(self) -> int:
         """How many jobs are on their way here."""
-        return sum(dispatcher.load for dispatcher in self.dispatchers)
+        return self.posted + self.taken - self.ended
 
     def start(self) -> None:
         """Start the thread; returns when its loop runs, or raises what kept it from running."""
@@ -98,7 +102,9 @@ class Worker:
         """Stop serving a lane: its work is given up, its session closed; the Future tells when."""
         dispatcher = self._dispatchers.pop(lane_name)
         dispatcher.inbox.close()
-        done = self._leaving[dispatcher] = Future()
+        done: Future[None] = Future()
+        with self._door:
+            self._leaving[dispatcher] = done
         self.call_soon(self._spawn_close, dispatcher)
         if self._over:
             self._tell_all()
@@ -107,18 +113,22 @@ class Worker:
     def when_idle(self) -> "Future[None]":
         """Return a Future that is done when nothing is held and nothing waits."""
         idle: Future[None] = Future()
-        self._idle_waiters.append(idle)
+        with self._door:
+            self._idle_waiters.append(idle)
         self.call_soon(self.on_idle)
         if self._over:
             self._tell_all()
         return idle
 
-    def finish(self, *, cancel_queued: bool = False) -> None:
-        """Take nothing new, do what there is (or only what has begun), then end. From any thread, repeatable."""
+    def finish(self, *, cancel_queued: bool = False, until: float = inf) -> None:
+        """Take nothing new, do what there is (or only what has begun), then end. From any thread, repeatable.
+
+        What is to be cancelled is, as far as the time until then suffices.
+        """
         for dispatcher in self.dispatchers:
             dispatcher.inbox.close()
             if cancel_queued:
-                dispatcher.cancel_queued()
+                dispatcher.cancel_queued(until)
         self._finishing = True
         self.call_soon(self.on_idle)
 
@@ -178,8 +188,9 @@ class Worker:
             if not all(dispatcher.is_idle for dispatcher in self.dispatchers):
                 return
             self._shut = self._finishing
-        while self._idle_waiters:
-            self._idle_waiters.pop().set_result(None)
+            waiters, self._idle_waiters = self._idle_waiters, []
+        for waiter in waiters:
+            waiter.set_result(None)
         if self._finishing:
             self._stop()
 
@@ -199,12 +210,14 @@ class Worker:
             else:
                 log.exception("%s ended and is not replaced", self.name)
         finally:
-            self._over = True
-            with self._door:
-                self._shut = True
-            self.abandon()
-            self._tell_all()
-            self._ended.set()
+            try:
+                self._over = True
+                with self._door:
+                    self._shut = True
+                self.abandon()
+                self._tell_all()
+            finally:
+                self._ended.set()  # whatever happens: others wait for it without a limit
 
     def _live(self) -> bool:
         """Run a loop; True if it was lost and another one is to take over."""
@@ -234,9 +247,11 @@ class Worker:
             reason.__cause__ = error
             return reason
 
-        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *self._leaving)]
-        while self._leaving:
-            self._leaving.popitem()[1].set_result(None)
+        with self._door:
+            leaving, self._leaving = self._leaving, {}
+        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *leaving)]
+        for done in leaving.values():
+            done.set_result(None)
         for transport in transports:
             if transport is not None:
                 _run_bounded(runner, transport.close)
@@ -250,6 +265,10 @@ class Worker:
         self.deadlines.start()
         for dispatcher in self.dispatchers:
             dispatcher.attach(loop)
+        with self._door:
+            leaving = tuple(self._leaving)
+        for dispatcher in leaving:  # left while there was no loop
+            self._spawn_close(dispatcher)
         if not self._ready.done():
             self._ready.set_result(None)
         self.on_idle()  # while there was no loop, an end may have been asked for
@@ -287,17 +306,21 @@ class Worker:
 
     def _spawn_close(self, dispatcher: Dispatcher) -> None:
         def tell(_task: object) -> None:
-            if (done := self._leaving.pop(dispatcher, None)) is not None:
+            with self._door:
+                done = self._leaving.pop(dispatcher, None)
+            if done is not None:
                 done.set_result(None)
 
         asyncio.get_running_loop().create_task(self._close(dispatcher)).add_done_callback(tell)
 
     def _tell_all(self) -> None:
         """Tell everybody who waits that nothing more will come: the thread has ended."""
-        while self._idle_waiters:
-            self._idle_waiters.pop().set_result(None)
-        while self._leaving:
-            self._leaving.popitem()[1].set_result(None)
+        # Taken out under the lock: several threads come here, the last of them when this one's has ended.
+        with self._door:
+            waiters, self._idle_waiters = self._idle_waiters, []
+            leaving, self._leaving = self._leaving, {}
+        for waiter in (*waiters, *leaving.values()):
+            waiter.set_result(None)
 
     def _stop(self) -> None:
         if self._stopped is not None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import repeat
 
-from workerpool import Job, WorkerPool
+from workerpool import Job, Response, WorkerPool
 
 from .task import Run, Task, in_threads
 
@@ -54,7 +54,7 @@ def futures(task: Task) -> Iterator[Run]:
 
 
 def _in_window(task: Task, pool: WorkerPool, requests: int) -> None:
-    jobs: deque[Job] = deque()
+    jobs: deque[Job[Response]] = deque()
     for url in repeat(task.url, requests):
         jobs.append(pool.submit(url))
         if len(jobs) >= _WINDOW * task.connections:
@@ -63,7 +63,7 @@ def _in_window(task: Task, pool: WorkerPool, requests: int) -> None:
         _check(task, job)
 
 
-def _check(task: Task, job: Job) -> None:
+def _check(task: Task, job: Job[Response]) -> None:
     response = job.result()
     task.check(response.status_code, response.content)
 

@@ -27,6 +27,7 @@ __all__ = [
     "TimeoutLike",
     "authorization",
     "checked_headers",
+    "checked_priority",
     "cookie_header",
 ]
 
@@ -171,7 +172,7 @@ class Request:
             if retry is not ...:
                 put(self, "retry", _checked_retry(retry))
             if priority != 0:
-                put(self, "priority", _checked_priority(priority))
+                put(self, "priority", checked_priority(priority))
             if allow_redirects is not True:
                 put(self, "allow_redirects", _checked_flag(allow_redirects))
         except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
@@ -422,7 +423,7 @@ def _checked_flag(allow_redirects: object) -> bool:
     return allow_redirects
 
 
-def _checked_priority(priority: object) -> int:
+def checked_priority(priority: object) -> int:
     if isinstance(priority, bool) or not isinstance(priority, int):
         raise TypeError(f"priority must be an int, not {type(priority).__name__}")
     return priority

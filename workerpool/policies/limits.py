@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from time import monotonic
 
 from ..job import Work
@@ -10,6 +11,7 @@ from ..settings import Rate
 
 __all__ = ["HostLimits", "Pace"]
 
+_LATE = 0.005  # seconds that a start may come late and the next ones still keep their times: timers are that coarse
 _KEPT = 10_000  # paces of hosts remembered before the idle ones are dropped; a guess
 
 
@@ -29,9 +31,12 @@ class Pace:
 
     def reserve(self, now: float) -> float:
         """Book the next start and return the seconds to wait for it."""
-        wait = self.wait(now)
-        self._next = max(now, self._next) + self._gap
-        return wait
+        due = self._next - self._slack
+        # What a timer was late is made up, else each one would be lost for good: the n-th start is never before its
+        # time as counted from the first, and that is what the server sees.
+        base = self._next if now - due <= _LATE else max(now, self._next)
+        self._next = base + self._gap
+        return max(0.0, due - now)
 
 
 class HostLimits:
@@ -56,6 +61,7 @@ class HostLimits:
         self._paces: dict[str, Pace] = {}
         self._parked: dict[str, list[tuple[int, int, Work]]] = {}  # heaps by priority, then arrival
         self._due: list[tuple[float, str]] = []  # heap of when to look at a host again
+        self._when: dict[str, float] = {}  # which entry of the heap counts for a host; others are passed over
         self._arrival = count()
         self.parked = 0
 
@@ -71,7 +77,10 @@ class HostLimits:
         """Return parked work that may start now, its place taken; None if there is none."""
         now = self._clock()
         while self._due and self._due[0][0] <= now:
-            host = heappop(self._due)[1]
+            when, host = heappop(self._due)
+            if self._when.get(host) != when:
+                continue
+            del self._when[host]
             waiting = self._alive(host)
             if waiting is None:
                 continue
@@ -102,6 +111,10 @@ class HostLimits:
         """Book one more start at the host (a retry, a redirect) and return the seconds to wait for it."""
         return 0.0 if self._rate is None else self._pace(host, self._rate).reserve(self._clock())
 
+    def holds(self, host: str) -> bool:
+        """Whether work for the host is parked. From any thread."""
+        return host in self._parked
+
     def due_in(self) -> float | None:
         """Return the seconds until parked work may be due, None if only a release can make it so."""
         return max(0.0, self._due[0][0] - self._clock()) if self._due else None
@@ -128,8 +141,13 @@ class HostLimits:
             self._look_again(work.host, self._wait(work.host))
 
     def _look_again(self, host: str, wait: float | None) -> None:
-        if wait is not None:
-            heappush(self._due, (self._clock() + wait, host))
+        """See to it that the host is looked at in time: one entry each, or a queue of n would cost n times n."""
+        if wait is None:
+            return
+        when = self._clock() + wait
+        if when < self._when.get(host, inf):
+            self._when[host] = when
+            heappush(self._due, (when, host))
 
     def _wait(self, host: str) -> float | None:
         """Return the seconds to wait for a start; None if a place must come free first."""

@@ -26,7 +26,7 @@ class UnexpectedRequest(AssertionError):
     """A request was made that nobody has scripted an answer for."""
 
 
-class FakePool(Scripted, WorkerPool):
+class FakePool(Scripted, WorkerPool):  # type: ignore[misc]  # as in WorkerPool
     """Answer every request from a script; all else is the pool's own code: redirects, retries, limits, deadlines.
 
     Takes the keywords of WorkerPool. A target is a whole URL, its fragment left aside, or a pattern that is searched

@@ -76,7 +76,7 @@ class PoolAdapter(HTTPAdapter):
             raise translated(exc, request) from exc
         return self._response(request, answer)
 
-    def begin(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> Job:
+    def begin(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> Job[Any]:
         """Hand a prepared request over without waiting; `begun` makes what comes of it the answer of `send`.
 
         The options are those of `send`.
@@ -90,7 +90,7 @@ class PoolAdapter(HTTPAdapter):
         return job
 
     @contextmanager
-    def begun(self, request: requests.PreparedRequest, job: Job) -> Iterator[None]:
+    def begun(self, request: requests.PreparedRequest, job: Job[Any]) -> Iterator[None]:
         """Let the next `send` of the request, in this thread, take the job's answer."""
         self._mine.begun = request, job
         try:
@@ -112,7 +112,7 @@ class PoolAdapter(HTTPAdapter):
         pool = get_pool(self._pool) if isinstance(self._pool, str) else self._pool
         return pool if self._lane is None else pool.lane(self._lane)
 
-    def _take_begun(self, request: requests.PreparedRequest) -> Job | None:
+    def _take_begun(self, request: requests.PreparedRequest) -> Job[Any] | None:
         mine, job = getattr(self._mine, "begun", None) or (None, None)
         if mine is not request:
             return None

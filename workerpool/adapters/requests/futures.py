@@ -152,7 +152,7 @@ class FuturesSession(requests.Session):
 class _Answer(Future[Any]):
     """The Future of a response; to cancel it gives the request up, in flight or not."""
 
-    job: Job | None = None
+    job: Job[Any] | None = None
 
     def running(self) -> bool:
         """Whether the request is on its way, or its answer is being worked on."""
@@ -180,7 +180,7 @@ def _prepared(
     return prepared, {"timeout": sending["timeout"], "allow_redirects": redirects, **settings}
 
 
-def _begun(adapter: Any, prepared: requests.PreparedRequest, options: dict[str, Any]) -> Job | None:
+def _begun(adapter: Any, prepared: requests.PreparedRequest, options: dict[str, Any]) -> Job[Any] | None:
     if not isinstance(adapter, PoolAdapter):
         return None
     return adapter.begin(prepared, **{name: options[name] for name in options if name != "allow_redirects"})
@@ -191,7 +191,7 @@ def _finish(
     callback: Callable[..., Any] | None,
     prepared: requests.PreparedRequest,
     options: dict[str, Any],
-    begun: Job | None,
+    begun: Job[Any] | None,
     answer: _Answer,
 ) -> None:
     """Do what requests does once the answer is there. In a thread of the executor."""
