@@ -116,3 +116,33 @@ def test_a_request_is_told_of_its_proxy_after_its_headers():
     )
     tunnel = inspect.getsource(aiohttp.TCPConnector._update_proxy_auth_header_and_build_proxy_req)
     assert "headers = req.proxy_headers" in tunnel
+
+
+def test_a_jar_is_made_of_the_steps_that_the_pool_replaces():
+    """Set-Cookie lines become morsels whose `coded_value` is what came, and dates are read by `_parse_date`."""
+    from aiohttp._cookie_helpers import parse_set_cookie_headers
+
+    ((name, morsel),) = parse_set_cookie_headers(['a="b c"; Domain=x; Domain=Y.test; Path=/; Secure'])
+    assert ("a", '"b c"', "Y.test", "/", True) == (
+        name,
+        morsel.coded_value,
+        morsel["domain"],
+        morsel["path"],
+        morsel["secure"],
+    )
+    assert 0 == aiohttp.CookieJar._parse_date("Thu, 01 Jan 1970 00:00:00 GMT")
+    source = inspect.getsource(aiohttp.CookieJar._update_cookies)
+    assert "self._parse_date(expires)" in source
+    assert "domain[-1] == " in source
+    assert "coded_value = value = cookie.value" in inspect.getsource(aiohttp.CookieJar._build_morsel)
+    made = inspect.getsource(aiohttp.ClientRequest.__init__)
+    assert made.index("self.update_headers(headers)") < made.index("self.update_cookies(cookies)")
+
+
+def test_a_session_is_closed_by_the_names_that_are_lent():
+    """`async with` calls `close` of the session; a connector's `_close` closes at once, and with it its sessions."""
+    assert "await self.close()" in inspect.getsource(aiohttp.ClientSession.__aexit__)
+    assert "await self.close()" in inspect.getsource(aiohttp.BaseConnector.__aexit__)
+    assert "self._connector.closed" in inspect.getsource(aiohttp.ClientSession.closed.fget)
+    assert not inspect.iscoroutinefunction(aiohttp.TCPConnector._close)
+    assert "self._closed = True" in inspect.getsource(aiohttp.BaseConnector._close)

@@ -18,7 +18,7 @@ from ..redaction import redact
 
 __all__ = ["doctor"]
 
-_LIBRARIES = ("aiohttp-workerpool", "aiohttp", "janus", "yarl", "multidict", "uvloop", "isal", "brotlicffi", "aiodns",
+_LIBRARIES = ("aiohttp-workerpool", "aiohttp", "janus", "yarl", "multidict", "uvloop", "isal", "brotlicffi",
               "aiohttp-socks", "requests", "urllib3", "httpx", "httpx2", "rich", "click")  # fmt: skip
 _JOBS = 500
 _FEW = 1024  # open files; a pool of 1,000 connections needs more

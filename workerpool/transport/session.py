@@ -17,14 +17,16 @@ from ..loops import pause
 from ..messages.request import authorization, cookie_header
 from ..messages.response import Response
 from ..settings import Timeout
+from .cookies import Cookies, NoCookies
 from .decoding import ACCEPT_ENCODING
 from .exchange import Exchange
 from .express import Express
 from .guard import current_work, guard, send_once
 from .hops import Hop
+from .lending import close_at_once, lend, take_back
 from .socks import socks_connector
 from .uploads import Feeder, end_all
-from .wire import READ_AHEAD, Cookies, FunctionRequest, NoCookies, WireRequest
+from .wire import READ_AHEAD, FunctionRequest, WireRequest
 
 __all__ = ["Transport"]
 
@@ -61,13 +63,17 @@ class Transport:
         self._has_proxies = bool(self._proxies) or (lane.proxy is not None and not lane.by_socks)
         self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
-        self._connector = _connector(lane, share)
-        guard(self._connector)
         self._jar = _cookie_jar(lane)
-        # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
-        # and a redirect to another origin goes through the one that does not know them.
-        self._session = self._open_session(self._headers)
-        self._bare = self._open_session(None)
+        self._connector = _connector(lane, share)
+        try:
+            guard(self._connector)
+            # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
+            # and a redirect to another origin goes through the one that does not know them.
+            self._session = self._open_session(self._headers)
+            self._bare = self._open_session(None)
+        except BaseException:
+            close_at_once(self._connector)
+            raise
         self._express = Express(self._session, lane.ssl, self._jar if lane.stateful else None)
         self._raw: aiohttp.ClientSession | None = None
 
@@ -129,8 +135,7 @@ class Transport:
 
     async def close(self) -> None:
         """Close the sessions and every connection. Repeatable."""
-        if self._raw is not None:
-            await self._raw.close()
+        take_back(self._connector)
         await self._bare.close()
         await self._session.close()
         await end_all(self.feeders)
@@ -148,14 +153,27 @@ class Transport:
         assert url is not None
         headers = self._own_headers if request.as_is else self._headers
         if request.headers or url.raw_user is not None:
-            headers = CIMultiDict(headers)
-            for name in {name.lower() for name, _ in request.headers}:
-                headers.popall(name, None)
-            headers.extend(request.headers)
+            headers = self._with_own(headers, request.headers)
             if url.raw_user is not None:
                 headers.setdefault("Authorization", authorization((url.user or "", url.password or "")))
                 url = url.with_user(None)
         return Hop(request.method, url, headers, request.body)
+
+    def _with_own(self, usual: "CIMultiDict[str]", own: tuple[tuple[str, str], ...]) -> "CIMultiDict[str]":
+        """Return the lane's headers with the request's in their place; its cookies are joined to the lane's."""
+        headers = CIMultiDict(usual)
+        names = {name.lower() for name, _ in own}
+        for name in names:
+            headers.popall(name, None)
+        if "cookie" not in names:
+            headers.extend(own)
+            return headers
+        headers.extend(item for item in own if item[0].lower() != "cookie")
+        if line := _cookies_everywhere(self.lane):
+            headers.add("Cookie", line)
+        # A request puts its `cookies=` behind a Cookie header, which is to come last.
+        headers.add("Cookie", "; ".join(value for name, value in reversed(own) if name.lower() == "cookie"))
+        return headers
 
     def _open_session(self, headers: "CIMultiDict[str] | None") -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
@@ -175,7 +193,7 @@ class Transport:
 
     def _open_raw(self) -> aiohttp.ClientSession:
         lane = self.lane
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             lane.base,
             connector=self._connector,
             connector_owner=False,
@@ -193,6 +211,8 @@ class Transport:
             trust_env=lane.trust_env,
             trace_configs=list(lane.trace_configs),
         )
+        lend(session)
+        return session
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         await self.turn(request.url)
@@ -221,10 +241,7 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
 def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
     if not lane.stateful:
         return NoCookies()
-    jar = Cookies(unsafe=True)  # "unsafe": cookies of hosts given by address count too
-    if lane.cookies and lane.base is not None:
-        jar.update_cookies(lane.cookies, lane.base)
-    return jar
+    return Cookies(lane.cookies or {}, lane.base)
 
 
 def _merged_headers(lane: Lane, defaults: Sequence[tuple[str, str]]) -> "CIMultiDict[str]":
@@ -236,7 +253,14 @@ def _merged_headers(lane: Lane, defaults: Sequence[tuple[str, str]]) -> "CIMulti
     headers.extend(given)
     if lane.auth is not None:
         headers["Authorization"] = authorization(lane.auth)
-    if lane.cookies and lane.base is None:
-        # In the jar, cookies without a host would go to every host that a redirect names.
-        headers["Cookie"] = cookie_header(lane.cookies)
+    if line := _cookies_everywhere(lane):
+        headers.add("Cookie", line)
     return headers
+
+
+def _cookies_everywhere(lane: Lane) -> str:
+    """Return the lane's own cookies if no base URL says which host they are for.
+
+    They are a header, which stays behind when a redirect leads elsewhere; in the jar they would go to every host.
+    """
+    return cookie_header(lane.cookies) if lane.cookies and lane.base is None else ""

@@ -4,9 +4,6 @@ Headers are merged and checked once per lane, and a lane without state keeps no 
 through both for each request (measured: a tenth of a request's CPU).
 """
 
-import re
-from collections.abc import Sequence
-from http.cookies import BaseCookie, SimpleCookie
 from typing import Any
 
 import aiohttp
@@ -15,42 +12,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..job import Work
+from .cookies import Cookies
 from .guard import current_work
 
-__all__ = ["READ_AHEAD", "Cookies", "FunctionRequest", "NoCookies", "WireRequest"]
+__all__ = ["READ_AHEAD", "FunctionRequest", "WireRequest"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
-_DOMAIN = re.compile(r";\s*domain\s*=\s*([^;]+)", re.IGNORECASE)
-_NO_COOKIES: "BaseCookie[str]" = SimpleCookie()  # shared: aiohttp only reads it
-
-
-class NoCookies(aiohttp.DummyCookieJar):
-    """Keep no cookies and make no empty collection of them per request."""
-
-    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
-        """Return no cookies."""
-        return _NO_COOKIES
-
-
-class Cookies(aiohttp.CookieJar):
-    """Keep cookies as a browser does, but for those that a site sets for a whole top-level domain.
-
-    RFC 6265, 5.3 rejects public suffixes. Those of one label (com, de) are known without a list; a browser's list
-    knows more (co.uk).
-    """
-
-    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Keep the cookies of an answer."""
-        host = response_url.raw_host or ""
-        super().update_cookies_from_headers([header for header in headers if _is_own(header, host)], response_url)
-
-
-def _is_own(header: str, host: str) -> bool:
-    found = _DOMAIN.search(header)
-    domain = host if found is None else found[1].strip().strip(".").lower()
-    return "." in domain or domain == host
 
 
 class WireRequest(aiohttp.ClientRequest):
@@ -90,6 +59,11 @@ class WireRequest(aiohttp.ClientRequest):
             None if skip_auto_headers is None else CIMultiDict((name, None) for name in skip_auto_headers)
         )
 
+    def update_cookies(self, cookies: Any) -> None:
+        """Write the Cookie header, from what the jar gives for the URL."""
+        if isinstance(jar := self.session.cookie_jar, Cookies):
+            jar.write(self.headers, self.url, cookies)
+
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         """Tell the proxy nothing but what is meant for it."""
         super().update_proxy(proxy, proxy_auth, _for_the_proxy(self, proxy))
@@ -111,6 +85,13 @@ class WireRequest(aiohttp.ClientRequest):
 
 class FunctionRequest(aiohttp.ClientRequest):
     """aiohttp's own request, for the sessions that submitted functions get."""
+
+    def update_cookies(self, cookies: Any) -> None:
+        """Write the Cookie header, from what the jar gives for the URL and the call's own cookies."""
+        if isinstance(jar := self.session.cookie_jar, Cookies):
+            jar.write(self.headers, self.url, cookies)
+        else:
+            super().update_cookies(cookies)
 
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         """Tell the proxy what the caller gives for it with `proxy_headers`, and nothing of the session's."""
