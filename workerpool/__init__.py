@@ -8,7 +8,7 @@ ordinary blocking code, from any number of threads::
     with WorkerPool() as pool:
         print(pool.get("https://example.org/").status_code)
         for result in pool.fetch_many(["https://example.org/a", "https://example.org/b"]):
-            print(result.request.url, result.response or result.error)
+            print(result.request.url, result.response if result.ok else result.error)
 
 **Without waiting**: `pool.submit(url)` returns a Job, a `concurrent.futures.Future` that can be awaited too;
 `pool.submit(fn, *args)` runs `async def fn(session, *args)` beside the worker's private session.
@@ -55,6 +55,7 @@ __all__ = [
     "ForkedPool",
     "HTTPStatusError",
     "InvalidRequest",
+    "JSONDecodeError",
     "Job",
     "Lane",
     "PoolClosed",

@@ -4,6 +4,7 @@ Each error is built from one message, so that it survives pickling; the facts ar
 them are redacted: no userinfo, no query values.
 """
 
+import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "ForkedPool",
     "HTTPStatusError",
     "InvalidRequest",
+    "JSONDecodeError",
     "PoolClosed",
     "ProtocolError",
     "ProxyError",
@@ -133,6 +135,19 @@ class ProtocolError(RequestError):
 
 class DecodingError(ProtocolError):
     """The body is not what its Content-Encoding says."""
+
+
+class JSONDecodeError(RequestError, json.JSONDecodeError):
+    """The body is not JSON; only `response.json()` raises this."""
+
+    def __init__(self, message: str, doc: str = "", pos: int = 0) -> None:
+        json.JSONDecodeError.__init__(self, message, doc, pos)
+        self.url = self.method = self.stage = self.lane = ""
+        self.attempts = 0
+        self.reason = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.msg, self.doc, self.pos), vars(self)
 
 
 class TooManyRedirects(ProtocolError):

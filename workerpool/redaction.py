@@ -52,5 +52,6 @@ def _unreadable(text: str) -> str:
 def _tail(text: str) -> str:
     """Return a path without the values of its query and its parameters."""
     path, _, query = text.partition("#")[0].partition("?")
-    path = _PARAMETER.sub(rf"\1{HIDDEN}", path)
+    word, space, _ = _PARAMETER.sub(rf"\1{HIDDEN}", path).partition(" ")
+    path = f"{word} {HIDDEN}" if space else word  # "Bearer TOKEN" in the wrong place
     return f"{path}?{_names(query)}" if query else path

@@ -17,7 +17,7 @@ from .errors import (
 )
 from .events import EventStream, ServerSentEvent
 from .job import Process, check_may_block
-from .messages.response import Response
+from .messages.response import Response, checked_chunk_size
 from .redaction import redact
 
 __all__ = ["MAX_LINE", "StreamedResponse"]
@@ -59,7 +59,8 @@ class StreamedResponse(Response):
     @property
     def text(self) -> str:
         """The rest of the body as text; blocks."""
-        return self.read().decode(self.encoding, errors="replace")
+        self._content = self.read()
+        return super().text
 
     def json(self, **options: Any) -> Any:
         """Read the rest of the body and parse it as JSON; blocks."""
@@ -75,7 +76,7 @@ class StreamedResponse(Response):
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the decoded body as it comes, or in pieces of `chunk_size` bytes; each step blocks."""
         chunks = self._iter_chunks()
-        return chunks if chunk_size is None else _regrouped(chunks, chunk_size)
+        return chunks if chunk_size is None else _regrouped(chunks, checked_chunk_size(chunk_size))
 
     def iter_lines(self, *, max_line: int = MAX_LINE) -> Iterator[str]:
         """Yield the body line by line as text, without line ends; raises BodyTooLarge for a longer line."""
@@ -189,8 +190,6 @@ def _lines(chunks: Iterable[bytes], encoding: str, max_line: int) -> Iterator[st
 
 
 def _regrouped(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    if size < 1:
-        raise ValueError(f"chunk_size must be at least 1, not {size}")
     held = bytearray()
     for chunk in chunks:
         held += chunk

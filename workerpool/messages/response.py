@@ -1,20 +1,27 @@
 """An answer as a value: finished, frozen, picklable; what is costly is worked out when asked for."""
 
 import json as jsonlib
-from collections.abc import Iterable
-from email.message import Message
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from io import BufferedReader, RawIOBase
+from types import TracebackType
+from typing import Any, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ..errors import HTTPStatusError, WorkerPoolError
+from ..errors import HTTPStatusError, JSONDecodeError, WorkerPoolError
 from ..redaction import redact
+from .charsets import apparent, character_set, charset, declared, is_text_encoding
+from .links import parse_links
 from .request import Request
 
-__all__ = ["Response", "Result", "Seconds", "charset"]
+__all__ = ["Response", "Result", "Seconds", "charset", "checked_chunk_size"]
 
+_PIECE = 2**16  # bytes that iter_content hands out at once unless told otherwise
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT = frozenset({301, 308})
 
 _SECRET = frozenset({"set-cookie", "location"})
 
@@ -32,13 +39,14 @@ class Seconds(float):
 class Response:
     """Hold a complete answer; safe to share between threads.
 
-    Named and shaped as in requests. `headers` is case-insensitive and keeps repeated fields
-    (`headers.getall(name)`); `elapsed` is in seconds, `attempts` counts every try the server saw.
+    Named and shaped as in requests; false for a status of 400 or higher. `headers` is case-insensitive and keeps
+    repeated fields (`headers.getall(name)`); `elapsed` is in seconds, `attempts` counts every try the server saw.
+    The one thing that may be set is `encoding`: what `text` is decoded with.
     """
 
     # Plain slots behind properties: as closed as a frozen dataclass, and a third of its cost to make.
-    __slots__ = ("_attempts", "_content", "_elapsed", "_headers", "_history", "_reason", "_request", "_status", "_url",
-                 "_version")  # fmt: skip
+    __slots__ = ("_attempts", "_content", "_elapsed", "_encoding", "_headers", "_history", "_raw", "_reason",
+                 "_request", "_status", "_url", "_version")  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +71,8 @@ class Response:
         self._elapsed = elapsed
         self._attempts = attempts
         self._history = history
+        self._encoding: str | None = None  # chosen by the user
+        self._raw: BufferedReader | None = None
 
     @property
     def request(self) -> Request:
@@ -126,13 +136,49 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is below 400."""
+        """Whether the status is below 400; the response itself is true or false as this is."""
+        return self._status < 400
+
+    def __bool__(self) -> bool:
         return self._status < 400
 
     @property
+    def is_redirect(self) -> bool:
+        """Whether the answer leads elsewhere, as one does that was not followed."""
+        return self._status in _REDIRECTS and "Location" in self._headers
+
+    @property
+    def is_permanent_redirect(self) -> bool:
+        """Whether the answer says that the page has moved for good."""
+        return self._status in _PERMANENT and "Location" in self._headers
+
+    @property
+    def links(self) -> dict[str, dict[str, str]]:
+        """The Link header: each link's `url` and parameters, by its relation: `links["next"]["url"]`."""
+        return parse_links(", ".join(self._headers.getall("Link", ())))
+
+    @property
     def encoding(self) -> str:
-        """The character set that `text` uses: the declared one if Python knows it, else UTF-8."""
-        return charset(self._headers.get("Content-Type", ""))
+        """The character set that `text` uses; may be set, None for the one that is found.
+
+        Found is, in this order: that of a byte order mark, the declared one if Python knows it, what an HTML or XML
+        page says of itself, UTF-8. Nothing is guessed: `response.encoding = response.apparent_encoding` does that.
+        """
+        return self._encoding or character_set(self._content, self._headers.get("Content-Type", ""))
+
+    @encoding.setter
+    def encoding(self, name: str | None) -> None:
+        if name is not None and not (isinstance(name, str) and is_text_encoding(name)):
+            raise ValueError("encoding must be the name of a character set that Python knows, or None")
+        self._encoding = name
+
+    @property
+    def apparent_encoding(self) -> str:
+        """A guess from the body's bytes: UTF-8 where they fit, else what the page says, else charset-normalizer's.
+
+        Without that library (`pip install 'aiohttp-workerpool[charset]'`) windows-1252 is the last guess.
+        """
+        return apparent(self.content, self._headers.get("Content-Type", ""))
 
     @property
     def text(self) -> str:
@@ -140,18 +186,80 @@ class Response:
         return self._content.decode(self.encoding, errors="replace")
 
     def json(self, **options: Any) -> Any:
-        """Parse the body as JSON; raises json.JSONDecodeError (a ValueError)."""
-        return jsonlib.loads(self._content, **options)
+        """Parse the body as JSON, in UTF-8, UTF-16, UTF-32 or what was declared.
+
+        Raises JSONDecodeError, a RequestError that is a json.JSONDecodeError, too.
+        """
+        try:
+            return jsonlib.loads(self._json(), **options)
+        except jsonlib.JSONDecodeError as exc:
+            failed = exc.msg, exc.doc, exc.pos
+        except UnicodeDecodeError as exc:
+            failed = "not in the encoding that it should be in", "", exc.start
+        except RecursionError:
+            failed = "nested too deeply", "", 0
+        except ValueError:
+            if options:
+                raise  # it may be the hook's
+            failed = "a number has too many digits", "", 0
+        raise self._no_json(*failed)
+
+    def _json(self) -> bytes | str:
+        """Return the body for json, which tells the forms of Unicode apart by itself."""
+        name = self._encoding or declared(self._headers.get("Content-Type", ""))
+        return self._content if name is None or name.startswith("utf") else self._content.decode(name)
+
+    def _no_json(self, message: str, document: str, position: int) -> JSONDecodeError:
+        where, kind = redact(self._url), self._headers.get("Content-Type", "no Content-Type").partition(";")[0]
+        text = f"{self._request.method} {where}: the body ({self._status}, {kind!a}) is not JSON: {message}"
+        error = JSONDecodeError(text, document, position)
+        error.url, error.method, error.attempts, error.stage = where, self._request.method, self._attempts, "body"
+        return error
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the body in pieces of `chunk_size` bytes."""
+        size = _PIECE if chunk_size is None else checked_chunk_size(chunk_size)
+        return (self._content[start : start + size] for start in range(0, len(self._content), size))
+
+    def iter_content(self, chunk_size: int | None = _PIECE, decode_unicode: bool = False) -> Iterator[Any]:
+        """Yield the body in pieces, under requests' name: bytes, or with `decode_unicode` text."""
+        pieces = self.iter_bytes(chunk_size)
+        return _decoded(pieces, self.encoding) if decode_unicode else pieces
+
+    def iter_lines(self) -> Iterator[str]:
+        """Yield the body line by line as text, without line ends."""
+        return iter(self.text.splitlines())
+
+    @property
+    def raw(self) -> BufferedReader:
+        """The body as a file to read from, once: `shutil.copyfileobj(response.raw, file)`. It is decoded already."""
+        if self._raw is None:
+            self._raw = BufferedReader(_Reader(self.iter_bytes()))
+        return self._raw
+
+    def close(self) -> None:
+        """Do nothing: the answer is complete. There for code that closes any response."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     @property
     def cookies(self) -> dict[str, str]:
         """The cookies that this answer set, by name."""
         return dict(_cookies(self._headers.getall("Set-Cookie", ())))
 
-    def raise_for_status(self) -> None:
-        """Raise HTTPStatusError if the status is 400 or higher."""
+    def raise_for_status(self) -> Self:
+        """Raise HTTPStatusError if the status is 400 or higher; else return the response."""
         if self.ok:
-            return
+            return self
         where = redact(self._url)
         error = HTTPStatusError(
             f"{self._request.method} {where}: the server answered {self._status} {self._reason!a}",
@@ -185,7 +293,7 @@ class Response:
     def __getstate__(self) -> tuple[Any, ...]:
         # The headers' proxy does not pickle; its items do.
         state = {name: getattr(self, name) for name in self.__slots__}
-        return (state | {"_headers": tuple(self._headers.items()), "_url": self.url},)
+        return (state | {"_headers": tuple(self._headers.items()), "_url": self.url, "_raw": None},)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         for name, value in state[0].items():
@@ -237,8 +345,8 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether there is a response, whatever its status."""
-        return self._error is None
+        """Whether there is a response, and its status is below 400: what `ok` of the response means."""
+        return self._response is not None and self._response.ok
 
     def unwrap(self) -> Response:
         """Return the response or raise the error."""
@@ -249,7 +357,7 @@ class Result:
         return self._response
 
     def __repr__(self) -> str:
-        return f"<Result {self._index} {self._response or self._error!r}>"
+        return f"<Result {self._index} {self._error if self._response is None else self._response!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -259,16 +367,41 @@ class Result:
             setattr(self, name, value)
 
 
-def charset(content_type: str) -> str:
-    """Return the declared character set if Python knows it as a text encoding, else utf-8."""
-    message = Message()
-    message["Content-Type"] = content_type
-    try:
-        declared = message.get_content_charset("utf-8")
-        b" ".decode(declared, "replace")  # refuses what is unknown, and codecs such as "hex" that are no character set
-    except (LookupError, ValueError):
-        return "utf-8"
-    return declared
+class _Reader(RawIOBase):
+    """Read from an iterator of bytes as from a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+def checked_chunk_size(size: object) -> int:
+    """Return the size of pieces; raises ValueError for what is none."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError("chunk_size must be a number of bytes, at least 1, or None")
+    return size
+
+
+def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
+    decoder = getincrementaldecoder(encoding)(errors="replace")
+    for piece in pieces:
+        if text := decoder.decode(piece):
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest
 
 
 def _cookies(fields: Iterable[str]) -> Iterable[tuple[str, str]]:
