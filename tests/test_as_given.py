@@ -292,7 +292,7 @@ def test_json_is_refused_by_name():
 
 @pytest.mark.parametrize(
     ("first", "said"),
-    [(None, "must be a str, not NoneType"), (b"http://h/", "not bytes"), (Path("/"), "not PosixPath")],
+    [(None, "must be a str, not None"), (b"http://h/", "not bytes"), (Path("/"), "not PosixPath")],
 )
 def test_a_url_that_is_none_is_refused(pool, first, said):
     """The method is never taken for the URL."""
