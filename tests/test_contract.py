@@ -1,6 +1,7 @@
 """The private names of aiohttp that the pool relies on; a release that moves one fails here, loudly."""
 
 import inspect
+import re
 
 import aiohttp
 
@@ -146,3 +147,17 @@ def test_a_session_is_closed_by_the_names_that_are_lent():
     assert "self._connector.closed" in inspect.getsource(aiohttp.ClientSession.closed.fget)
     assert not inspect.iscoroutinefunction(aiohttp.TCPConnector._close)
     assert "self._closed = True" in inspect.getsource(aiohttp.BaseConnector._close)
+
+
+def test_names_are_looked_up_through_what_is_given_for_a_loop():
+    """aiohttp's resolver and that of python-socks ask two methods of their loop, and nothing else of it."""
+    from importlib.util import find_spec
+
+    source = inspect.getsource(aiohttp.ThreadedResolver)
+    assert {"self._loop.getaddrinfo(", "self._loop.getnameinfo("} == set(re.findall(r"self\._loop\.\w+\(", source))
+    if find_spec("python_socks") is not None:
+        from python_socks.async_.asyncio._resolver import Resolver
+        from python_socks.async_.asyncio.v2 import Proxy
+
+        assert {"self._loop.getaddrinfo("} == set(re.findall(r"self\._loop\.\w+\(", inspect.getsource(Resolver)))
+        assert "resolver=self._resolver" in inspect.getsource(Proxy)

@@ -1,6 +1,5 @@
 """The private sessions of one lane on one worker: made, used and closed on that worker's loop."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from .express import Express
 from .guard import current_work, guard, send_once
 from .hops import Hop
 from .lending import close_at_once, lend, take_back
+from .resolver import join_threads, new_resolver
 from .socks import socks_connector
 from .uploads import Feeder, end_all
 from .wire import READ_AHEAD, FunctionRequest, WireRequest
@@ -138,6 +138,7 @@ class Transport:
         take_back(self._connector)
         await self._bare.close()
         await self._session.close()
+        join_threads()
         await end_all(self.feeders)
 
     def _exchange(self, work: Work) -> Exchange:
@@ -233,9 +234,7 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
         return connector
     if lane.by_socks:
         return socks_connector(lane, share)
-    # A resolver of its own: the shared one that aiohttp uses with aiodns is not made for many threads.
-    resolver = aiohttp.ThreadedResolver(loop=asyncio.get_running_loop())
-    return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=resolver)
+    return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=new_resolver())
 
 
 def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:

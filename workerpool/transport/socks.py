@@ -1,15 +1,18 @@
 """SOCKS proxies, through aiohttp-socks, an optional extra."""
 
 import ssl as tls
-from socket import gaierror
+from contextlib import suppress
+from socket import SOCK_STREAM, gaierror
 from threading import TIMEOUT_MAX
 from typing import Any
 
 import aiohttp
+from aiohttp.helpers import is_ip_address
 from yarl import URL
 
 from ..lane import Lane
 from .guard import WireProtocol, current_work
+from .resolver import NAMES
 
 __all__ = ["socks_connector"]
 
@@ -19,7 +22,8 @@ _REMOTE_NAMES = {"socks4": False, "socks4a": True, "socks5": False, "socks5h": T
 def socks_connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
     """Make a connector whose connections all go through the lane's proxy."""
     from aiohttp_socks import ProxyConnector  # here and not above: an optional extra, found by the lane
-    from python_socks import ProxyType
+    from python_socks import ProxyConnectionError, ProxyType
+    from python_socks.async_.asyncio._resolver import Resolver
     from python_socks.async_.asyncio.v2 import Proxy
 
     proxy = URL(lane.proxy or "")
@@ -38,13 +42,27 @@ def socks_connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
             """Do what aiohttp-socks does, with a protocol that notices how a body ends."""
             if (work := current_work.get()) is not None:
                 work.stage = "proxy"
-            through = Proxy(kind, *_address(proxy), proxy.user, proxy.password, _REMOTE_NAMES[proxy.scheme])
-            # Without a time of ours it would take one of its own.
-            stream = await through.connect(host, port, dest_ssl=ssl, timeout=timeout or TIMEOUT_MAX)
+            stream = await self._reach(host, port, ssl, timeout)
             protocol = _Protocol(self._loop, stream.writer)
             stream.writer.transport.set_protocol(protocol)
             protocol.connection_made(stream.writer.transport)
             return stream.writer.transport, protocol
+
+        async def _reach(self, host: str, port: int, ssl: tls.SSLContext | None, timeout: float | None) -> Any:
+            """Connect by the first of the proxy's addresses that lets us."""
+            *others, last = await _addresses(proxy)
+            for address in others:
+                with suppress(ProxyConnectionError):
+                    return await self._reach_by(address, host, port, ssl, timeout)
+            return await self._reach_by(last, host, port, ssl, timeout)
+
+        async def _reach_by(
+            self, address: tuple[str, int], host: str, port: int, ssl: Any, timeout: float | None
+        ) -> Any:
+            through = Proxy(kind, address[0], address[1], proxy.user, proxy.password, _REMOTE_NAMES[proxy.scheme])
+            through._resolver = Resolver(NAMES)
+            # Without a time of ours it would take one of its own.
+            return await through.connect(host, port, dest_ssl=ssl, timeout=timeout or TIMEOUT_MAX)
 
     return Connector(*_address(proxy), proxy_type=kind, limit=share, limit_per_host=lane.per_host, ssl=lane.ssl)
 
@@ -59,6 +77,18 @@ class _Protocol(WireProtocol):
 
 def _address(proxy: URL) -> tuple[str, int]:
     return proxy.host or "", proxy.port or 1080
+
+
+async def _addresses(proxy: URL) -> list[tuple[str, int]]:
+    """Return the addresses of the proxy; of one that is given by address, that."""
+    host, port = _address(proxy)
+    if is_ip_address(host):
+        return [(host, port)]
+    try:
+        found = await NAMES.getaddrinfo(host, port, type=SOCK_STREAM)
+    except OSError as exc:  # not to be taken for the server's name
+        raise OSError(exc.errno, f"the proxy's name cannot be looked up: {exc.strerror}") from exc
+    return [entry[4][:2] for entry in found]
 
 
 def _as_aiohttp_would(exc: Exception, key: Any) -> Exception:
