@@ -90,7 +90,7 @@ def test_a_session_and_an_executor_of_ones_own(site, pool):
 def test_what_a_process_cannot_be_given_is_refused_at_once(site):
     """A hook that cannot be pickled raises where the request is made, and not from the future."""
     with ProcessPoolExecutor(1) as executor, FuturesSession(executor) as session:
-        with pytest.raises(RuntimeError, match="picklable"):
+        with pytest.raises(RuntimeError, match="Cannot pickle request"):
             session.get(site.url_for("/fast/1"), hooks={"response": lambda r, **_: r})
 
 

@@ -184,7 +184,15 @@ class Request:
 
     @classmethod
     def prepared(
-        cls, method: str, url: str, headers: Iterable[tuple[str, str]], body: Any, timeout: Timeout | None = None
+        cls,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]],
+        body: Any,
+        timeout: Timeout | None = None,
+        *,
+        max_body: int | None = None,
+        retry: Retry | EllipsisType | None = ...,
     ) -> "Request":
         """Make a request that another library has prepared, sent as it is.
 
@@ -212,6 +220,8 @@ class Request:
         if refusal is not None:
             raise refusal
         put(request, "timeout", timeout)
+        put(request, "max_body", max_body)
+        put(request, "retry", retry)
         put(request, "allow_redirects", False)
         put(request, "as_is", True)
         return request

@@ -8,10 +8,10 @@ from typing import Any
 from ...errors import WorkerPoolError
 from ...messages.request import Request
 from ...pool import WorkerPool
-from ...registry import get_pool
 from ...settings import Timeout
 from ...streaming import StreamedResponse
 from ...views import LaneView
+from ..pools import checked_pool, client_of
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
 
@@ -22,27 +22,37 @@ class _Lane:
     """The lane that a transport sends by."""
 
     def __init__(self, pool: WorkerPool | str | None = None, lane: str | None = None) -> None:
-        self._pool = "default" if pool is None else pool
+        self._pool = checked_pool(pool, type(self).__name__)
+        if not isinstance(lane, str | None):
+            raise TypeError(f"lane is the name of a lane (a str), not {type(lane).__name__}")
         self._lane = lane
 
     def _client(self) -> LaneView | WorkerPool:
-        pool = get_pool(self._pool) if isinstance(self._pool, str) else self._pool
-        return pool if self._lane is None else pool.lane(self._lane)
+        return client_of(self._pool, self._lane)
+
+    def _prepared(self, request: Any, body: Any) -> Request:
+        """Return our request: with the lane's retries if the lane was named, else without, as httpx has it."""
+        given = request.extensions.get("timeout", {})
+        headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw]
+        limits = Timeout(None, given.get("connect"), given.get("read"))
+        retry = None if self._lane is None else ...
+        return Request.prepared(request.method, str(request.url), headers, body, limits, retry=retry)
 
 
 class PoolTransport(_Lane, BaseTransport):
     """Send the requests of an `httpx.Client` through a pool; thread-safe, as many clients may share one.
 
     `pool` is a WorkerPool, or the name of one in the registry ("default"), which is made at first use, and anew in a
-    forked child. `lane` names one of its lanes, whose headers, limits, retries, proxy and certificates count. httpx's
-    timeouts `connect` and `read` do, too; there is no total, since httpx may read an answer for as long as it likes.
+    forked child. `lane` names one of its lanes ("default" is one); without a name the default lane's headers, limits,
+    proxy and certificates count, and its retries do not: httpx has none. httpx's timeouts `connect` and `read` count;
+    there is no total, since httpx may read an answer for as long as it likes.
     The pool stays open when the client is closed.
     """
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; blocks until the head of its answer is there. Raises the exceptions of httpx."""
         with _translating(request):
-            answer = self._client()._stream(_prepared(request, _body(request)))
+            answer = self._client()._stream(self._prepared(request, _body(request)))
         return _response(request, answer, _Stream(request, answer))
 
 
@@ -56,7 +66,7 @@ class AsyncPoolTransport(_Lane, AsyncBaseTransport):
         """Send a request and wait for the head of its answer. Raises the exceptions of httpx."""
         with _translating(request):
             client = self._client()
-            job = client._make_request_job(_prepared(request, _async_body(request)), streamed=True)
+            job = client._make_request_job(self._prepared(request, _async_body(request)), streamed=True)
             client._post(job, block=False)
             answer = await job
         return _response(request, answer, _AsyncStream(request, answer))
@@ -102,13 +112,6 @@ def _translating(request: Any) -> Iterator[None]:
         yield
     except WorkerPoolError as exc:
         raise translated(exc, request) from exc
-
-
-def _prepared(request: Any, body: Any) -> Request:
-    given = request.extensions.get("timeout", {})
-    headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw]
-    limits = Timeout(None, given.get("connect"), given.get("read"))
-    return Request.prepared(request.method, str(request.url), headers, body, limits)
 
 
 def _body(request: Any) -> Any:

@@ -1,12 +1,16 @@
 """What carries the requests of a session: the pool, behind the interface of requests' own adapter."""
 
+import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import local
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_POOLBLOCK, DEFAULT_POOLSIZE, DEFAULT_RETRIES, HTTPAdapter
+from urllib3.exceptions import MaxRetryError
+from urllib3.util import Retry as Urllib3Retry
 from urllib3.util import Timeout as Urllib3Timeout
 
 from ...errors import WorkerPoolError
@@ -14,42 +18,69 @@ from ...job import Job
 from ...messages.request import Request
 from ...messages.response import Response
 from ...pool import WorkerPool
-from ...registry import get_pool
 from ...settings import Timeout
 from ...streaming import StreamedResponse
-from ...views import LaneView
+from ..pools import checked_pool, client_of
+from .connection import Connection
 from .errors import translated
-from .lanes import Lanes
-from .raw import raw_response, raw_stream, whole_response
+from .lanes import Client, Config, Used, checked_proxy, release, tls_facts, use
+from .raw import raw_of, whole_response
+from .repeating import asks_for_nothing, exhausted, repeated
 
 __all__ = ["PoolAdapter"]
 
 _TimeoutLike = float | tuple[float | None, float | None] | Urllib3Timeout | None
+# What requests sends with: for as long as it takes, once, and however much comes.
+_STREAMED: dict[str, Any] = {"timeout": Timeout(None), "retry": None}
+_WHOLE: dict[str, Any] = {**_STREAMED, "max_body": sys.maxsize}
+_SEND, _BUILD = HTTPAdapter.send, HTTPAdapter.build_response  # as they are before anybody's mock replaces them
 
 
 class PoolAdapter(HTTPAdapter):
     """Send the requests of a `requests.Session` through a pool; thread-safe, as many sessions may share one.
 
     `pool` is a WorkerPool, or the name of one in the registry ("default"), which is made at first use, and anew in
-    a forked child. `lane` names one of its lanes, whose headers, limits and retries count. A `timeout` is as requests
-    has it; beside it the lane's total deadline holds, unless the answer is streamed. Closing the adapter closes its own
-    connections, and not the pool.
+    a forked child. All is as requests has it, timeouts, no retries and bodies of any size included, unless `lane`
+    names one of the pool's lanes ("default" is one): then its total deadline, retries and largest body count, too.
+    Headers and limits of the lane count always.
+
+    `max_retries` is as HTTPAdapter has it: urllib3's Retry, done here. `pool_maxsize` raises the lane's `connections`
+    where no lane is named; with `pool_block` it is how many a host gets. Connections are kept for any number of hosts,
+    so that `pool_connections` is always met. Connections belong to the pool: closing the adapter closes none.
     """
 
-    _lanes: Lanes
     __attrs__ = [*HTTPAdapter.__attrs__, "_pool", "_lane"]  # noqa: RUF012  what requests' own pickling takes along
 
-    def __init__(self, pool: WorkerPool | str | None = None, lane: str | None = None) -> None:
-        self._pool = "default" if pool is None else pool
+    def __init__(
+        self,
+        pool: WorkerPool | str | None = None,
+        lane: str | None = None,
+        *,
+        pool_connections: int = DEFAULT_POOLSIZE,
+        pool_maxsize: int = DEFAULT_POOLSIZE,
+        max_retries: "Urllib3Retry | int" = DEFAULT_RETRIES,
+        pool_block: bool = DEFAULT_POOLBLOCK,
+    ) -> None:
+        self._pool = checked_pool(pool, "PoolAdapter")
+        if not isinstance(lane, str | None):
+            raise TypeError(f"lane is the name of a lane (a str), not {type(lane).__name__}")
         self._lane = lane
-        super().__init__()
+        super().__init__(pool_connections, pool_maxsize, max_retries, pool_block)
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Begin without lanes of its own; called by requests when an adapter is made, unpickled or set anew."""
-        super().init_poolmanager(*args, **options)
-        if hasattr(self, "_lanes"):
-            self._lanes.close()
-        self._lanes = Lanes(self.cert_verify)
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = DEFAULT_POOLBLOCK, **pool_kwargs: Any
+    ) -> None:
+        """Take the sizes; called by requests when an adapter is made, unpickled or set anew.
+
+        Of urllib3's further keywords `ssl_context` counts; the others are refused, as they would be without effect.
+        """
+        self._context = pool_kwargs.pop("ssl_context", None)
+        if pool_kwargs:
+            raise TypeError(
+                f"PoolAdapter has no {', '.join(pool_kwargs)}: connections are the pool's; Lane(connector=)"
+            )
+        super().init_poolmanager(connections, maxsize, block)
+        self._own = _own_lane(self._context, maxsize, block=block, named=self._lane is not None)
         self._mine = local()
 
     def send(
@@ -65,26 +96,36 @@ class PoolAdapter(HTTPAdapter):
 
         Raises the exceptions of requests, with the pool's as their cause.
         """
+        if HTTPAdapter.send is not _SEND:  # somebody's mock: what it lets through comes back by the Connection
+            return HTTPAdapter.send(self, request, stream, timeout, verify, cert, proxies)  # type: ignore[arg-type]
+        retries = self.max_retries
         try:
-            begun = self._take_begun(request)
-            if begun is None:
-                client, ours = self._made(request, stream, timeout, verify, cert, proxies)
-                answer = client._stream(ours) if stream else client._send(ours)
-            else:
-                answer = begun.result()
+            if asks_for_nothing(retries):
+                return self._response(request, self._answer(request, stream, timeout, verify, cert, proxies))
+            answer, retries = repeated(
+                retries, request, lambda: self._answer(request, stream, timeout, verify, cert, proxies)
+            )
         except WorkerPoolError as exc:
             raise translated(exc, request) from exc
-        return self._response(request, answer)
+        except MaxRetryError as exc:
+            raise exhausted(exc, request) from exc.__cause__
+        return self.build_response(request, raw_of(answer, retries))
 
-    def begin(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> Job[Any]:
+    def begin(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> Job[Any] | None:
         """Hand a prepared request over without waiting; `begun` makes what comes of it the answer of `send`.
 
-        The options are those of `send`.
+        The options are those of `send`. None if `send` may do without, as that of a cache or a mock.
         """
+        if HTTPAdapter.send is not _SEND or getattr(self.send, "__func__", None) is not PoolAdapter.send:
+            return None
         try:
-            client, ours = self._made(request, stream, **options)
-            job = client._make_request_job(ours, streamed=stream)
-            client._post(job)
+            client, ours, used = self._made(request, stream, **options)
+            try:
+                job = client._make_request_job(ours, streamed=stream)
+                client._post(job)
+            finally:
+                if used is not None:
+                    release(used)
         except WorkerPoolError as exc:
             raise translated(exc, request) from exc
         return job
@@ -98,19 +139,46 @@ class PoolAdapter(HTTPAdapter):
         finally:
             self._mine.begun = None
 
-    def close(self) -> None:
-        """Close the connections of lanes opened for this adapter alone; the pool goes on. Repeatable."""
-        super().close()
-        self._lanes.close()
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return what HTTPAdapter's own `send` sends by: the pool again."""
+
+        def ask(timeout: Urllib3Timeout) -> Response:
+            return self._answer(request, True, timeout, verify, cert, proxies)
+
+        return Connection(request, ask)
+
+    def copy(self) -> "PoolAdapter":
+        """Return another adapter with the same settings, over the same connections."""
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self), config=dict(self.config), proxy_manager={}, _mine=local())
+        return copied
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self._pool, WorkerPool):
             raise TypeError("a PoolAdapter that was given a pool cannot be pickled; give it the name of a pool instead")
         return {name: getattr(self, name, None) for name in self.__attrs__}
 
-    def _client(self) -> LaneView | WorkerPool:
-        pool = get_pool(self._pool) if isinstance(self._pool, str) else self._pool
-        return pool if self._lane is None else pool.lane(self._lane)
+    def _answer(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: _TimeoutLike,
+        verify: bool | str,
+        cert: Any,
+        proxies: Mapping[str, str] | None,
+    ) -> Response:
+        """Send the request once and return the answer, or that of the job that was begun for it."""
+        if (begun := self._take_begun(request)) is not None:
+            answer: Response = begun.result()
+            return answer
+        client, ours, used = self._made(request, stream, timeout, verify, cert, proxies)
+        try:
+            return client._stream(ours) if stream else client._send(ours)
+        finally:
+            if used is not None:
+                release(used)
 
     def _take_begun(self, request: requests.PreparedRequest) -> Job[Any] | None:
         mine, job = getattr(self._mine, "begun", None) or (None, None)
@@ -120,11 +188,9 @@ class PoolAdapter(HTTPAdapter):
         return job
 
     def _response(self, request: requests.PreparedRequest, answer: Response) -> requests.Response:
-        if isinstance(answer, StreamedResponse):
-            return self.build_response(request, raw_stream(answer))
-        own_way = type(self).build_response is not HTTPAdapter.build_response
-        if own_way or "Content-Encoding" in answer.headers:
-            return self.build_response(request, raw_response(answer))
+        own_way = getattr(self.build_response, "__func__", None) is not _BUILD
+        if own_way or isinstance(answer, StreamedResponse) or "Content-Encoding" in answer.headers:
+            return self.build_response(request, raw_of(answer))
         response = whole_response(request, answer)
         response.connection = self
         return response
@@ -137,14 +203,48 @@ class PoolAdapter(HTTPAdapter):
         verify: bool | str = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
-    ) -> tuple[LaneView | WorkerPool, Request]:
-        """Return our request, and what to send it with."""
+    ) -> tuple[Client, Request, Used | None]:
+        """Return what to send with, our request, and the shared lane that is to be released when it is sent."""
         assert request.url is not None
-        client = self._lanes.open(self._client(), request.url, verify, cert, proxies)
+        client, used = client_of(self._pool, self._lane), None
+        config = self._config(client, request.url, verify, cert, proxies)
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
-        limits = _limits(timeout, client._lane.timeout, stream=stream)
-        return client, Request.prepared(_text(request.method), request.url, headers, request.body, limits)
+        options = self._options(timeout, client._lane.timeout, stream=stream)
+        ours = Request.prepared(_text(request.method), request.url, headers, request.body, **options)
+        if config is not None:
+            client, used = use(client, config)
+        return client, ours, used
+
+    def _config(
+        self, client: Client, url: str, verify: bool | str, cert: Any, proxies: Mapping[str, str] | None
+    ) -> Config | None:
+        """Return what the request needs a lane of its own for; raises requests' errors for what cannot be."""
+        if not proxies and not cert and self._own is None and url.startswith("http:"):
+            return None  # the usual case, at no cost
+        tls = tls_facts(self.cert_verify, self._context or client._lane.ssl, url, verify, cert)
+        config = (self._own or Config())._replace(proxy=checked_proxy(url, proxies))
+        if tls is not None:
+            config = config._replace(tls=tls)
+        return None if config == Config() else config
+
+    def _options(self, timeout: _TimeoutLike, lane: Timeout, *, stream: bool) -> dict[str, Any]:
+        """Return the request's own settings: those of requests, where no lane was named whose settings count."""
+        if self._lane is not None:
+            return {"timeout": _limits(timeout, lane, stream=stream)}
+        if timeout is None:
+            return _STREAMED if stream else _WHOLE
+        return {**(_STREAMED if stream else _WHOLE), "timeout": Timeout(None, *_connect_and_read(timeout))}
+
+
+def _own_lane(context: "ssl.SSLContext | None", maxsize: int, *, block: bool, named: bool) -> Config | None:
+    """Return what all requests of an adapter need a lane of its own for, if anything."""
+    config = Config(
+        context,
+        connections=maxsize if maxsize > DEFAULT_POOLSIZE and not named else None,
+        per_host=maxsize if block else None,
+    )
+    return None if config == Config() else config
 
 
 def _text(value: Any) -> str:
@@ -166,6 +266,8 @@ def _limits(timeout: _TimeoutLike, lane: Timeout, *, stream: bool) -> Timeout | 
 
 
 def _connect_and_read(timeout: _TimeoutLike) -> tuple[Any, Any]:
+    if timeout is None:
+        return None, None
     if isinstance(timeout, tuple):
         try:
             connect, read = timeout

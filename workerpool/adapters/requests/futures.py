@@ -21,8 +21,10 @@ from .adapter import PoolAdapter
 
 __all__ = ["FuturesSession"]
 
-_PICKLE_ERROR = "Cannot pickle request: what goes to a ProcessPoolExecutor must be picklable, hooks and data included"
-
+# word for word as requests-futures has it, whose users compare it
+_PICKLE_ERROR = (
+    "Cannot pickle request. Refer to documentation: https://github.com/ross/requests-futures/#using-processpoolexecutor"
+)
 
 _SIZES = ("pool_connections", "pool_maxsize", "pool_block")
 
@@ -47,8 +49,8 @@ class FuturesSession(requests.Session):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.mount("https://", adapter := PoolAdapter(pool, lane))
-        self.mount("http://", adapter)
+        self.mount("https://", PoolAdapter(pool, lane))
+        self.mount("http://", PoolAdapter(pool, lane))
         self._owned = executor is None
         self._lock = Lock()
         self._pending: set[Future[Any]] = set()
@@ -218,7 +220,7 @@ def _with_callback(
 
 
 def _configure(session: requests.Session, options: dict[str, Any]) -> None:
-    """Set retries and sizes of the adapters that are there; those of a PoolAdapter are its lane's, and stay."""
+    """Set retries and sizes of the adapters that are there."""
     for prefix in ("https://", "http://"):
         adapter = session.get_adapter(prefix)
         if not isinstance(adapter, HTTPAdapter):

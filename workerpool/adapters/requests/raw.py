@@ -1,7 +1,5 @@
 """What a session hands out: requests' response, with urllib3's as its `raw`, over bytes that the pool has brought."""
 
-import io
-from collections.abc import Generator
 from email.message import Message
 from typing import Any
 
@@ -11,23 +9,27 @@ from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
+from urllib3.util import Retry
 
-from ...errors import WorkerPoolError
 from ...messages.response import Response
 from ...streaming import StreamedResponse
-from .errors import as_urllib3
+from .wire import Wire, as_latin1
 
-__all__ = ["raw_response", "raw_stream", "whole_response"]
+__all__ = ["raw_head", "raw_of", "whole_response"]
 
-
-def raw_response(answer: Response) -> HTTPResponse:
-    """Return urllib3's response for an answer whose body is here, as it came on the wire."""
-    return _Raw(io.BytesIO(answer.content), answer)
+_NONE = Retry(0, read=False)  # as HTTPAdapter has it
 
 
-def raw_stream(answer: StreamedResponse) -> HTTPResponse:
-    """Return urllib3's response for an answer whose body is on its way."""
-    return _Raw(io.BufferedReader(_Body(answer)), answer)
+def raw_of(answer: Response, retries: "Retry | None" = None) -> HTTPResponse:
+    """Return urllib3's response over the body as it comes on the wire: it is here, or on its way."""
+    if isinstance(answer, StreamedResponse):
+        return _Raw(Wire(answer, answer.iter_bytes(), answer.close), answer, retries)
+    return _Raw(Wire(answer, iter((answer.content,))), answer, retries)
+
+
+def raw_head(answer: Response) -> HTTPResponse:
+    """Return urllib3's response for an answer whose body is left alone."""
+    return _Raw(Wire(answer, iter(())), answer, None)
 
 
 def whole_response(request: requests.PreparedRequest, answer: Response) -> requests.Response:
@@ -50,12 +52,12 @@ def whole_response(request: requests.PreparedRequest, answer: Response) -> reque
 
 
 class _Raw(HTTPResponse):
-    """Hand out the pieces of a chunked body as they come, as urllib3 does with its own."""
+    """urllib3's response over the bytes that the pool brings."""
 
-    def __init__(self, body: "io.BytesIO | io.BufferedReader", answer: Response) -> None:
+    def __init__(self, body: Wire, answer: Response, retries: "Retry | None") -> None:
         super().__init__(
             body,
-            HTTPHeaderDict((name, _as_latin1(value)) for name, value in answer.headers.items()),
+            HTTPHeaderDict((name, as_latin1(value)) for name, value in answer.headers.items()),
             answer.status_code,
             version=10 if answer.http_version == "1.0" else 11,
             reason=answer.reason,
@@ -64,16 +66,8 @@ class _Raw(HTTPResponse):
             request_method=answer.request.method,
             request_url=answer.request.url,
             original_response=_original(answer),
-            enforce_content_length=False,  # the pool has seen to that
+            retries=_NONE if retries is None else retries,
         )
-
-    def stream(self, amt: int | None = 2**16, decode_content: bool | None = None) -> Generator[bytes, None, None]:
-        """Yield the body in pieces of so many bytes; of a chunked one as much as is there."""
-        if not self.chunked:
-            yield from super().stream(amt, decode_content)
-            return
-        while piece := self.read1(amt, decode_content):
-            yield piece
 
 
 class _Read(_Raw):
@@ -86,7 +80,7 @@ class _Read(_Raw):
     def __getattr__(self, name: str) -> Any:
         if "_fp" in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        super().__init__(io.BytesIO(), self._answer)
+        super().__init__(Wire(self._answer, iter(())), self._answer, None)
         return getattr(self, name)
 
     @property
@@ -100,17 +94,12 @@ def _merged(headers: "CIMultiDictProxy[str]") -> "CaseInsensitiveDict[str]":
     merged: CaseInsensitiveDict[str] = CaseInsensitiveDict()
     for name, value in headers.items():
         before = f"{merged[name]}, " if name in merged else ""
-        merged[name] = before + _as_latin1(value)
+        merged[name] = before + as_latin1(value)
     return merged
 
 
 def _original(answer: Response) -> Any:
     return _Original(answer.headers) if "Set-Cookie" in answer.headers else None
-
-
-def _as_latin1(value: str) -> str:
-    """Return a header's value as http.client decodes it; aiohttp takes it for UTF-8."""
-    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 class _Original:
@@ -120,7 +109,7 @@ class _Original:
         self.msg = Message()
         for name, value in headers.items():
             if name.lower() == "set-cookie":
-                self.msg[name] = _as_latin1(value)
+                self.msg[name] = as_latin1(value)
 
     def isclosed(self) -> bool:
         """Whether it is closed: always, since it holds nothing."""
@@ -128,34 +117,3 @@ class _Original:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class _Body(io.RawIOBase):
-    """The bytes of a streamed answer as a file; each read blocks for what comes next."""
-
-    def __init__(self, answer: StreamedResponse) -> None:
-        self._answer = answer
-        self._pieces = answer.iter_bytes()
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        """Whether it can be read: always."""
-        return True
-
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        """Read what is there; 0 at the end. Raises urllib3's errors."""
-        try:
-            if not self._rest:
-                self._rest = memoryview(next(self._pieces, b""))
-        except WorkerPoolError as exc:
-            raise as_urllib3(exc, self._answer.request.url) from exc
-        size = min(len(self._rest), len(buffer))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
-
-    def close(self) -> None:
-        """Stop the download. Repeatable."""
-        if not self.closed:
-            self._answer.close()
-        super().close()

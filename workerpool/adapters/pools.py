@@ -1,0 +1,24 @@
+"""What every adapter is given: a pool, or the name of one, and perhaps a lane of it."""
+
+from ..pool import WorkerPool
+from ..registry import get_pool
+from ..views import LaneView
+
+__all__ = ["checked_pool", "client_of"]
+
+
+def checked_pool(pool: object, adapter: str) -> WorkerPool | str:
+    """Return what was given, None as the name "default"; raises TypeError for what is no pool and no name."""
+    if pool is None:
+        return "default"
+    if isinstance(pool, WorkerPool) or (isinstance(pool, str) and pool):
+        return pool
+    if isinstance(pool, LaneView):
+        raise TypeError(f"{adapter} takes the pool and the name of its lane: {adapter}(pool, {pool.name!r})")
+    raise TypeError(f"{adapter} takes a WorkerPool, or the name of one (a str), not {type(pool).__name__}")
+
+
+def client_of(pool: WorkerPool | str, lane: str | None) -> LaneView | WorkerPool:
+    """Return what to send by; the pool of a name is made at its first use. Raises InvalidRequest for no such lane."""
+    found = get_pool(pool) if isinstance(pool, str) else pool
+    return found if lane is None else found.lane(lane)
