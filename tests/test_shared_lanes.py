@@ -1,17 +1,16 @@
 """The lanes that requests' certificates and proxies need: the pool's, shared by all adapters, counted and bounded."""
 
 import gc
-import socket
 import ssl
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 import trustme
+from proxies import Proxy
 
 from workerpool import Lane, WorkerPool
 from workerpool.adapters.requests import FuturesSession, PoolAdapter, install, lanes, uninstall
@@ -101,49 +100,6 @@ def installed(pool, authority, monkeypatch):
     uninstall()
 
 
-@contextmanager
-def _tunnels():
-    """Run a proxy that opens tunnels (CONNECT), and passes on nothing else; yields its port."""
-
-    def pass_on(source, target):
-        try:
-            while data := source.recv(2**16):
-                target.sendall(data)
-        except OSError:
-            pass
-        finally:
-            for end in (source, target):
-                end.close()
-
-    def serve(client):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(2**16)
-        host, _, port = head.split()[1].decode().rpartition(":")
-        there = socket.create_connection((host, int(port)))
-        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        threading.Thread(target=pass_on, args=(there, client), daemon=True).start()
-        pass_on(client, there)
-
-    def accept():
-        while True:
-            try:
-                client = listening.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-    listening = socket.create_server(("127.0.0.1", 0), backlog=100)
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join()
-
-
 def _open_lanes(pool):
     return [lane for lane in pool.stats().lanes if lane.name.startswith("default-")]
 
@@ -214,10 +170,10 @@ def test_new_certificates_are_read(installed, server, tmp_path, authority):
 
 def test_a_hundred_proxies_leave_few_lanes(pool, server, authority):
     """Lanes of proxies that are not used any more are given up; one with work under way is not."""
-    with _tunnels() as port, _session(PoolAdapter(pool), authority) as session, ThreadPoolExecutor(1) as threads:
+    with Proxy() as proxy, _session(PoolAdapter(pool), authority) as session, ThreadPoolExecutor(1) as threads:
 
         def through(n, path=""):
-            return session.get(server.url + path, proxies={"https": f"http://user{n}@127.0.0.1:{port}"})
+            return session.get(server.url + path, proxies={"https": f"http://user{n}@127.0.0.1:{proxy.port}"})
 
         slow = threads.submit(through, "-slow", "/hold")
         server.held.acquire()
@@ -250,12 +206,12 @@ def test_sessions_that_come_and_go(installed, server, authority):
     def work(n):
         for i in range(10):
             with requests.Session() as session:
-                proxies = {"https": f"http://u{(n + i) % 7}@127.0.0.1:{port}"} if i % 3 else {}
+                proxies = {"https": f"http://u{(n + i) % 7}@127.0.0.1:{proxy.port}"} if i % 3 else {}
                 answer = session.get(f"{server.url}/{n}", stream=bool(i % 2), proxies=proxies)
                 assert 10000 == len(answer.content)
         return n
 
-    with _tunnels() as port, ThreadPoolExecutor(16) as threads:
+    with Proxy() as proxy, ThreadPoolExecutor(16) as threads:
         assert list(range(16)) == list(threads.map(work, range(16)))
 
 

@@ -278,7 +278,8 @@ class Worker:
         if self._broken is not None:
             raise self._broken
         self.deadlines.stop()
-        for dispatcher in self.dispatchers:
+        # With those that are being closed just now: uvloop waits for ever at its end for a connection left open.
+        for dispatcher in (*self.dispatchers, *tuple(self._leaving)):
             await self._close(dispatcher)
         await asyncio.sleep(0)  # lets the transports call their connection_lost
 
