@@ -112,6 +112,11 @@ class Dispatcher:
         """Whether nothing is held and nothing waits."""
         return not self._held and not self.queued
 
+    @property
+    def has_work(self) -> bool:
+        """Whether something that was handed over here has not ended, its body included. From any thread."""
+        return bool(self._accepted)
+
     def set_owner_of(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
         """Say which dispatcher of the lane counts for the host that a piece of work is at."""
         self._owner_of = owner_of
