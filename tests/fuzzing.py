@@ -66,7 +66,7 @@ CODINGS = [
     b"deflate, gzip, br", b"gzip," * 9, b"br, br", b"zstd, gzip", b"aws-chunked",
 ]  # fmt: skip
 CHARSETS = [
-    b"utf-8", b"UTF8", b"utf-16", b"utf-16le", b"utf-32", b"utf-7", b"punycode", b"idna", b"hex", b"base64", b"zlib", b"rot13", b"bz2",
+    b"utf-8", b"UTF8", b"utf-16be", b"utf-16le", b"utf-32le", b"utf-7", b"punycode", b"idna", b"hex", b"base64", b"zlib", b"rot13", b"bz2",
     b"quopri", b"undefined", b"unicode_escape", b"raw_unicode_escape", b"mbcs", b"nosuch", b'"', b'"utf-8', b"\xff", b"\0", b"utf-8\0",
     b"utf-8-sig", b"cp037", b"shift_jis", b"iso2022_jp", b"gb18030", b"big5", b"utf-8; charset=x", b"", b"a" * 500, b"../../x", b"uu",
     b"oem", b"ascii", b"latin-1", b"johab", b"hz", b"string_escape", b"charmap", b"palmos",
@@ -331,7 +331,7 @@ def opened(key):
 
 
 def look(response):
-    """Ask a response for all that it can say; only json() may find that it is none."""
+    """Ask a response for all that it can say; json() may find that it is none."""
     for name in (
         "text",
         "encoding",
@@ -347,7 +347,7 @@ def look(response):
     ):
         getattr(response, name, None)
     repr(response)
-    with suppress(ValueError):
+    with suppress(RequestError):
         response.json()
     with suppress(RequestError):
         response.raise_for_status()

@@ -11,7 +11,7 @@ from workerpool import RequestError
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 # The road, and the seeds that go along it: fixed, so that what fails once fails again.
 ROADS = {"origin": range(300), "proxy": range(1000, 1040), "tunnel": range(2000, 2060)}
-SOCKS = {"socks5h": range(3000, 3030), "socks4": range(4000, 4030)}
+SOCKS = {"socks5h": range(3000, 3015), "socks4": range(4000, 4015)}
 
 
 @pytest.fixture
