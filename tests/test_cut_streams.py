@@ -1,48 +1,17 @@
 """A stream that was cut is never taken for a whole one, whoever cut it."""
 
 import asyncio
-import socket
+import gc
 import threading
 from contextlib import contextmanager
 
 import pytest
+from streams import stalling
 
 from workerpool import ConnectionLost, DeadlineExceeded, PoolClosed, WorkerPool
 from workerpool.channels import Chunks, Closed
 
 BOTH_FRAMINGS = pytest.mark.parametrize("framing", ["length", "chunked"])
-HEADS = {
-    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000,
-    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + b"x" * 1000 + b"\r\n",
-}
-
-
-@contextmanager
-def stalling(framing):
-    """Serve 1,000 bytes of a body that is announced to be longer, to everybody, and no more; yield the URL."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        held = []
-
-        def serve():
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                held.append(connection)
-                connection.recv(65536)
-                connection.sendall(HEADS[framing])
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            server.close()
-            thread.join()
-            for connection in held:
-                connection.close()
 
 
 @contextmanager
@@ -132,3 +101,31 @@ def test_the_first_end_of_a_channel_stands():
         with pytest.raises(Closed):
             channel.get()
     assert not whole.given_up
+
+
+def test_a_stream_that_nobody_holds_is_given_up(site):
+    """A response that was forgotten without a close gives its place back."""
+    with WorkerPool(workers=1, connections=1) as pool:
+        for _ in range(3):
+            answer = pool.stream("GET", site.url_for("/large/1000000"), timeout=None).__enter__()
+            assert 65536 == len(next(answer.iter_bytes(65536)))
+            del answer
+            gc.collect()
+        assert pool.drain(30)
+
+
+def test_an_interrupt_while_reading_ends_the_stream(pool, monkeypatch):
+    """What Ctrl-C may have lost is not left out silently."""
+
+    def interrupted(_chunks):
+        raise KeyboardInterrupt
+
+    with stalling("length") as url, pool.stream("GET", url, timeout=None) as answer:
+        pieces = answer.iter_bytes()
+        assert 1000 == len(next(pieces))
+        with monkeypatch.context() as patched:
+            patched.setattr(Chunks, "get", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                next(pieces)
+        with pytest.raises(ConnectionLost):
+            answer.read()

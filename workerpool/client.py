@@ -31,7 +31,7 @@ from .messages.request import (
 from .messages.response import Response, Result
 from .results import Entry, Results
 from .settings import Retry, Timeout, checked_seconds
-from .streaming import StreamedResponse
+from .streaming import StreamedResponse, Streaming
 from .transport import serve_websocket, sessions_are_patched, sessions_are_traced
 from .waiting import head_of, in_order, opened
 from .websocket import Link, Opening, WebSocket
@@ -223,15 +223,17 @@ class Client(ABC):
         """Send a DELETE; see `request`."""
         return self._ask("DELETE", url, **options)
 
-    @contextmanager
-    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Iterator[StreamedResponse]:
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Streaming:
         """Send a request and hand out its answer while the body is still on its way.
 
-        For a `with` block, which closes the download at its end. Blocks until status and headers are there;
-        raises a RequestError. `max_body` counts only where it is given here.
+        For a `with` block, which closes the download at its end. Blocks until status and headers are there; in an
+        `async with` block, on any asyncio loop, it waits without a thread. Raises a RequestError. `max_body` counts
+        only where it is given here.
         """
-        with self._stream(_request(method, url, options)) as response:
-            yield response
+        return Streaming(
+            lambda: self._stream(_request(method, url, options)),
+            lambda: self._astream(_request(method, url, options)),
+        )
 
     @contextmanager
     def websocket(
@@ -280,8 +282,21 @@ class Client(ABC):
         check_may_block(f"{request.method} stream()")
         job = self._make_request_job(request, streamed=True)
         self._post(job)
-        response = head_of(job)
-        response.may_ask_again(lambda last_id: self._stream(request.with_header("Last-Event-ID", last_id)))
+        return self._streamed(job, head_of(job))
+
+    async def _astream(self, request: Request) -> StreamedResponse:
+        """Send a request and wait, on any loop, for the head of its answer."""
+        job = self._make_request_job(request, streamed=True)
+        self._post(job, block=False)
+        return self._streamed(job, await job)
+
+    def _streamed(self, job: Job[Any], response: StreamedResponse) -> StreamedResponse:
+        request = response.request
+        response.may_ask_again(
+            lambda last_id: self._stream(request.with_header("Last-Event-ID", last_id)),
+            lambda last_id: self._astream(request.with_header("Last-Event-ID", last_id)),
+        )
+        job.release()
         return response
 
     def _send(self, request: Request) -> Response:

@@ -28,30 +28,43 @@ class EventStream:
         self.last_id = ""
         self.pause = 3.0  # seconds before the next connection; the server may name others
         self._longest = longest  # characters of one event
+        self.begin()
 
     def events(self, lines: Iterable[str]) -> Iterator[ServerSentEvent]:
         """Yield the events of one connection; what has no blank line after it at the end is none."""
-        data: list[str] = []
-        kind, size = "", 0
+        self.begin()
         for line in lines:
-            if not line:
-                if data:
-                    yield ServerSentEvent("\n".join(data), kind or "message", self.last_id)
-                data, kind, size = [], "", 0
-                continue
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "data":
-                size += len(value) + 1
-                if size > self._longest:
-                    raise BodyTooLarge(f"an event is longer than {self._longest} characters; raise max_line=")
-                data.append(value)
-            elif name == "event":
-                kind = value
-            elif name == "id" and _ID.fullmatch(value):
-                self.last_id = value
-            elif name == "retry" and value.isascii() and value.isdigit():
-                self._set_pause(value)
+            if (event := self.take(line)) is not None:
+                yield event
+
+    def begin(self) -> None:
+        """Forget what the connection before has left unfinished."""
+        self._data: list[str] = []
+        self._kind, self._size = "", 0
+
+    def take(self, line: str) -> ServerSentEvent | None:
+        """Take the next line; returns the event that it ends, if it does."""
+        if not line:
+            data, kind = self._data, self._kind
+            self.begin()
+            return ServerSentEvent("\n".join(data), kind or "message", self.last_id) if data else None
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._add(value)
+        elif name == "event":
+            self._kind = value
+        elif name == "id" and _ID.fullmatch(value):
+            self.last_id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            self._set_pause(value)
+        return None
+
+    def _add(self, value: str) -> None:
+        self._size += len(value) + 1
+        if self._size > self._longest:
+            raise BodyTooLarge(f"an event is longer than {self._longest} characters; raise max_line=")
+        self._data.append(value)
 
     def _set_pause(self, milliseconds: str) -> None:
         digits = milliseconds.lstrip("0")[:10] or "0"  # more of them make no longer pause, and int() refuses thousands

@@ -1,55 +1,67 @@
 """Answers whose body travels while it is read: chunks through a bounded channel."""
 
-import threading
-from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from .channels import Chunks, Closed
-from .errors import (
-    BodyTooLarge,
-    ConnectError,
-    ConnectionLost,
-    DeadlineExceeded,
-    ProtocolError,
-    ReadTimeout,
-)
+from .bells import Ending
+from .chunks import Chunks, Closed
+from .errors import ConnectError, ConnectionLost, DeadlineExceeded, ForkedPool, ProtocolError, ReadTimeout
 from .events import EventStream, ServerSentEvent
 from .job import Process, check_may_block
 from .messages.response import Response, checked_chunk_size
+from .pieces import Cutter, Lines, Loose, Pieces, Text, Whole
 from .redaction import redact
 
-__all__ = ["MAX_LINE", "StreamedResponse"]
+__all__ = ["MAX_LINE", "RawBody", "StreamedResponse", "Streaming"]
 
 MAX_LINE = 2**20  # characters that a line may have before it is refused
 _TRIES = 10  # to reconnect an event stream, in a row
+_LOST = (ConnectionLost, ReadTimeout)
+_UNREACHED = (ConnectError, ConnectionLost, DeadlineExceeded)
 
 
 class StreamedResponse(Response):
-    """Hold an answer whose body is still on its way; use it in a `with` block.
+    """Hold an answer whose body is still on its way; use it in a `with` or `async with` block.
 
-    Status and headers are there at once. The body is read once, by one thread: with `iter_bytes`,
-    `iter_lines` or `read`. A slow reader slows the download; memory stays flat. Errors of the body
-    are raised where it is read. Leaving the `with` block early closes the connection.
+    Status and headers are there at once. The body is read once, by one reader at a time: in a thread with `iter_bytes`,
+    `iter_lines`, `read` or `raw`, which block, or on any asyncio loop with `aiter_bytes`, `aiter_lines` or `aread`,
+    which take no thread. Who stops early, or is cancelled, leaves the rest to the next reader. A slow reader slows the
+    download; memory stays flat. Errors of the body are raised where it is read. Leaving the block early closes the
+    connection, from any thread; so does forgetting the response.
     """
 
-    __slots__ = ("_abort", "_again", "_chunks", "_following", "_left", "_process", "_whole")
+    __slots__ = ("_abandon", "_abort", "_again", "_again_async", "_chunks", "_cutter", "_encoding_found", "_events",
+                 "_following", "_left", "_process", "_rest", "_whole")  # fmt: skip
 
-    def __init__(self, head: Response, chunks: Chunks, abort: Callable[[], None]) -> None:
+    def __init__(
+        self, head: Response, chunks: Chunks, abort: Callable[[], None], abandon: Callable[[], None] | None = None
+    ) -> None:
         for name in Response.__slots__:
             setattr(self, name, getattr(head, name))
         self._chunks = chunks
         self._abort = abort
+        self._abandon = abandon  # takes no lock
         self._whole: bytes | None = None
         self._process = Process()
+        self._cutter: Cutter | None = None  # of whoever read last, which may hold a part of the body
+        self._rest = b""  # given back by the one before
+        self._encoding_found = ""  # by a byte order mark
+        self._events: EventStream | None = None
         self._again: Callable[[str], StreamedResponse] | None = None
+        self._again_async: Callable[[str], Awaitable[StreamedResponse]] | None = None
         self._following: StreamedResponse | None = None  # of an event stream that was asked for anew
-        self._left = threading.Event()
+        self._left = Ending()
 
-    def may_ask_again(self, again: "Callable[[str], StreamedResponse]") -> None:
+    def may_ask_again(
+        self,
+        again: "Callable[[str], StreamedResponse]",
+        again_async: "Callable[[str], Awaitable[StreamedResponse]]",
+    ) -> None:
         """Say how an event stream goes on after its end: by a request with this Last-Event-ID."""
         self._again = again
+        self._again_async = again_async
 
     @property
     def content(self) -> bytes:
@@ -67,20 +79,46 @@ class StreamedResponse(Response):
         self._content = self.read()
         return super().json(**options)
 
+    @property
+    def raw(self) -> io.BufferedIOBase:
+        """The decoded body as a file that can be read; each read blocks."""
+        if self._raw is None:
+            self._raw = RawBody(self)
+        return self._raw
+
     def read(self) -> bytes:
         """Block until the body is complete and return the rest of it."""
         if self._whole is None:
-            self._whole = b"".join(self.iter_bytes())
+            self._whole = b"".join(self._cut(Whole()))
+        return self._whole
+
+    async def aread(self) -> bytes:
+        """Wait until the body is complete and return the rest of it; `read`, `text` and `json` have it then, too."""
+        if self._whole is None:
+            self._whole = b"".join([each async for each in self._acut(Whole())])
         return self._whole
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the decoded body as it comes, or in pieces of `chunk_size` bytes; each step blocks."""
-        chunks = self._iter_chunks()
-        return chunks if chunk_size is None else _regrouped(chunks, checked_chunk_size(chunk_size))
+        return self._iter_chunks() if chunk_size is None else self._cut(Pieces(checked_chunk_size(chunk_size)))
+
+    def iter_content(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
+        """Yield the same, under requests' name, or with `decode_unicode` text."""
+        pieces = self.iter_bytes(chunk_size)
+        known = self._encoding or self._encoding_found
+        return _decoded(pieces, Text(known or self.encoding, sniffs=not known)) if decode_unicode else pieces
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the same on the running loop."""
+        return self._aiter_chunks() if chunk_size is None else self._acut(Pieces(checked_chunk_size(chunk_size)))
 
     def iter_lines(self, *, max_line: int = MAX_LINE) -> Iterator[str]:
         """Yield the body line by line as text, without line ends; raises BodyTooLarge for a longer line."""
-        return _lines(self._iter_chunks(), self.encoding, max_line)
+        return self._cut(self._lines(max_line))
+
+    def aiter_lines(self, *, max_line: int = MAX_LINE) -> AsyncIterator[str]:
+        """Yield the same on the running loop."""
+        return self._acut(self._lines(max_line))
 
     def iter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> Iterator[ServerSentEvent]:
         """Yield server-sent events as they come; each step blocks. The stream's `timeout` counts; None suits most.
@@ -89,22 +127,43 @@ class StreamedResponse(Response):
         last event, until the server answers 204, this response is closed, or ten tries in a row have failed: then their
         error is raised. Without `reconnect` the end is the end. Raises ProtocolError for what is no event stream.
         """
-        stream = EventStream(max_line)
-        response: StreamedResponse | None = self
+        stream = self._event_stream(max_line)
+        response: StreamedResponse | None = self._following or self
         while response is not None:
             response._check_events()
             try:
-                yield from stream.events(_lines(response._iter_chunks(), "utf-8-sig", max_line))
-            except (ConnectionLost, ReadTimeout):
-                if self._left.is_set():
+                for line in response._cut(Lines("utf-8-sig", max_line)):
+                    if (event := stream.take(line)) is not None:
+                        yield event
+            except _LOST:
+                if self._left.is_over:
                     return
                 if not reconnect:
                     raise
+            stream.begin()
             response = self._next_connection(stream) if reconnect else None
 
+    async def aiter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> AsyncIterator[ServerSentEvent]:
+        """Yield the same on the running loop."""
+        stream = self._event_stream(max_line)
+        response: StreamedResponse | None = self._following or self
+        while response is not None:
+            response._check_events()
+            try:
+                async for line in response._acut(Lines("utf-8-sig", max_line)):
+                    if (event := stream.take(line)) is not None:
+                        yield event
+            except _LOST:
+                if self._left.is_over:
+                    return
+                if not reconnect:
+                    raise
+            stream.begin()
+            response = await self._anext_connection(stream) if reconnect else None
+
     def close(self) -> None:
-        """Stop the download and close its connection, unless it is complete. Repeatable."""
-        self._left.set()
+        """Stop the download and close its connection, unless it is complete. From any thread, repeatable."""
+        self._left.note()
         self._chunks.close()
         self._abort()
         if self._following is not None:
@@ -120,6 +179,22 @@ class StreamedResponse(Response):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> "StreamedResponse":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # In a collection of garbage, which may come while any lock is held: nothing here takes one.
+        if (abandon := getattr(self, "_abandon", None)) is None or self._chunks.is_over:
+            return
+        try:
+            self._process.check("the stream")
+        except ForkedPool:
+            return
+        abandon()
 
     def __repr__(self) -> str:
         return super().__repr__().rpartition(",")[0] + ", streamed>"
@@ -139,70 +214,225 @@ class StreamedResponse(Response):
                 stage="headers",
             )
 
+    def _event_stream(self, longest: int) -> EventStream:
+        if self._events is None:
+            self._events = EventStream(longest)
+        return self._events
+
     def _next_connection(self, stream: EventStream) -> "StreamedResponse | None":
         """Ask for the stream anew, after pauses that grow; None if it is over."""
         failures = 0
-        while self._again is not None and not self._left.wait(stream.pause * 2 ** min(failures, 4)):
+        while self._again is not None and not self._left.wait(_pause(stream, failures)):
             try:
-                response = self._following = self._again(stream.last_id)
-            except (ConnectError, ConnectionLost, DeadlineExceeded):
+                return self._followed_by(self._again(stream.last_id))
+            except _UNREACHED:
                 failures += 1
                 if failures == _TRIES:
                     raise
-                continue
-            if response.status_code != 204:
-                return response
-            response.close()
-            return None
         return None
 
-    def _iter_chunks(self) -> Iterator[bytes]:
-        while True:
-            check_may_block("reading a streamed body")
-            self._process.check("the streamed response")
+    async def _anext_connection(self, stream: EventStream) -> "StreamedResponse | None":
+        failures = 0
+        while self._again_async is not None and not await self._left.await_(_pause(stream, failures)):
             try:
-                chunk = self._chunks.get()
-            except Closed:
-                break
+                return self._followed_by(await self._again_async(stream.last_id))
+            except _UNREACHED:
+                failures += 1
+                if failures == _TRIES:
+                    raise
+        return None
+
+    def _followed_by(self, response: "StreamedResponse") -> "StreamedResponse | None":
+        """Go on with the response, unless it says that there is no more."""
+        self._following = response
+        if response.status_code != 204 and not self._left.is_over:
+            return response
+        response.close()
+        return None
+
+    def _lines(self, longest: int) -> Lines:
+        known = self._encoding or self._encoding_found
+        return Lines(known or self.encoding, longest, sniffs=not known)
+
+    def _iter_chunks(self) -> Iterator[bytes]:
+        while (chunk := self._next(None)) is not None:
             yield chunk
-        if self._chunks.given_up:
-            raise ConnectionLost(
-                f"{self.request.method} {redact(self.url)}: the stream was closed before its body had come to the end",
-                url=redact(self.url),
-                method=self.request.method,
-                attempts=self.attempts,
-                stage="body",
-            )
+
+    async def _aiter_chunks(self) -> AsyncIterator[bytes]:
+        while (chunk := await self._anext(None)) is not None:
+            yield chunk
+
+    def _cut(self, cutter: Cutter) -> Iterator[Any]:
+        while (chunk := self._next(cutter)) is not None:
+            cutter.feed(chunk)
+            while (piece := cutter.take()) is not None:
+                yield piece
+        cutter.finish()
+        while (piece := cutter.take()) is not None:
+            yield piece
+
+    async def _acut(self, cutter: Cutter) -> AsyncIterator[Any]:
+        while (chunk := await self._anext(cutter)) is not None:
+            cutter.feed(chunk)
+            while (piece := cutter.take()) is not None:
+                yield piece
+        cutter.finish()
+        while (piece := cutter.take()) is not None:
+            yield piece
+
+    def _next(self, cutter: Cutter | None) -> bytes | None:
+        """Block for the next chunk, for this cutter; None at the end of the body."""
+        check_may_block("reading a streamed body with what blocks (aiter_bytes() and the like do not)")
+        self._process.check("the streamed response")
+        if rest := self._taken_back(cutter):
+            return rest
+        try:
+            return self._chunks.get()
+        except Closed:
+            self._check_whole()
+            return None
+        except BaseException as exc:
+            if exc is not self._chunks.error:  # Ctrl-C, which may have come while a chunk was in nobody's hand
+                self.close()
+                self._chunks.given_up = True
+            raise
+
+    async def _anext(self, cutter: Cutter | None) -> bytes | None:
+        """Wait for the next chunk, for this cutter; None at the end of the body. A cancel takes nothing."""
+        self._process.check("the streamed response")
+        if rest := self._taken_back(cutter):
+            return rest
+        try:
+            return await self._chunks.aget()
+        except Closed:
+            self._check_whole()
+            return None
+
+    def _taken_back(self, cutter: Cutter | None) -> bytes:
+        """Return what whoever read before, in another way, has not handed out."""
+        before = self._cutter
+        if before is not cutter:
+            if before is not None:
+                self._rest = before.rest() + self._rest
+                if isinstance(before, Lines) and before.begun:
+                    self._encoding_found = before.encoding
+            self._cutter = cutter
+        rest = self._rest
+        if rest:
+            self._rest = b""
+        return rest
+
+    def _check_whole(self) -> None:
+        if not self._chunks.given_up:
+            return
+        raise ConnectionLost(
+            f"{self.request.method} {redact(self.url)}: the stream was closed before its body had come to the end",
+            url=redact(self.url),
+            method=self.request.method,
+            attempts=self.attempts,
+            stage="body",
+        )
 
 
-def _lines(chunks: Iterable[bytes], encoding: str, max_line: int) -> Iterator[str]:
-    decoder = getincrementaldecoder(encoding)(errors="replace")
-    rest = ""
-    for chunk in chunks:
-        *lines, rest = _split(rest + decoder.decode(chunk))
-        yield from lines
-        if len(rest) > max_line:
-            raise BodyTooLarge(f"a line is longer than {max_line} characters; raise max_line=")
-    *lines, rest = _split(rest + decoder.decode(b"", final=True), final=True)
-    yield from lines
-    if rest:
-        yield rest
+class RawBody(io.BufferedIOBase):
+    """The decoded body of a streamed answer as a file; each read blocks for what it asks for.
+
+    Errors of the body are raised where it is read. Closing it closes the response.
+    """
+
+    def __init__(self, response: StreamedResponse) -> None:
+        self._response = response
+        self._held = Loose()
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes, fewer only at the end; all without a size."""
+        wanted = None if size is None or size < 0 else size
+        while (wanted is None or self._held.size < wanted) and self._fetch():
+            pass
+        return self._held.take(wanted) or b""
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return what is there, so many bytes at the most; blocks only if there is nothing."""
+        return (self._held.take(size if size >= 0 else None) or b"") if self.peek(size) else b""
+
+    def peek(self, size: int = 0, /) -> bytes:
+        """Return what is there, without moving on; blocks only if there is nothing."""
+        if size and not self._held.size:
+            self._fetch()
+        return self._held.show()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer, less only at the end, and return how many bytes that were."""
+        return _fill(buffer, self.read)
+
+    def readinto1(self, buffer: Any, /) -> int:
+        """Put what is there into the buffer and return how many bytes that were."""
+        return _fill(buffer, self.read1)
+
+    def close(self) -> None:
+        """Stop the download, unless it is complete. Repeatable."""
+        if not self.closed:
+            super().close()
+            self._response.close()
+
+    def __del__(self) -> None:
+        """Do nothing: the response may be in use."""
+
+    def _fetch(self) -> bool:
+        if self.closed:
+            raise ValueError("the body was closed")
+        if (chunk := self._response._next(self._held)) is None:
+            return False
+        self._held.feed(chunk)
+        return True
 
 
-def _regrouped(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    held = bytearray()
-    for chunk in chunks:
-        held += chunk
-        while len(held) >= size:
-            yield bytes(held[:size])
-            del held[:size]
-    if held:
-        yield bytes(held)
+class Streaming:
+    """A stream to come, for a `with` or an `async with` block, which closes the download at its end."""
+
+    def __init__(
+        self, open_it: Callable[[], StreamedResponse], open_async: Callable[[], Awaitable[StreamedResponse]]
+    ) -> None:
+        self._open = open_it
+        self._open_async = open_async
+        self._response: StreamedResponse | None = None
+
+    def __enter__(self) -> StreamedResponse:
+        self._response = self._open()
+        return self._response
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._response is not None:
+            self._response.close()
+
+    async def __aenter__(self) -> StreamedResponse:
+        self._response = await self._open_async()
+        return self._response
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.__exit__()
 
 
-def _split(text: str, *, final: bool = False) -> list[str]:
-    """Split at line ends; the last item is what has no end yet."""
-    # The other half of a CRLF may be in the next chunk.
-    held = "\r" if text.endswith("\r") and not final else ""
-    *lines, rest = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [*lines, rest + held]
+def _decoded(pieces: Iterator[bytes], text: Text) -> Iterator[str]:
+    for piece in pieces:
+        text.feed(piece)
+        if part := text.take():
+            yield part
+    text.finish()
+    if part := text.take():
+        yield part
+
+
+def _fill(buffer: Any, read: Callable[[int], bytes]) -> int:
+    view = memoryview(buffer).cast("B")
+    data = read(len(view))
+    view[: len(data)] = data
+    return len(data)
+
+
+def _pause(stream: EventStream, failures: int) -> float:
+    return float(stream.pause * 2 ** min(failures, 4))

@@ -4,7 +4,7 @@ import json as jsonlib
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from http.cookies import CookieError, SimpleCookie
-from io import BufferedReader, RawIOBase
+from io import BufferedIOBase, BufferedReader, RawIOBase
 from types import TracebackType
 from typing import Any, Self
 
@@ -72,7 +72,7 @@ class Response:
         self._attempts = attempts
         self._history = history
         self._encoding: str | None = None  # chosen by the user
-        self._raw: BufferedReader | None = None
+        self._raw: BufferedIOBase | None = None
 
     @property
     def request(self) -> Request:
@@ -231,7 +231,7 @@ class Response:
         return iter(self.text.splitlines())
 
     @property
-    def raw(self) -> BufferedReader:
+    def raw(self) -> BufferedIOBase:
         """The body as a file to read from, once: `shutil.copyfileobj(response.raw, file)`. It is decoded already."""
         if self._raw is None:
             self._raw = BufferedReader(_Reader(self.iter_bytes()))

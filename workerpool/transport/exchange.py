@@ -1,6 +1,8 @@
 """One request's way over the wire: send, follow redirects, read the answer within bounds."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -76,8 +78,7 @@ class Exchange:
                 return
             self._work.stage = "body"
             self._work.channel = chunks
-            streamed = StreamedResponse(head, chunks, self._work.stop)
-            if self._work.answer(streamed):
+            if self._hand_out(head, chunks):
                 await self._pass_on(answer, chunks, limit)
                 # Nowhere else: whatever ends the body sooner must not read as its end. What is no error of the
                 # request (a cancel, a lost loop) the dispatcher tells the reader, since it knows why.
@@ -102,6 +103,25 @@ class Exchange:
         if self._payload is not None:
             self._payload.close()
         self._answer = self._payload = None  # the next hop's request may have no body
+
+    def _hand_out(self, head: Response, chunks: Chunks) -> bool:
+        """Answer the work; nothing here holds the response afterwards, so that it is collected when all forget it."""
+        return self._work.answer(StreamedResponse(head, chunks, self._work.stop, self._give_up_on(self._work)))
+
+    @staticmethod
+    def _give_up_on(work: Work) -> Callable[[], None]:
+        """Return what stops the work from any thread and takes no lock."""
+        loop = asyncio.get_running_loop()
+
+        def give_up() -> None:
+            if work.task is not None:
+                work.task.cancel()
+
+        def from_anywhere() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(give_up)
+
+        return from_anywhere
 
     async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
         size = 0

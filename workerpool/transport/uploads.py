@@ -112,7 +112,6 @@ class Feeder:
             async for piece in pieces:
                 await self.chunks.aput(deque((_as_bytes(piece),)))
         except Closed:
-            await _aclose(pieces)
             self._end()
         except BaseException as exc:
             self._end()
@@ -122,6 +121,8 @@ class Feeder:
         else:
             self._end()
             self.chunks.end()
+        finally:
+            await _aclose(pieces)
 
     def _end(self) -> None:
         self._upload.release()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...errors import WorkerPoolError
+from ...messages.body import Upload
 from ...messages.request import Request
 from ...pool import WorkerPool
 from ...settings import Timeout
@@ -59,16 +60,13 @@ class PoolTransport(_Lane, BaseTransport):
 class AsyncPoolTransport(_Lane, AsyncBaseTransport):
     """The same for an `httpx.AsyncClient` on asyncio: what is sent travels on the pool's own loops.
 
-    Bodies of answers are read on asyncio's default threads.
+    Bodies are read on the client's loop, both ways, without a thread.
     """
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request and wait for the head of its answer. Raises the exceptions of httpx."""
         with _translating(request):
-            client = self._client()
-            job = client._make_request_job(self._prepared(request, _async_body(request)), streamed=True)
-            client._post(job, block=False)
-            answer = await job
+            answer = await self._client()._astream(self._prepared(request, _async_body(request)))
         return _response(request, answer, _AsyncStream(request, answer))
 
 
@@ -96,9 +94,8 @@ class _AsyncStream(AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = self._answer.iter_bytes()
         with _translating(self._request):
-            while piece := await asyncio.to_thread(next, pieces, b""):
+            async for piece in self._answer.aiter_bytes():
                 yield piece
 
     async def aclose(self) -> None:
@@ -123,18 +120,7 @@ def _body(request: Any) -> Any:
 def _async_body(request: Any) -> Any:
     if isinstance(request.stream, library_of(request).ByteStream):
         return b"".join(request.stream) or None
-    return _from_loop(request.stream, asyncio.get_running_loop())
-
-
-def _from_loop(stream: Any, loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
-    """Yield in a thread what an asynchronous source yields on its loop."""
-    pieces = aiter(stream)
-
-    async def following() -> bytes | None:
-        return await anext(pieces, None)
-
-    while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-        yield piece
+    return Upload(request.stream, asyncio.get_running_loop())
 
 
 def _response(request: Any, answer: StreamedResponse, stream: Any) -> Any:
