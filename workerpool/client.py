@@ -33,7 +33,7 @@ from .results import Entry, Results
 from .settings import Retry, Timeout, checked_seconds
 from .streaming import StreamedResponse, Streaming
 from .transport import serve_websocket, sessions_are_patched, sessions_are_traced
-from .waiting import head_of, in_order, opened
+from .waiting import awaited_head_of, head_of, in_order, opened
 from .websocket import Link, Opening, WebSocket
 
 __all__ = ["Client", "SubmitOptions"]
@@ -230,10 +230,7 @@ class Client(ABC):
         `async with` block, on any asyncio loop, it waits without a thread. Raises a RequestError. `max_body` counts
         only where it is given here.
         """
-        return Streaming(
-            lambda: self._stream(_request(method, url, options)),
-            lambda: self._astream(_request(method, url, options)),
-        )
+        return Streaming(self._stream, self._astream, lambda: _request(method, url, options))
 
     @contextmanager
     def websocket(
@@ -282,22 +279,13 @@ class Client(ABC):
         check_may_block(f"{request.method} stream()")
         job = self._make_request_job(request, streamed=True)
         self._post(job)
-        return self._streamed(job, head_of(job))
+        return head_of(job).may_ask_again(self._stream, self._astream)
 
     async def _astream(self, request: Request) -> StreamedResponse:
         """Send a request and wait, on any loop, for the head of its answer."""
         job = self._make_request_job(request, streamed=True)
         self._post(job, block=False)
-        return self._streamed(job, await job)
-
-    def _streamed(self, job: Job[Any], response: StreamedResponse) -> StreamedResponse:
-        request = response.request
-        response.may_ask_again(
-            lambda last_id: self._stream(request.with_header("Last-Event-ID", last_id)),
-            lambda last_id: self._astream(request.with_header("Last-Event-ID", last_id)),
-        )
-        job.release()
-        return response
+        return (await awaited_head_of(job)).may_ask_again(self._stream, self._astream)
 
     def _send(self, request: Request) -> Response:
         """Send a request and block for its answer."""

@@ -10,6 +10,7 @@ from .chunks import Chunks, Closed
 from .errors import ConnectError, ConnectionLost, DeadlineExceeded, ForkedPool, ProtocolError, ReadTimeout
 from .events import EventStream, ServerSentEvent
 from .job import Process, check_may_block
+from .messages.request import Request
 from .messages.response import Response, checked_chunk_size
 from .pieces import Cutter, Lines, Loose, Pieces, Text, Whole
 from .redaction import redact
@@ -49,19 +50,20 @@ class StreamedResponse(Response):
         self._rest = b""  # given back by the one before
         self._encoding_found = ""  # by a byte order mark
         self._events: EventStream | None = None
-        self._again: Callable[[str], StreamedResponse] | None = None
-        self._again_async: Callable[[str], Awaitable[StreamedResponse]] | None = None
+        self._again: Callable[[Request], StreamedResponse] | None = None
+        self._again_async: Callable[[Request], Awaitable[StreamedResponse]] | None = None
         self._following: StreamedResponse | None = None  # of an event stream that was asked for anew
         self._left = Ending()
 
     def may_ask_again(
         self,
-        again: "Callable[[str], StreamedResponse]",
-        again_async: "Callable[[str], Awaitable[StreamedResponse]]",
-    ) -> None:
-        """Say how an event stream goes on after its end: by a request with this Last-Event-ID."""
+        again: "Callable[[Request], StreamedResponse]",
+        again_async: "Callable[[Request], Awaitable[StreamedResponse]]",
+    ) -> "StreamedResponse":
+        """Say how an event stream goes on after its end: by another request."""
         self._again = again
         self._again_async = again_async
+        return self
 
     @property
     def content(self) -> bytes:
@@ -224,7 +226,7 @@ class StreamedResponse(Response):
         failures = 0
         while self._again is not None and not self._left.wait(_pause(stream, failures)):
             try:
-                return self._followed_by(self._again(stream.last_id))
+                return self._followed_by(self._again(self._following_request(stream)))
             except _UNREACHED:
                 failures += 1
                 if failures == _TRIES:
@@ -235,12 +237,15 @@ class StreamedResponse(Response):
         failures = 0
         while self._again_async is not None and not await self._left.await_(_pause(stream, failures)):
             try:
-                return self._followed_by(await self._again_async(stream.last_id))
+                return self._followed_by(await self._again_async(self._following_request(stream)))
             except _UNREACHED:
                 failures += 1
                 if failures == _TRIES:
                     raise
         return None
+
+    def _following_request(self, stream: EventStream) -> Request:
+        return self.request.with_header("Last-Event-ID", stream.last_id)
 
     def _followed_by(self, response: "StreamedResponse") -> "StreamedResponse | None":
         """Go on with the response, unless it says that there is no more."""
@@ -395,14 +400,18 @@ class Streaming:
     """A stream to come, for a `with` or an `async with` block, which closes the download at its end."""
 
     def __init__(
-        self, open_it: Callable[[], StreamedResponse], open_async: Callable[[], Awaitable[StreamedResponse]]
+        self,
+        open_it: Callable[[Request], StreamedResponse],
+        open_async: Callable[[Request], Awaitable[StreamedResponse]],
+        request: Callable[[], Request],
     ) -> None:
         self._open = open_it
         self._open_async = open_async
+        self._request = request
         self._response: StreamedResponse | None = None
 
     def __enter__(self) -> StreamedResponse:
-        self._response = self._open()
+        self._response = self._open(self._request())
         return self._response
 
     def __exit__(self, *exc_info: object) -> None:
@@ -410,7 +419,7 @@ class Streaming:
             self._response.close()
 
     async def __aenter__(self) -> StreamedResponse:
-        self._response = await self._open_async()
+        self._response = await self._open_async(self._request())
         return self._response
 
     async def __aexit__(self, *exc_info: object) -> None:

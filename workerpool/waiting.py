@@ -13,7 +13,7 @@ from .redaction import redact
 from .streaming import StreamedResponse
 from .websocket import Link, WebSocket
 
-__all__ = ["head_of", "in_order", "opened", "seconds_left"]
+__all__ = ["awaited_head_of", "head_of", "in_order", "opened", "seconds_left"]
 
 _GRACE = 0.1  # seconds a caller waits beyond the deadline before it decides without the worker
 
@@ -26,11 +26,22 @@ def seconds_left(end: float | None) -> float | None:
 def head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
     """Block for the head of a streamed answer; whatever interrupts the wait gives the stream up."""
     try:
-        return _outcome(job)
+        return _released(job, _outcome(job))
     except BaseException:
         if not job.cancel() and job.exception() is None:  # it came just now, and nobody else would close it
             job.result().close()
         raise
+
+
+async def awaited_head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
+    """Wait for the same on any loop; a response that comes beside a cancel is closed when it is collected."""
+    return _released(job, await job)
+
+
+def _released(job: "Job[StreamedResponse]", response: StreamedResponse) -> StreamedResponse:
+    """Return the response, and let the job hold it no longer."""
+    job.release()
+    return response
 
 
 def _outcome(job: "Job[StreamedResponse]") -> StreamedResponse:
