@@ -3,6 +3,8 @@
     with Site() as site:
         pool.get(site.url_for("/fast/1"))
 
+or, for as long as the program runs, `site = Site().start()`.
+
 It runs on a thread and a loop of its own, on a port that the system chooses. What it serves:
 
     /                     HTML that links to the pages below
@@ -83,8 +85,8 @@ class Site:
             if not self._changed.wait_for(lambda: self.in_flight == number, timeout):
                 raise TimeoutError(f"{self.in_flight} requests are being served, not {number}")
 
-    def __enter__(self) -> Self:
-        """Start; a failure to do so is raised here."""
+    def start(self) -> Self:
+        """Start; a failure to do so is raised here. Its thread keeps no program from ending."""
         self._thread.start()
         try:
             self._started.result()
@@ -93,13 +95,19 @@ class Site:
             raise
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def stop(self) -> None:
         """Stop and join the thread, within bounds; repeatable."""
         with suppress(RuntimeError):  # the loop is closed: stopped before
             self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(_STOP)
         if self._thread.is_alive():
             _log.warning("%s did not stop within %s s", self._thread.name, _STOP)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
 
     def _run(self) -> None:
         try:
