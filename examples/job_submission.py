@@ -1,6 +1,6 @@
 """Submit jobs, take them as they finish, put some first, cancel others.
 
-Run with the address of a site: python examples/job_submission.py http://127.0.0.1:8080
+Run it: python examples/job_submission.py [http://127.0.0.1:8080]; by itself it has a site of its own.
 """
 
 import sys
@@ -9,6 +9,7 @@ from concurrent.futures import Future, as_completed
 import aiohttp
 
 from workerpool import Lane, Request, Response, WorkerPool
+from workerpool.testing import Site
 
 
 async def title(session: aiohttp.ClientSession, url: str) -> str:
@@ -37,9 +38,10 @@ def main(site: str) -> None:
         pool.drain()
         print("then in order of priority:", order)
 
+        print("in time:", len(pool.call(title, f"{site}/", timeout=5, priority=1).result()), "letters")
         unwanted = narrow.submit(f"{site}/slow/1?delay=30")
         print("cancelled:", unwanted.cancel())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1] if len(sys.argv) > 1 else Site().start().url)

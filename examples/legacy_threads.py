@@ -1,6 +1,6 @@
 """A ThreadPoolExecutor program before and after: the threads stay, the sessions become the pool's.
 
-Run with the address of a site: python examples/legacy_threads.py http://127.0.0.1:8080
+Run it: python examples/legacy_threads.py [http://127.0.0.1:8080]; by itself it has a site of its own.
 """
 
 import sys
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from workerpool import WorkerPool
+from workerpool.testing import Site
 
 
 def before(urls: list[str]) -> int:
@@ -37,4 +38,4 @@ def main(site: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1] if len(sys.argv) > 1 else Site().start().url)

@@ -1,6 +1,6 @@
 """The aiohttp document "The aiohttp Request Lifecycle", its questions answered by the pool.
 
-Run with the address of a site: python examples/lifecycle.py http://127.0.0.1:8080
+Run it: python examples/lifecycle.py [http://127.0.0.1:8080]; by itself it has a site of its own.
 """
 
 import sys
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 
 from workerpool import Lane, configure, get_pool
+from workerpool.testing import Site
 
 
 async def fetch(session: aiohttp.ClientSession, url: str) -> str:
@@ -59,4 +60,4 @@ def main(site: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1] if len(sys.argv) > 1 else Site().start().url)

@@ -1,6 +1,6 @@
 """Follow links: many pages at once, bounded, and polite to each host.
 
-Run with the address of a site: python examples/parallel_scraping.py http://127.0.0.1:8080
+Run it: python examples/parallel_scraping.py [http://127.0.0.1:8080]; by itself it has a site of its own.
 """
 
 import re
@@ -8,6 +8,7 @@ import sys
 from urllib.parse import urljoin, urlsplit
 
 from workerpool import Lane, Rate, Response, WorkerPool
+from workerpool.testing import Site
 
 MAX_PAGES = 50
 
@@ -28,7 +29,7 @@ def crawl(start: str) -> dict[str, int]:
         while level and len(sizes) < MAX_PAGES:
             following: set[str] = set()
             for result in pool.lane("polite").fetch_many(sorted(level)):
-                if result.response is None or not result.response.ok:
+                if result.response is None or not result.ok:  # no answer, or one with a status of 400 or more
                     print("failed:", result.request, result.error or result.response)
                     continue
                 sizes[result.response.url] = len(result.response.content)
@@ -45,4 +46,4 @@ def main(site: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1] if len(sys.argv) > 1 else Site().start().url)

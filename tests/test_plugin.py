@@ -1,9 +1,14 @@
 """The pytest plugin: its fixtures as a user's project sees them, and the leaks that fail a test."""
 
+import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from workerpool.testing import ScriptedSite
 
 INI = """
     [pytest]
@@ -492,3 +497,21 @@ def test_without_trustme_the_cure_is_told(project, pytester):
         """)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*pip install 'aiohttp-workerpool[[]testing]'*"])
+
+
+def test_the_document_is_right(project):
+    """Every test that docs/testing.md shows passes as it stands, several at once."""
+    text = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    shown = re.findall(r"```python\n(.*?)```", text, re.S)
+    source = "\n".join(shown)
+    project(source, "-n2").assert_outcomes(passed=source.count("def test_"))
+
+
+def test_the_document_names_every_fixture_and_option(project):
+    """A fixture or a keyword of reply that the page does not tell fails."""
+    text = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    listed = project("", "--fixtures", "-q").outlines
+    fixtures = {line.split()[0] for line in listed if line.startswith("workerpool")}
+    assert len(fixtures) == 4
+    options = set(inspect.signature(ScriptedSite.reply).parameters) - {"self"}
+    assert set() == {name for name in fixtures | options if f"`{name}`" not in text}
