@@ -28,8 +28,8 @@ def head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
     try:
         return _released(job, _outcome(job))
     except BaseException:
-        if not job.cancel() and job.exception() is None:  # it came just now, and nobody else would close it
-            job.result().close()
+        if not job.cancel() and job.exception() is None and job.result() is not None:
+            job.result().close()  # it came just now, and nobody else would close it
         raise
 
 

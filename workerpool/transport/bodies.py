@@ -14,7 +14,7 @@ from ..messages.body import Body, Upload
 from .decoding import Decoder, decoder_for
 from .uploads import Feeder
 
-__all__ = ["Payload", "iter_body", "read_body", "too_large"]
+__all__ = ["Payload", "decoded", "iter_body", "read_body", "too_large"]
 
 _EMPTY_STATUSES = frozenset({204, 304})
 _AT_ONCE = 2**20  # bytes that are written in one go; aiohttp warns beyond, since all of it would be copied at once
@@ -125,6 +125,22 @@ async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool 
     if decoder is not None and began:
         decoder.finish()
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def decoded(answer: aiohttp.ClientResponse, body: bytes, limit: int, *, decode: bool = True) -> bytes:
+    """Return a small body that is here, decoded unless told otherwise; raises BodyTooLarge, DecodingError."""
+    decoder = _decoder_of(answer) if decode and body else None
+    if decoder is None:
+        return body
+    pieces: list[bytes] = []
+    size = 0
+    for piece in decoder.feed(body):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise too_large(limit)
+    decoder.finish()
+    return b"".join(pieces)
 
 
 async def _has_more(content: aiohttp.StreamReader) -> bool:

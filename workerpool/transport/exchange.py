@@ -9,13 +9,13 @@ import aiohttp
 from multidict import CIMultiDict
 
 from ..channels import Chunks, Closed
-from ..errors import DecodingError, ProtocolError, RequestError, TooManyRedirects
+from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..job import Work, host_of
 from ..messages.body import Upload
 from ..messages.response import Response
 from ..redaction import redact
 from ..streaming import StreamedResponse
-from .bodies import Payload, iter_body, read_body, too_large
+from .bodies import Payload, decoded, iter_body, read_body, too_large
 from .express import sessions_are_patched
 from .faults import FOREIGN, adopt, fault_of_head
 from .hops import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
@@ -185,10 +185,17 @@ class Exchange:
         return hop._replace(headers=headers)
 
     async def _redirect_body(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Return the body of a redirect, decoded; nothing where it is too large to be had whole, or damaged."""
         body = b""
-        while len(body) < _REDIRECT_BODY and (raw := await answer.content.readany()):
+        while raw := await answer.content.readany():
             body += raw
-        return body
+            if len(body) > _REDIRECT_BODY:
+                return b""
+        assert self._work.request is not None
+        try:
+            return decoded(answer, body, _REDIRECT_BODY, decode=not self._work.request.as_is)
+        except (DecodingError, BodyTooLarge):
+            return b""
 
     def _response(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
         work = self._work

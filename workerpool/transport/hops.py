@@ -4,7 +4,10 @@ RFC 9110, 15.4, and the fetch standard where it is silent. On a change of origin
 headers stays; no body crosses, nor does https go on as http.
 """
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -14,11 +17,14 @@ from yarl import URL
 from ..errors import InvalidRequest, ProtocolError
 from ..messages.body import Body
 from ..messages.response import Response
+from ..messages.url import parse_url
 from ..redaction import redact
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "Moved", "Onward", "next_hop"]
 
 MAX_REDIRECTS = 20
+_ONLY_SCHEME = re.compile(r"(https?):(?!//)(?=.)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//[^/?#\\]*", re.IGNORECASE)
 _IN_A_URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning there and is left alone
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -73,22 +79,43 @@ def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
 
 
 def _target(base: URL, location: str) -> URL:
-    try:
-        if not location.isascii():  # bytes as they came, which aiohttp has made surrogates of
-            location = quote(location.encode("utf-8", "surrogateescape"), safe=_IN_A_URL)
-        given = URL(location)
+    with suppress(ValueError):
+        location = _readable(base, location)
+        given = parse_url(location)
         url = base.join(given)
-        if given.scheme in ("http", "https") and not given.raw_host:
+        if (given.scheme in ("http", "https") or location.startswith("//")) and not given.raw_host:
             pass  # "http:///path" is not the same host's
-        elif url.scheme in ("http", "https") and url.raw_host and url.port:
+        elif url.scheme in ("http", "https") and url.port and _can_be_reached(url.raw_host or ""):
             # RFC 9110, 10.2.2: a Location without fragment inherits the one of the request.
             return url if url.raw_fragment else url.with_fragment(base.fragment or None)
-    except ValueError:
-        pass
     raise ProtocolError(
         f"{redact(base)}: the server redirects to what is not an http or https URL",
         stage="headers",
     )
+
+
+def _readable(base: URL, location: str) -> str:
+    """Return the Location as a URL: what is not ASCII behind the host is quoted, the host itself goes by IDNA."""
+    only = _ONLY_SCHEME.match(location)
+    if only is not None and only[1].lower() == base.scheme:
+        location = location[only.end() :]  # "http:/path" and "http:path" are relative (WHATWG URL, 4.4)
+    found = _HOST.match(location)
+    host = "" if found is None else found[0]
+    tail = location[len(host) :]
+    # Bytes as they came, which aiohttp has made surrogates of.
+    return host + quote(tail.encode("utf-8", "surrogateescape"), safe=_IN_A_URL)
+
+
+def _can_be_reached(host: str) -> bool:
+    """Whether the host is none of the shortened IPv4 addresses, which no two programs read alike."""
+    last = host.removesuffix(".").rpartition(".")[2].lower()
+    if not last.isdigit() and not last.startswith("0x"):
+        return bool(host)
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _rewritten(hop: Hop, status: int) -> Hop:
