@@ -161,3 +161,18 @@ def test_names_are_looked_up_through_what_is_given_for_a_loop():
 
         assert {"self._loop.getaddrinfo("} == set(re.findall(r"self\._loop\.\w+\(", inspect.getsource(Resolver)))
         assert "resolver=self._resolver" in inspect.getsource(Proxy)
+
+
+def test_a_connection_is_made_in_the_steps_that_are_led_elsewhere():
+    """`_create_connection` makes each new one; a tunnel asks `is_ssl`, and ends with `_start_tls_connection`."""
+    assert ["self", "req", "traces", "timeout"] == list(
+        inspect.signature(aiohttp.TCPConnector._create_connection).parameters
+    )
+    assert "self._create_connection(req, traces, timeout)" in inspect.getsource(aiohttp.BaseConnector.connect)
+    tunnel = " ".join(inspect.getsource(aiohttp.TCPConnector._create_proxy_connection).split())
+    assert "if req.is_ssl():" in tunnel
+    assert "return await self._start_tls_connection(" in tunnel
+    assert "proxy_req.url = req.url" in tunnel
+    assert "self._request_class(" in inspect.getsource(aiohttp.ClientSession._request)
+    made = inspect.getsource(aiohttp.ClientRequest.__init__)
+    assert made.index("self.update_headers(headers)") < made.index("self.update_auth(")

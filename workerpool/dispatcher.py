@@ -18,7 +18,7 @@ from .job import Job, Work, on_worker_thread
 from .lane import Lane
 from .loops import on_a_loop
 from .stats import Stopwatch
-from .transport import Moved, Transport
+from .transport import Environment, Moved, Transport
 from .turns import Turns
 
 __all__ = ["Dispatcher"]
@@ -53,7 +53,7 @@ class Home(Protocol):
 class Dispatcher:
     """Start the lane's work as places and limits allow."""
 
-    def __init__(self, home: Home, lane: Lane, connections: int, queue: int) -> None:
+    def __init__(self, home: Home, lane: Lane, connections: int, queue: int, environment: Environment) -> None:
         self.name = home.name
         self.lane = lane
         self.inbox = Inbox(f"the queue of lane '{lane.name}' on {home.name}", queue)
@@ -63,7 +63,7 @@ class Dispatcher:
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
         self.durations = Stopwatch()  # of what ended
         self._home = home
-        self._connections = connections
+        self._connections, self._environment = connections, environment
         self._free: float = connections or inf  # places; the loop's only
         self._turns = Turns(lane, self.inbox, self._settle)
         self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
@@ -368,7 +368,7 @@ class Dispatcher:
             self._home.on_broken(error)
 
     def _open_transport(self) -> Transport:
-        self._transport = Transport(self.lane, self._connections, self._turns.reserve)
+        self._transport = Transport(self.lane, self._connections, self._turns.reserve, self._environment)
         return self._transport
 
     def _stopped(self, work: Work) -> None:

@@ -133,7 +133,7 @@ class Lane:
     @property
     def by_socks(self) -> bool:
         """Whether the proxy speaks SOCKS, so that connections are made through it and not requests."""
-        return self.proxy is not None and self.proxy.startswith("socks")
+        return self.proxy is not None and parse_url(self.proxy).scheme in _SOCKS
 
     @property
     def base(self) -> URL | None:

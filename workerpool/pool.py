@@ -30,6 +30,7 @@ from .options import check_threads, checked_lanes, checked_name, checked_patienc
 from .routing import Route
 from .settings import checked_seconds
 from .stats import COUNTS, Durations, LaneStats, PoolStats, WorkerStats
+from .transport import read_environment
 from .views import LaneView, PoolSession
 from .waiting import seconds_left
 from .watchdog import Watchdog
@@ -77,6 +78,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         patience = checked_patience(slow_callback)
         self._lane = Lane(DEFAULT, **default_lane)
         every_lane = checked_lanes(self._lane, lanes)
+        environments = [read_environment(lane) for lane in every_lane]
         check_threads()
         self._leaving: dict[str, Route] = {}  # sessions that are being closed
         self._retired: dict[str, LaneStats] = {}  # of closed sessions, a sum for each group
@@ -84,7 +86,10 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         self._workers = _start_workers(name, checked_workers(workers), every_lane)
         try:
             self._watchdog = _watchdog(name, self._workers, patience)
-            self._routes = {lane.name: Route(lane, self._workers) for lane in every_lane}
+            self._routes = {
+                lane.name: Route(lane, environment, self._workers)
+                for lane, environment in zip(every_lane, environments, strict=True)
+            }
             self._finalizer = weakref.finalize(self, _forget, self._workers, self._watchdog)
             self._finalizer.atexit = False  # _close_all comes first, and waits
             _pools.add(self)
@@ -125,10 +130,11 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         return self._open(derived, lambda: self._workers, lane.name)
 
     def _open(self, lane: Lane, workers: Callable[[], Sequence[Worker]], group: str) -> PoolSession:
+        environment = read_environment(lane)
         with self._lock:
             if self._state != "open":
                 self._refuse()
-            route = self._routes[lane.name] = Route(lane, workers(), group)
+            route = self._routes[lane.name] = Route(lane, environment, workers(), group)
         return PoolSession(self, route)
 
     @property

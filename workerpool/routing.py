@@ -7,6 +7,7 @@ from zlib import crc32
 from .dispatcher import Dispatcher
 from .job import Work
 from .lane import Lane
+from .transport import Environment
 from .worker import Worker
 
 __all__ = ["Route", "shares"]
@@ -20,14 +21,17 @@ class Route:
 
     __slots__ = ("_by_host", "_turn", "dispatchers", "group", "lane", "workers")
 
-    def __init__(self, lane: Lane, workers: Sequence[Worker], group: str | None = None) -> None:
+    def __init__(
+        self, lane: Lane, environment: Environment, workers: Sequence[Worker], group: str | None = None
+    ) -> None:
         self.lane = lane
         self.group = group or lane.name
         self.workers = tuple(workers[: serving(lane, len(workers))])
         places = shares(lane.connections, len(self.workers))
         rooms = shares(lane.queue, len(self.workers))
         self.dispatchers = tuple(
-            worker.serve(lane, place, room) for worker, place, room in zip(self.workers, places, rooms, strict=True)
+            worker.serve(lane, place, room, environment)
+            for worker, place, room in zip(self.workers, places, rooms, strict=True)
         )
         self._by_host = lane.by_host
         self._turn = 0

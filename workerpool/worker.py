@@ -14,6 +14,7 @@ from .errors import PoolClosed, WorkerLost
 from .job import mark_worker_thread
 from .lane import Lane
 from .loops import never_free
+from .transport import Environment
 
 __all__ = ["Worker"]
 
@@ -91,9 +92,9 @@ class Worker:
         self._thread.start()
         self._ready.result()
 
-    def serve(self, lane: Lane, connections: int, queue: int) -> Dispatcher:
+    def serve(self, lane: Lane, connections: int, queue: int, environment: Environment) -> Dispatcher:
         """Serve one more lane from now on. Under the pool's lock."""
-        dispatcher = Dispatcher(self, lane, connections, queue)
+        dispatcher = Dispatcher(self, lane, connections, queue, environment)
         self._dispatchers[lane.name] = dispatcher
         self.call_soon(self._attach, dispatcher)
         return dispatcher

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
-from urllib.request import getproxies, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 import aiohttp
 from multidict import CIMultiDict
@@ -15,18 +15,21 @@ from ..lane import Lane
 from ..loops import pause
 from ..messages.request import authorization, cookie_header
 from ..messages.response import Response
+from ..messages.url import parse_url
 from ..settings import Timeout
 from .cookies import Cookies, NoCookies
 from .decoding import ACCEPT_ENCODING
+from .environment import Environment, is_socks, proxy_for
 from .exchange import Exchange
 from .express import Express
+from .functions import FunctionRequest, route
 from .guard import current_work, guard, send_once
 from .hops import Hop
 from .lending import close_at_once, lend, take_back
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
 from .uploads import Feeder, end_all
-from .wire import READ_AHEAD, FunctionRequest, WireRequest
+from .wire import READ_AHEAD, WireRequest
 
 __all__ = ["Transport"]
 
@@ -50,23 +53,29 @@ class Transport:
     """Hold one lane's connector, the session that the pool's requests use, and one for submitted functions.
 
     `share` is this worker's part of the lane's connections, 0 for no limit; `reserve` books a start at a
-    host and returns the seconds to wait for it.
+    host and returns the seconds to wait for it; `environment` is what the lane has taken from that.
     """
 
-    def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float]) -> None:
+    def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float], environment: Environment) -> None:
         self.lane = lane
+        self._environment = environment
         self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
         self._reserve = reserve
         self._limited = lane.rate is not None or lane.per_host_rate is not None
         self._timeout = _client_timeout(lane.timeout)
-        self._proxies = getproxies() if lane.trust_env else {}
-        self._has_proxies = bool(self._proxies) or (lane.proxy is not None and not lane.by_socks)
+        self._proxy = None if lane.proxy is None or lane.by_socks else parse_url(lane.proxy)
+        self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
         self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
         self._jar = _cookie_jar(lane)
         self._connector = _connector(lane, share)
+        self._by_socks = {
+            proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
+        }
         try:
             guard(self._connector)
+            if isinstance(self._connector, aiohttp.TCPConnector):
+                route(self._connector, environment, self._by_socks)
             # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
             # and a redirect to another origin goes through the one that does not know them.
             self._session = self._open_session(self._headers)
@@ -102,6 +111,8 @@ class Transport:
     def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request and wait for the head of its answer."""
         assert work.request is not None
+        if self._environment.logins and not work.request.as_is:
+            hop = self._with_login(hop)
         if data is None and not self._has_proxies and self._express.takes(hop.method):
             return self._express.send(hop, self._timeout_of(work))
         usual = hop.headers is self._headers
@@ -121,13 +132,19 @@ class Transport:
         own = None if work.request is None else work.request.timeout
         return self._timeout if own is None else _client_timeout(own)
 
-    def _proxy_for(self, url: URL) -> str | None:
-        """Return the proxy for the URL: the lane's, or the one the environment had when the lane was opened."""
-        if self.lane.proxy is not None:
-            return self.lane.proxy
-        if proxy_bypass_environment(url.host or "", self._proxies):
-            return None
-        return self._proxies.get(url.scheme)
+    def _proxy_for(self, url: URL) -> URL | None:
+        """Return the http proxy for the URL: the lane's, or the one that the environment had for it."""
+        proxy = self._proxy or proxy_for(url, self._environment)
+        return None if proxy is None or is_socks(proxy) else proxy
+
+    def _with_login(self, hop: Hop) -> Hop:
+        """Add the netrc file's login, if there is one and none is given; each hop has its own."""
+        login = None if "Authorization" in hop.headers else self._environment.login_for(hop.url)
+        if login is None:
+            return hop
+        headers = CIMultiDict(hop.headers)
+        headers["Authorization"] = login
+        return hop._replace(headers=headers)
 
     def forget_work(self) -> None:
         """Let go of the work that this task served last; else it would keep the answer while it waits for more."""
@@ -138,6 +155,8 @@ class Transport:
         take_back(self._connector)
         await self._bare.close()
         await self._session.close()
+        for connector in self._by_socks.values():
+            await connector.close()
         join_threads()
         await end_all(self.feeders)
 
@@ -200,7 +219,7 @@ class Transport:
             connector_owner=False,
             # aiohttp adds `cookies=` of a call to what the jar gives, which must not be the one collection of all.
             cookie_jar=self._jar if lane.stateful else aiohttp.DummyCookieJar(),
-            request_class=FunctionRequest,
+            request_class=partial(FunctionRequest, environment=self._environment),  # type: ignore[arg-type]
             headers=CIMultiDict(item for item in self._headers.items() if item not in _OF_THE_POOL),
             timeout=aiohttp.ClientTimeout(
                 total=lane.timeout.total,
@@ -208,8 +227,7 @@ class Transport:
                 sock_read=lane.timeout.read,
             ),
             middlewares=(self._wait_for_turn, *lane.middlewares),
-            proxy=None if lane.by_socks else lane.proxy,
-            trust_env=lane.trust_env,
+            proxy=self._proxy,
             trace_configs=list(lane.trace_configs),
         )
         lend(session)
@@ -233,7 +251,7 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
             raise TypeError(f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}")
         return connector
     if lane.by_socks:
-        return socks_connector(lane, share)
+        return socks_connector(parse_url(lane.proxy), lane, share)
     return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=new_resolver())
 
 

@@ -19,14 +19,13 @@ __all__ = ["socks_connector"]
 _REMOTE_NAMES = {"socks4": False, "socks4a": True, "socks5": False, "socks5h": True}  # as curl and requests have it
 
 
-def socks_connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
-    """Make a connector whose connections all go through the lane's proxy."""
+def socks_connector(proxy: URL, lane: Lane, share: int) -> aiohttp.TCPConnector:
+    """Make a connector whose connections all go through the proxy."""
     from aiohttp_socks import ProxyConnector  # here and not above: an optional extra, found by the lane
     from python_socks import ProxyConnectionError, ProxyType
     from python_socks.async_.asyncio._resolver import Resolver
     from python_socks.async_.asyncio.v2 import Proxy
 
-    proxy = URL(lane.proxy or "")
     kind = ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5
 
     class Connector(ProxyConnector):

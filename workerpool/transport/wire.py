@@ -15,7 +15,7 @@ from ..job import Work
 from .cookies import Cookies
 from .guard import current_work
 
-__all__ = ["READ_AHEAD", "FunctionRequest", "WireRequest"]
+__all__ = ["READ_AHEAD", "WireRequest", "for_the_proxy"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
@@ -66,7 +66,7 @@ class WireRequest(aiohttp.ClientRequest):
 
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         """Tell the proxy nothing but what is meant for it."""
-        super().update_proxy(proxy, proxy_auth, _for_the_proxy(self, proxy))
+        super().update_proxy(proxy, proxy_auth, for_the_proxy(self, proxy))
 
     def send(self, conn: Any) -> Any:
         """Send the head on a connection just found, and the body, if there is one, beside waiting for the answer."""
@@ -83,32 +83,15 @@ class WireRequest(aiohttp.ClientRequest):
             work.stage = "headers"
 
 
-class FunctionRequest(aiohttp.ClientRequest):
-    """aiohttp's own request, for the sessions that submitted functions get."""
-
-    def update_cookies(self, cookies: Any) -> None:
-        """Write the Cookie header, from what the jar gives for the URL and the call's own cookies."""
-        if isinstance(jar := self.session.cookie_jar, Cookies):
-            jar.write(self.headers, self.url, cookies)
-        else:
-            super().update_cookies(cookies)
-
-    def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
-        """Tell the proxy what the caller gives for it with `proxy_headers`, and nothing of the session's."""
-        if proxy_headers is not None:
-            own = set(self.session.headers.items())
-            proxy_headers = CIMultiDict(item for item in proxy_headers.items() if item not in own)
-            proxy_headers.extend(_for_the_proxy(self, proxy) or {})
-        super().update_proxy(proxy, proxy_auth, proxy_headers)
-
-
-def _for_the_proxy(request: aiohttp.ClientRequest, proxy: URL | None) -> "CIMultiDict[str] | None":
+def for_the_proxy(
+    request: aiohttp.ClientRequest, proxy: URL | None, *, tunnels: bool = False
+) -> "CIMultiDict[str] | None":
     """Return the headers of a CONNECT, and take out of the request what must not reach the origin (RFC 9110, 11.7.2).
 
     aiohttp would send it the session's own headers, the origin's cookies and keys among them, and give it the
     Authorization as a Proxy-Authorization.
     """
-    if proxy is None or not request.is_ssl():
+    if proxy is None or not (tunnels or request.is_ssl()):
         return None
     credentials = request.headers.popall("Proxy-Authorization", [])
     return CIMultiDict({"Proxy-Authorization": credentials[-1]}) if credentials else None
