@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 import workerpool
-from workerpool import Lane, Request, WorkerPool
+from workerpool import Lane, Request, WorkerPool, lane
 from workerpool.lane import LaneOptions, check_options
 from workerpool.messages import keywords
 from workerpool.messages.request import RequestOptions
@@ -16,6 +16,7 @@ def test_the_tables_are_whole():
     """What the messages say of lanes and requests is what lanes and requests take."""
     assert keywords.OF_A_LANE == LaneOptions.__annotations__.keys()
     assert keywords.OF_A_LANE == {field.name for field in fields(Lane)} - {"name"}
+    assert list(lane._NORMAL) == [field.name for field in fields(Lane)]
     assert keywords.OF_A_REQUEST == RequestOptions.__annotations__.keys()
 
 

@@ -108,10 +108,12 @@ class Lane:
 
     def __post_init__(self) -> None:
         refusal = None
-        try:
-            self._normalise()
-        except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
-            refusal = _refusal(self.name, exc)
+        for name, normal in _NORMAL.items():
+            try:
+                object.__setattr__(self, name, normal(getattr(self, name)))
+            except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
+                refusal = _refusal(self.name, name, exc)
+                break
         if refusal is not None:
             raise refusal  # here, so that it holds no context: that may tell what was given
 
@@ -171,57 +173,6 @@ class Lane:
         """Return the request's own limit in bytes, or the lane's."""
         return self.max_body if request.max_body is None else request.max_body
 
-    def _normalise(self) -> None:
-        if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
-            raise TypeError("a lane's name must be a str that can be printed and is not empty")
-        put = object.__setattr__
-        put(self, "headers", checked_headers(self.headers))
-        put(self, "timeout", Timeout(total=None) if self.timeout is None else Timeout.of(self.timeout))
-        put(self, "rate", _rate("rate", self.rate))
-        put(self, "per_host_rate", _rate("per_host_rate", self.per_host_rate))
-        put(self, "middlewares", _hooks("middlewares", self.middlewares, callable, "async functions"))
-        put(self, "trace_configs", _hooks("trace_configs", self.trace_configs, _is_trace_config, "aiohttp.TraceConfig"))
-        for name in ("connections", "per_host"):
-            _check_count(name, getattr(self, name), _MOST_CONNECTIONS)
-        for name in ("queue", "max_body"):
-            _check_count(name, getattr(self, name))
-        self._check_places()
-        self._check_values()
-
-    def _check_places(self) -> None:
-        if self.base_url is not None:
-            base = _place(
-                "base_url", self.base_url, ("http", "https"), "an http or https URL such as https://host/api/"
-            )
-            if base.raw_query_string or base.raw_fragment:
-                raise ValueError("base_url must hold no query and no fragment: joining drops them")
-        if self.proxy is not None:
-            _place(
-                "proxy", self.proxy, ("http", "https", *_SOCKS), "an http, https or socks URL such as http://host:3128"
-            )
-        if self.by_socks and find_spec("aiohttp_socks") is None:
-            raise ValueError("a socks proxy needs an extra: pip install 'aiohttp-workerpool[socks]'")
-        if not isinstance(self.trust_env, bool):
-            raise TypeError(f"trust_env must be True or False, not {type(self.trust_env).__name__}")
-
-    def _check_values(self) -> None:
-        if self.retry is not None and not isinstance(self.retry, Retry):
-            raise TypeError(
-                f"retry must be a Retry or None, not {type(self.retry).__name__}; see retry=Retry(attempts=3)"
-            )
-        if not isinstance(self.ssl, bool | ssl_module.SSLContext):
-            raise TypeError(f"ssl must be True, False or an SSLContext, not {type(self.ssl).__name__}")
-        if isinstance(self.ssl, ssl_module.SSLContext) and self.ssl.protocol is ssl_module.PROTOCOL_TLS_SERVER:
-            raise ValueError("ssl is a context for servers; ssl.create_default_context() makes one for clients")
-        if self.auth is not None:
-            authorization(self.auth)
-        if self.cookies is not None:
-            cookie_header(self.cookies)
-        if self.connector is not None and (not callable(self.connector) or iscoroutinefunction(self.connector)):
-            raise TypeError("connector must be a plain function that makes one: each worker needs its own")
-        if not callable(self.event_loop) and self.event_loop not in ("auto", "uvloop", "asyncio"):
-            raise ValueError("event_loop must be 'auto', 'uvloop', 'asyncio' or a factory")
-
     def __repr__(self) -> str:
         shown = []
         for item in fields(self):
@@ -233,27 +184,128 @@ class Lane:
         return f"Lane({', '.join(shown)})"
 
 
-def _refusal(name: object, exc: Exception) -> InvalidRequest:
-    shown = name if isinstance(name, str) else f"<{type(name).__name__}>"
-    text = str(exc) if isinstance(exc, TypeError | ValueError) else f"a value cannot be used: {type(exc).__name__}"
+def _refusal(lane: object, part: str, exc: Exception) -> InvalidRequest:
+    shown = lane if isinstance(lane, str) and lane.isprintable() else f"<{type(lane).__name__}>"
     if isinstance(exc, UnicodeError):
-        text = "headers, cookies or auth hold what is no text: half of a surrogate pair, or bytes that are not UTF-8"
+        text = f"{part} holds what is no text: half of a surrogate pair, or bytes that are not UTF-8"
+    elif isinstance(exc, TypeError | ValueError):
+        joint = "" if part in str(exc) else f"{part} " if str(exc).startswith("must") else f"{part}: "
+        text = f"{joint}{exc}"
+    else:
+        text = f"{part} cannot be used: reading it raised {type(exc).__name__}"
     return InvalidRequest(f"lane {shown!r}: {text}", lane=shown)
 
 
-def _rate(name: str, value: "Rate | float | None") -> Rate | None:
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise TypeError("a lane's name must be a str that can be printed and is not empty")
+    return name
+
+
+def _base_url(url: Any) -> str | None:
+    if url is None:
+        return None
+    base = _place(url, ("http", "https"), "base_url must be an http or https URL such as https://host/api/")
+    if base.raw_query_string or base.raw_fragment:
+        raise ValueError("base_url must hold no query and no fragment: joining drops them")
+    return str(url)
+
+
+def _proxy(proxy: Any) -> str | None:
+    if proxy is None:
+        return None
+    place = _place(
+        proxy, ("http", "https", *_SOCKS), "proxy must be an http, https or socks URL such as http://host:3128"
+    )
+    if place.scheme in _SOCKS and find_spec("aiohttp_socks") is None:
+        raise ValueError("a socks proxy needs an extra: pip install 'aiohttp-workerpool[socks]'")
+    return str(proxy)
+
+
+def _place(url: object, schemes: Collection[str], what: str) -> URL:
+    if not isinstance(url, str):
+        raise TypeError(f"{what}, not {type(url).__name__}")
+    try:
+        place = parse_url(url)
+    except ValueError as exc:
+        raise ValueError(f"{what}: {exc}") from None
+    if place.scheme not in schemes or not place.raw_host:
+        raise ValueError(what)
+    return place
+
+
+def _cookies(cookies: Any) -> Any:
+    if cookies is not None:
+        cookie_header(cookies)
+    return cookies
+
+
+def _auth(auth: Any) -> Any:
+    if auth is not None:
+        authorization(auth)
+    return auth
+
+
+def _timeout(timeout: Any) -> Timeout:
+    return Timeout(total=None) if timeout is None else Timeout.of(timeout)
+
+
+def _trust_env(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"trust_env must be True or False, not {type(value).__name__}")
+    return value
+
+
+def _ssl(value: Any) -> "ssl_module.SSLContext | bool":
+    if not isinstance(value, bool | ssl_module.SSLContext):
+        raise TypeError(f"ssl must be True, False or an SSLContext, not {type(value).__name__}")
+    if isinstance(value, ssl_module.SSLContext) and value.protocol is ssl_module.PROTOCOL_TLS_SERVER:
+        raise ValueError("ssl is a context for servers; ssl.create_default_context() makes one for clients")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"must be a whole number, not {type(value).__name__}")
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    return value
+
+
+def _connections(value: Any) -> int:
+    if _count(value) > _MOST_CONNECTIONS:
+        raise ValueError(f"must be at most {_MOST_CONNECTIONS}; 0 stands for no limit")
+    return _count(value)
+
+
+def _rate(value: Any) -> Rate | None:
     try:
         return None if value is None else Rate.of(value)
     except (TypeError, ValueError) as exc:
-        raise ValueError(f"{name}: {exc}; see Rate(limit, per=1.0, burst=1)") from None
+        raise ValueError(f"{exc}; see Rate(limit, per=1.0, burst=1)") from None
 
 
-def _hooks(name: str, values: Any, is_right: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
+def _retry(retry: Any) -> Retry | None:
+    if retry is not None and not isinstance(retry, Retry):
+        raise TypeError(f"retry must be a Retry or None, not {type(retry).__name__}; see retry=Retry(attempts=3)")
+    return retry
+
+
+def _middlewares(values: Any) -> tuple[Any, ...]:
+    return _hooks(values, callable, "middlewares must be a sequence of async functions")
+
+
+def _trace_configs(values: Any) -> tuple[Any, ...]:
+    return _hooks(values, _is_trace_config, "trace_configs must be a sequence of aiohttp.TraceConfig")
+
+
+def _hooks(values: Any, is_right: Callable[[Any], bool], what: str) -> tuple[Any, ...]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be a sequence of {what}, not {type(values).__name__}")
+        raise TypeError(f"{what}, not {type(values).__name__}")
     found = tuple(values)
-    if not all(map(is_right, found)):
-        raise TypeError(f"{name} must hold {what} only")
+    for value in found:
+        if not is_right(value):
+            raise TypeError(f"{what}; one of them is a {type(value).__name__}")
     return found
 
 
@@ -261,22 +313,38 @@ def _is_trace_config(value: object) -> bool:
     return not isinstance(value, type) and hasattr(value, "trace_config_ctx") and hasattr(value, "freeze")
 
 
-def _place(name: str, value: object, schemes: Collection[str], what: str) -> URL:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
-    try:
-        place = parse_url(value)
-    except ValueError as exc:
-        raise ValueError(f"{name} must be {what}: {exc}") from None
-    if place.scheme not in schemes or not place.raw_host:
-        raise ValueError(f"{name} must be {what}")
-    return place
+def _connector(connector: Any) -> Callable[[], Any] | None:
+    if connector is not None and (not callable(connector) or iscoroutinefunction(connector)):
+        raise TypeError("connector must be a plain function that makes one: each worker needs its own")
+    return connector  # type: ignore[no-any-return]
 
 
-def _check_count(name: str, value: object, most: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
-    if value < 0:
-        raise ValueError(f"{name} must be 0 or more")
-    if most is not None and value > most:
-        raise ValueError(f"{name} must be at most {most}; 0 stands for no limit")
+def _event_loop(value: Any) -> str | Callable[[], Any]:
+    if not callable(value) and not (isinstance(value, str) and value in ("auto", "uvloop", "asyncio")):
+        raise ValueError("event_loop must be 'auto', 'uvloop', 'asyncio' or a factory")
+    return value  # type: ignore[no-any-return]
+
+
+# What each field is made of what was given; raises TypeError or ValueError.
+_NORMAL: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "base_url": _base_url,
+    "headers": checked_headers,
+    "cookies": _cookies,
+    "auth": _auth,
+    "timeout": _timeout,
+    "proxy": _proxy,
+    "trust_env": _trust_env,
+    "ssl": _ssl,
+    "connections": _connections,
+    "per_host": _connections,
+    "rate": _rate,
+    "per_host_rate": _rate,
+    "queue": _count,
+    "retry": _retry,
+    "max_body": _count,
+    "middlewares": _middlewares,
+    "connector": _connector,
+    "trace_configs": _trace_configs,
+    "event_loop": _event_loop,
+}

@@ -8,6 +8,9 @@ from yarl import URL
 __all__ = ["HIDDEN", "redact"]
 
 HIDDEN = "***"
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+)  # it would end the line of a log, or the logging
 _PARAMETER = re.compile(r"(;[^=/;]*=)[^/;]*")  # ";jsessionid=..."
 _CREDENTIALS = re.compile(r":.*@", re.DOTALL)  # of a URL within the path
 
@@ -19,7 +22,7 @@ def redact(url: object) -> str:
     """
     if not isinstance(url, str | URL):
         return f"<{type(url).__name__}>"
-    text = str(url)
+    text = _UNPRINTABLE.sub("?", str(url))
     try:
         parts = urlsplit(text)
         if not parts.netloc or "\\" in parts.netloc:

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import TIMEOUT_MAX
 from typing import Any
 
 __all__ = ["IDEMPOTENT", "MAX_SECONDS", "RETRY_STATUSES", "Rate", "Retry", "RetryDetails", "Timeout", "checked_seconds"]
@@ -36,6 +37,8 @@ class Timeout:
     def __post_init__(self) -> None:
         for name in ("total", "connect", "read", "queue"):
             _check_positive(f"timeout {name}", getattr(self, name), optional=True)
+            if (getattr(self, name) or 0) > TIMEOUT_MAX:
+                object.__setattr__(self, name, TIMEOUT_MAX)  # 292 years: no lock and no loop waits for longer
 
     @classmethod
     def of(cls, value: "Timeout | float | tuple[float | None, float | None]") -> "Timeout":
@@ -135,7 +138,10 @@ def _listed(name: str, values: Any, example: str) -> list[Any]:
     """Return what a set or list holds; a str would be taken apart into its letters."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a set or list, such as {example}, not {type(values).__name__}")
-    return list(values)
+    try:
+        return list(values)
+    except Exception as exc:  # noqa: BLE001  it is the caller's own, and may raise anything
+        raise TypeError(f"{name} must be a set or list, such as {example}; it raised {type(exc).__name__}") from None
 
 
 def _check_whole(name: str, value: Any) -> None:
