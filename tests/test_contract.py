@@ -1,9 +1,18 @@
 """The private names of aiohttp that the pool relies on; a release that moves one fails here, loudly."""
 
 import inspect
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import aiohttp
+import pytest
+
+from workerpool.transport.contract import _NEEDS, holds
 
 
 async def make_session():
@@ -53,6 +62,22 @@ def test_a_new_connection_is_made_in_the_steps_that_are_noted():
     assert "self._wrap_create_connection(" in source
     assert "socket_factory=self._socket_factory" in inspect.getsource(aiohttp.TCPConnector._wrap_create_connection)
     assert "self.write_bytes(" in inspect.getsource(aiohttp.ClientRequest.send)
+
+
+def test_a_tunnel_is_made_in_the_steps_that_are_told_apart():
+    """The way to the proxy is told by its kind of error, and `_create_proxy_connection` is used for every proxy."""
+    source = " ".join(inspect.getsource(aiohttp.TCPConnector._create_proxy_connection).split())
+    assert "self._create_direct_connection( proxy_req, [], timeout, client_error=ClientProxyConnectionError )" in source
+    assert source.index("client_error=ClientProxyConnectionError") < source.index("self._start_tls_connection(")
+    assert "self._create_proxy_connection(req, traces, timeout)" in inspect.getsource(
+        aiohttp.TCPConnector._create_connection
+    )
+    assert "tls_proto = self._factory()" in inspect.getsource(aiohttp.TCPConnector._start_tls_connection)
+
+
+def test_what_is_looked_at_when_the_pool_is_imported_is_there():
+    """Nothing is missing in the aiohttp that the pool is made for."""
+    assert holds(*_NEEDS)
 
 
 def test_a_protocol_says_when_it_is_to_be_closed():
@@ -176,3 +201,83 @@ def test_a_connection_is_made_in_the_steps_that_are_led_elsewhere():
     assert "self._request_class(" in inspect.getsource(aiohttp.ClientSession._request)
     made = inspect.getsource(aiohttp.ClientRequest.__init__)
     assert made.index("self.update_headers(headers)") < made.index("self.update_auth(")
+
+
+# What happens to a user whom pip brings a release that has moved a name.
+
+NAMES = {
+    "_get": "BaseConnector._get",
+    "_retry_connection": "ClientSession:_retry_connection",
+    "_resolve_host": "TCPConnector._resolve_host",
+    "_create_proxy_connection": "TCPConnector._create_proxy_connection",
+    "_wrap_create_connection": "TCPConnector._wrap_create_connection",
+    "_socket_factory": "TCPConnector:_socket_factory",
+    "_raw_cookie_headers": "ClientResponse._raw_cookie_headers",
+    "update_auto_headers": "ClientRequest.update_auto_headers",
+    "update_proxy": "ClientRequest.update_proxy",
+    "should_close": "ResponseHandler.should_close",
+    "TimerNoop": "helpers.TimerNoop",
+    "_cookie_helpers": "_cookie_helpers.parse_set_cookie_headers",
+    "client_proto": "client_proto.ResponseHandler",
+    "http_exceptions": "http_exceptions.HttpProcessingError",
+}
+WORK = """
+import json, logging, sys
+logging.basicConfig(format="%(name)s %(levelname)s %(message)s", level=logging.WARNING)
+import workerpool
+from workerpool.testing.site import Site
+
+with Site() as site, workerpool.WorkerPool(workers=2) as pool:
+    done = [pool.get(site.url_for("/fast/1")).status_code, pool.get(site.url_for("/redirect/2")).status_code]
+    done.append(pool.post(site.url_for("/echo"), json={"a": 1}).status_code)
+    done.append(len([result.unwrap() for result in pool.fetch_many([site.url_for(f"/page/{n}") for n in range(20)])]))
+    done.append(len(pool.get(site.url_for("/gzip/1")).text) > 0)
+    with pool.stream("GET", site.url_for("/large/300")) as stream:
+        done.append(len(stream.read()))
+    with pool.session() as session:
+        session.get(site.url_for("/cookies/set?a=1"))
+        done.append("a" in session.get(site.url_for("/cookies")).text)
+    try:
+        pool.get("http://127.0.0.1:1/", retry=None)
+    except workerpool.ConnectError as exc:
+        done.append(type(exc).__name__)
+print(json.dumps(done))
+"""
+
+
+@pytest.fixture(scope="module")
+def as_it_is():
+    """What the work comes to with aiohttp as it is installed."""
+    done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, timeout=80, check=False)
+    assert ("", 0) == (done.stderr, done.returncode)
+    return json.loads(done.stdout)
+
+
+def release_without(name, folder):
+    """Make a copy of aiohttp in which everything of that name has another one."""
+    source = Path(aiohttp.__file__).parent
+    compiled = shutil.ignore_patterns("__pycache__", "*.so", "*.pyx", "*.c", "*.h", ".hash")
+    package = Path(shutil.copytree(source, folder / "aiohttp", ignore=compiled))
+    for path in package.rglob("*.py"):
+        path.write_text(re.sub(rf"\b{name}\b", f"{name}_moved", path.read_text()))
+    for path in [*package.rglob(f"{name}.py")]:
+        path.rename(path.with_name(f"{name}_moved.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_release_that_moves_a_name_is_lived_with(name, tmp_path, as_it_is):
+    """All that the pool does is done, the plain way, and one line in the log names what is missing."""
+    release_without(name, tmp_path)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", WORK],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=80,
+        check=False,
+    )
+    lines = done.stderr.splitlines()
+    assert (0, as_it_is, 1) == (done.returncode, json.loads(done.stdout or "null"), len(lines)), done.stderr
+    assert lines[0].startswith("workerpool.transport WARNING aiohttp ")
+    assert NAMES[name] in lines[0]

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
-from aiohttp._cookie_helpers import parse_set_cookie_headers
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..messages.request import cookie_header
+from .contract import parse_set_cookie_headers
 
 __all__ = ["Cookies", "NoCookies"]
 

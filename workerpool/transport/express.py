@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from .contract import holds
 from .hops import Hop
 from .wire import READ_AHEAD, WireRequest
 
@@ -47,7 +48,8 @@ class Express:
         self._ssl = ssl
         self._jar = jar
         # Hooks are the lane's, or of an instrumentation that gives every session some.
-        self._open = not session._middlewares and not session.trace_configs
+        known = holds("express", "request")
+        self._open = known and not session._middlewares and not session.trace_configs
 
     def takes(self, method: str) -> bool:
         """Whether the short way will do: there are no hooks, and nobody has patched the session to watch or to fake it.

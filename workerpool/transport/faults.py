@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Iterator
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from ..errors import (
@@ -25,6 +24,7 @@ from ..errors import (
 from ..job import Work
 from ..redaction import redact
 from ..settings import Timeout
+from .contract import HttpProcessingError
 from .guard import TunnelError
 
 __all__ = ["FOREIGN", "adopt", "fault_of_head"]

@@ -9,10 +9,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
 
 from ..job import Work
+from .contract import HttpProcessingError, ResponseHandler, holds
 
 __all__ = ["TunnelError", "WireProtocol", "current_work", "guard", "send_once"]
 
@@ -35,6 +34,20 @@ def guard(connector: aiohttp.BaseConnector) -> None:
     Such bytes are an answer that nobody asked for; the next request would take it for its own
     (aio-libs/aiohttp#13656). urllib3 and Go drop the connection too.
     """
+    if holds("idle"):
+        _check_idle(connector)
+    if isinstance(connector, aiohttp.TCPConnector):
+        if holds("stages"):
+            _note_stages(connector)
+        if holds("bodies"):
+            _watch_bodies(connector)
+        if holds("tunnel"):
+            _blame_the_proxy(connector)
+        if holds("sockets"):
+            _close_sockets_once(connector)
+
+
+def _check_idle(connector: aiohttp.BaseConnector) -> None:
     get = connector._get
 
     async def get_clean(key: Any, traces: Any) -> Any:
@@ -46,16 +59,11 @@ def guard(connector: aiohttp.BaseConnector) -> None:
             connection.close()
 
     connector._get = get_clean  # type: ignore[method-assign]
-    if isinstance(connector, aiohttp.TCPConnector):
-        _note_stages(connector)
-        _blame_the_proxy(connector)
-        _close_sockets_once(connector)
 
 
 def _note_stages(connector: aiohttp.TCPConnector) -> None:
     """Note in the work that makes a new connection how far that is: an error or a deadline tells it."""
     resolve = connector._resolve_host
-    loop = connector._loop
 
     async def resolve_noting(host: str, port: int, traces: Any = None) -> Any:
         work = current_work.get()
@@ -66,6 +74,13 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
         work.stage = "connect"
         return found
 
+    connector._resolve_host = resolve_noting  # type: ignore[method-assign]
+
+
+def _watch_bodies(connector: aiohttp.TCPConnector) -> None:
+    """Give each new connection a protocol that notices how a body ends."""
+    loop = connector._loop
+
     def make_protocol() -> WireProtocol:
         # Called once TCP is there; what is left of making the connection is TLS, if it is to be had.
         work = current_work.get()
@@ -73,7 +88,6 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
             work.stage = "tls"
         return WireProtocol(loop)
 
-    connector._resolve_host = resolve_noting  # type: ignore[method-assign]
     connector._factory = make_protocol  # type: ignore[assignment]
 
 
@@ -172,10 +186,11 @@ def _disown(each: socket.socket, inode: int) -> None:
 
 def send_once(session: aiohttp.ClientSession) -> None:
     """Stop the session from silently sending an idempotent request a second time."""
-    session._retry_connection = False
+    if holds("once"):
+        session._retry_connection = False
 
 
-_feed_data = ResponseHandler.feed_data  # found once, and not by super() for each answer
+_feed_data: Any = getattr(ResponseHandler, "feed_data", None)  # found once, and not by super() for each answer
 
 
 class WireProtocol(ResponseHandler):

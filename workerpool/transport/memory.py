@@ -14,8 +14,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from aiohttp.client_proto import ResponseHandler
 
+from .contract import ResponseHandler
 from .guard import WireProtocol
 
 __all__ = ["Handler", "MemoryConnector", "MemoryTransport", "join"]

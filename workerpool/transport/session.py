@@ -17,6 +17,7 @@ from ..messages.request import authorization, cookie_header
 from ..messages.response import Response
 from ..messages.url import parse_url
 from ..settings import Timeout
+from .contract import holds
 from .cookies import Cookies, NoCookies
 from .decoding import ACCEPT_ENCODING
 from .environment import Environment, is_socks, proxy_for
@@ -201,7 +202,7 @@ class Transport:
             connector_owner=headers is not None,
             headers=headers,
             cookie_jar=self._jar,
-            request_class=WireRequest,
+            request_class=WireRequest if holds("request") else aiohttp.ClientRequest,
             auto_decompress=False,
             read_bufsize=READ_AHEAD,
             timeout=self._timeout,
@@ -262,8 +263,8 @@ def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
 
 
 def _merged_headers(lane: Lane, defaults: Sequence[tuple[str, str]]) -> "CIMultiDict[str]":
-    # Hooks are shown no empty Host; it is put in place for each of their requests.
-    headers: CIMultiDict[str] = CIMultiDict(defaults[1:] if lane.has_hooks else defaults)
+    # Hooks are shown no empty Host, nor is plain aiohttp; it is put in place for each of their requests.
+    headers: CIMultiDict[str] = CIMultiDict(defaults[1:] if lane.has_hooks or not holds("request") else defaults)
     given = CIMultiDict(lane.headers or ())
     for name in given:
         headers.popall(name, None)

@@ -2,15 +2,16 @@
 
 import ssl as tls
 from contextlib import suppress
+from ipaddress import ip_address
 from socket import SOCK_STREAM, gaierror
 from threading import TIMEOUT_MAX
 from typing import Any
 
 import aiohttp
-from aiohttp.helpers import is_ip_address
 from yarl import URL
 
 from ..lane import Lane
+from .contract import holds
 from .guard import WireProtocol, current_work
 from .resolver import NAMES
 
@@ -41,6 +42,8 @@ def socks_connector(proxy: URL, lane: Lane, share: int) -> aiohttp.TCPConnector:
             """Do what aiohttp-socks does, with a protocol that notices how a body ends."""
             if (work := current_work.get()) is not None:
                 work.stage = "proxy"
+            if not holds("bodies"):
+                return await super()._connect_via_proxy(host, port, ssl, timeout)
             stream = await self._reach(host, port, ssl, timeout)
             protocol = _Protocol(self._loop, stream.writer)
             stream.writer.transport.set_protocol(protocol)
@@ -81,7 +84,8 @@ def _address(proxy: URL) -> tuple[str, int]:
 async def _addresses(proxy: URL) -> list[tuple[str, int]]:
     """Return the addresses of the proxy; of one that is given by address, that."""
     host, port = _address(proxy)
-    if is_ip_address(host):
+    with suppress(ValueError):
+        ip_address(host)
         return [(host, port)]
     try:
         found = await NAMES.getaddrinfo(host, port, type=SOCK_STREAM)

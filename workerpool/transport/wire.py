@@ -7,11 +7,11 @@ through both for each request (measured: a tenth of a request's CPU).
 from typing import Any
 
 import aiohttp
-from aiohttp.helpers import TimerNoop
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..job import Work
+from .contract import TimerNoop
 from .cookies import Cookies
 from .guard import current_work
 
