@@ -37,7 +37,9 @@ class Attempts:
     async def run(self, work: Work, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""
         assert work.request is not None
-        if self._breaker.circuits and (next_try := self._breaker.wait(work.host)) is not None:
+        # Another library's request, sent by that one's rules, goes out whenever it is asked for.
+        spared = work.request.as_is and work.request.retry is None
+        if self._breaker.circuits and not spared and (next_try := self._breaker.wait(work.host)) is not None:
             work.fail(_circuit_open(work, next_try))
             return
         retry = self._lane.retry_for(work.request)

@@ -57,9 +57,9 @@ class _Raw(HTTPResponse):
     def __init__(self, body: Wire, answer: Response, retries: "Retry | None") -> None:
         super().__init__(
             body,
-            HTTPHeaderDict((name, as_latin1(value)) for name, value in answer.headers.items()),
+            HTTPHeaderDict((str(name), as_latin1(value)) for name, value in answer.headers.items()),
             answer.status_code,
-            version=10 if answer.http_version == "1.0" else 11,
+            version=body.version,
             reason=answer.reason,
             preload_content=False,
             decode_content=False,
@@ -92,7 +92,8 @@ class _Read(_Raw):
 def _merged(headers: "CIMultiDictProxy[str]") -> "CaseInsensitiveDict[str]":
     """Return the headers as requests has them: repeated fields joined."""
     merged: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in headers.items():
+    for key, value in headers.items():
+        name = str(key)  # and not multidict's own kind of str, which finds its way into caches and cassettes
         before = f"{merged[name]}, " if name in merged else ""
         merged[name] = before + as_latin1(value)
     return merged

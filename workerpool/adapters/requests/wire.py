@@ -14,8 +14,8 @@ __all__ = ["Wire", "as_latin1"]
 class Wire(io.BufferedIOBase):
     """The bytes that come on the wire, without the framing; each read blocks for what comes next.
 
-    `fp`, None at the end, and `chunked`, `chunk_left`, `length`, `isclosed` are as http.client.HTTPResponse has them,
-    since programs look there for the end and for the size of what is here. A chunk is what has come at once.
+    `fp`, None at the end, `chunked`, `chunk_left`, `length`, `version` and `isclosed` are as http.client.HTTPResponse has
+    them, since programs look there for the end and for the size of what is here. A chunk is what has come at once.
     """
 
     def __init__(self, answer: Response, pieces: Iterator[bytes], leave: Callable[[], object] | None = None) -> None:
@@ -28,6 +28,7 @@ class Wire(io.BufferedIOBase):
         self._error: WorkerPoolError | None = None
         self._line_due = False  # what was announced by a chunk's line has been read, and its end of line has not
         self.chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+        self.version = 10 if answer.http_version == "1.0" else 11
         self.length = _length(answer)  # bytes that are to come; None: nobody knows
 
     @property
