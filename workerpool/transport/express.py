@@ -16,6 +16,7 @@ from .wire import READ_AHEAD, WireRequest
 __all__ = ["Express", "sessions_are_patched", "sessions_are_traced"]
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_USED = "workerpool_used"  # a mark of ours on aiohttp's connections
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
 
@@ -64,16 +65,41 @@ class Express:
         request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._ssl)
         if self._jar is not None:
             request.update_cookies(self._jar.filter_cookies(hop.url))
-        assert self._connector is not None
-        connection = await self._connector.connect(request, _NO_TRACES, timeout)
-        try:
-            answer = await _answer(request, connection, timeout)
-        except BaseException:
-            connection.close()
-            raise
+        answer = await self._exchange(request, timeout)
         if self._jar is not None and answer._raw_cookie_headers:
             self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
         return answer
+
+    async def _exchange(self, request: WireRequest, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """Send the request on a connection that is there, or on a new one.
+
+        The server may close one that is there at any time, and that meets what was sent just then: without a word of
+        an answer on it, the next connection is taken (RFC 9112, 9.3.1; nothing with a body comes here).
+        """
+        assert self._connector is not None
+        while True:
+            connection = await self._connector.connect(request, _NO_TRACES, timeout)
+            used = vars(connection.protocol).setdefault(_USED, False)
+            setattr(connection.protocol, _USED, True)
+            try:
+                return await _answer(request, connection, timeout)
+            except (
+                aiohttp.ServerDisconnectedError,
+                ConnectionResetError,
+                BrokenPipeError,
+                aiohttp.ClientOSError,
+            ) as exc:
+                connection.close()
+                if not used or _has_begun(exc):
+                    raise
+            except BaseException:
+                connection.close()
+                raise
+
+
+def _has_begun(error: Exception) -> bool:
+    """Whether a part of the head had come."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 async def _answer(request: WireRequest, connection: Any, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:

@@ -97,8 +97,8 @@ class PoolAdapter(HTTPAdapter):
         Raises the exceptions of requests, with the pool's as their cause.
         """
         if HTTPAdapter.send is not _SEND:  # somebody's mock: what it lets through comes back by the Connection
-            options = {"timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
-            return super().send(request, stream=stream, **options)  # type: ignore[arg-type]
+            options: dict[str, Any] = {"timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
+            return super().send(request, stream=stream, **options)
         retries = self.max_retries
         try:
             if asks_for_nothing(retries):

@@ -14,7 +14,7 @@ __all__ = ["Wire", "as_latin1"]
 class Wire(io.BufferedIOBase):
     """The bytes that come on the wire, without the framing; each read blocks for what comes next.
 
-    `fp`, None at the end, `chunked`, `chunk_left`, `length`, `version` and `isclosed` are as http.client.HTTPResponse has
+    `fp`, None at the end, `chunked`, `chunk_left`, `length`, `version` and `isclosed` are as http.client's response has
     them, since programs look there for the end and for the size of what is here. A chunk is what has come at once.
     """
 
