@@ -12,8 +12,8 @@ __all__ = ["COMMANDS", "command"]
 
 _INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells have it
 COMMANDS = {
-    "demo": "Scrape a local site one page at a time, then with the pool, and compare.",
-    "doctor": "Report versions, event loop, GIL, limits and proxies, and measure a round trip",
+    "demo": "Scrape a local site one page at a time, with threads, then with the pool, and compare.",
+    "doctor": "Report versions, event loop, GIL, limits and proxies, and measure a round trip; for bug reports.",
     "fetch": "Fetch URLS, and those of a file, all at once; write a line of JSON for each.",
 }
 

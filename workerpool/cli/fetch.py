@@ -12,6 +12,7 @@ import click
 
 from ..errors import InvalidRequest
 from ..pool import WorkerPool
+from .given import POSITIVE, check_places, checked_request, lane_options, usage_error
 from .progress import Meter
 from .report import json_line, succeeded
 
@@ -27,9 +28,19 @@ _HURRY = 5.0  # seconds that the pool gets to close after Ctrl-C or a lost outpu
               help="File with one URL a line, or - for stdin; blank lines and # lines are skipped.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="File for the results; stdout if left out.")
 @click.option("--connections", default=100, show_default=True, type=click.IntRange(0), help="At once; 0: no limit.")
+@click.option("--per-host", default=0, type=click.IntRange(0), help="At once at each host; no limit if left out.")
+@click.option("--rate", type=POSITIVE, help="Requests a second, evenly spaced; no limit if left out.")
+@click.option("--per-host-rate", type=POSITIVE, help="The same at each host.")
 @click.option("--workers", type=click.IntRange(1), help="Worker threads; as many as pay off if left out.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds for each URL, retries included.")
+@click.option("--timeout", default=30.0, show_default=True, type=POSITIVE,
+              help="Seconds for each URL, retries included, but not its wait for a place.")  # fmt: skip
+@click.option("--retries", default=2, show_default=True, type=click.IntRange(0, 100),
+              help="How often a URL is tried again after a lost connection, silence, or a 429 or 5xx.")  # fmt: skip
+@click.option("-X", "--method", help="GET if left out; POST with --data.")
+@click.option("-d", "--data", help="Body of each request; @FILE: what is in the file.")
 @click.option("-H", "--header", "headers", multiple=True, help="A header 'Name: value'; may be repeated.")
+@click.option("--proxy", help="http://, https:// or socks5h:// URL; those of the environment are not used.")
+@click.option("--insecure", is_flag=True, help="Check no certificates.")
 @click.option("--body/--no-body", help="Put the text of each body into its line.")
 @click.option("--fail-status/--no-fail-status", default=True, show_default=True,
               help="Count a status of 400 or more as a failure.")  # fmt: skip
@@ -38,11 +49,12 @@ def fetch(
     urls: tuple[str, ...],
     source: str | None,
     output: str | None,
-    headers: tuple[str, ...],
+    method: str | None,
+    data: str | None,
     body: bool,
     fail_status: bool,
     quiet: bool,
-    **pool_options: Any,  # connections, workers, timeout
+    **pool_options: Any,
 ) -> None:
     """Fetch URLS, and those of a file, all at once; write a line of JSON for each.
 
@@ -50,49 +62,28 @@ def fetch(
     Exits 0 if all succeeded,
           1 if some failed,
           2 for wrong usage,
-          4 if the input cannot be read or the output cannot be written,
+          4 if the input cannot be read, the output cannot be written,
+            or the system gives no more files or threads,
           130 after Ctrl-C.
     """
-    _check_places(urls, source, output)
-    pool_options["headers"] = _pairs(headers)
+    check_places(urls, source, output)
+    asked = checked_request(method, data)
     total = None if quiet else _total(urls, source)
     meter = Meter(total, quiet=quiet, shared_screen=output is None and sys.stdout is not None and sys.stdout.isatty())
     try:
-        with _open_pool(pool_options) as pool, _open_output(output) as out, meter:
-            for result in pool.fetch_many(_inputs(urls, source)):
+        with _open_pool(lane_options(pool_options)) as pool, _open_output(output) as out, meter:
+            for result in pool.fetch_many(_inputs(urls, source), **asked):
                 # Flushed line by line: whatever ends the run, what is finished is there.
-                out.write(json_line(result, body=body) + "\n")
-                out.flush()
+                with _named(output or "stdout"):
+                    out.write(json_line(result, body=body) + "\n")
+                    out.flush()
                 meter.count(ok=succeeded(result, fail_status=fail_status))
     except BrokenPipeError:
         _leave_stdout()
         sys.exit(_FAILED)
     except OSError as exc:
-        _give_up(exc, output)
+        _give_up(exc, output, meter.done)
     sys.exit(_FAILED if meter.failed else 0)
-
-
-def _check_places(urls: tuple[str, ...], source: str | None, output: str | None) -> None:
-    """Raise a usage error for places that cannot be; nothing was opened or overwritten yet."""
-    if not urls and source is None:
-        raise click.UsageError("there is nothing to fetch; give URLs, or a file of them with -i (- for stdin)")
-    if source is None or source == "-":
-        return
-    if not os.access(source, os.R_OK):
-        raise click.UsageError(f"-i {source!r} cannot be read; give a file with one URL a line, or - for stdin")
-    if output is not None and Path(output).is_file() and Path(output).samefile(source):
-        raise click.UsageError(f"-o {output!r} would overwrite the input; give another file")
-
-
-def _pairs(headers: tuple[str, ...]) -> list[tuple[str, str]]:
-    pairs = []
-    for number, header in enumerate(headers, 1):
-        name, colon, value = header.partition(":")
-        if not colon or len(name.split()) != 1:
-            # By number, for the text may be a secret.
-            raise click.UsageError(f"-H number {number} is not of the form 'Name: value'")
-        pairs.append((name.strip(), value.strip()))
-    return pairs
 
 
 def _total(urls: tuple[str, ...], source: str | None) -> int | None:
@@ -110,13 +101,10 @@ def _inputs(urls: Iterable[str], source: str | None) -> Iterator[str]:
         return
     # Bytes that are no UTF-8 come as in arguments: not replaced by what would be another, valid URL.
     with click.open_file(source, encoding="utf-8-sig", errors="surrogateescape") as lines:
-        try:
+        with _named(source):
             for line in lines:
                 if (url := line.strip(" \t\r\n")) and not url.startswith("#"):
                     yield url
-        except OSError as exc:
-            exc.filename = source  # reading tells no name, and the message should
-            raise
 
 
 @contextmanager
@@ -124,7 +112,7 @@ def _open_pool(options: dict[str, Any]) -> Iterator[WorkerPool]:
     try:
         pool = WorkerPool(**options)
     except InvalidRequest as exc:
-        raise click.UsageError(str(exc)) from None
+        raise usage_error(exc) from None
     try:
         yield pool
     except BaseException:
@@ -136,18 +124,36 @@ def _open_pool(options: dict[str, Any]) -> Iterator[WorkerPool]:
 @contextmanager
 def _open_output(output: str | None) -> Iterator[TextIO]:
     if output is not None:
-        with Path(output).open("w", encoding="utf-8") as file:
+        file = Path(output).open("w", encoding="utf-8")  # noqa: SIM115  its end is below, and may fail by itself
+        try:
             yield file
+        finally:
+            with _named(output):
+                file.close()
     elif sys.stdout is None:  # started with >&-
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "stdout")
     else:
         yield sys.stdout
 
 
-def _give_up(exc: OSError, output: str | None) -> NoReturn:
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Put the place into errors of reading and writing, which tell none."""
+    try:
+        yield
+    except OSError as exc:
+        exc.filename = exc.filename or place
+        raise
+
+
+def _give_up(exc: OSError, output: str | None, done: int) -> NoReturn:
     """Name the place and the cure, and exit."""
-    place = exc.filename or output or "stdout"
-    click.echo(f"workerpool: cannot read or write {place!r}: {exc.strerror}; mend that or give another place", err=True)
+    if exc.filename is None:
+        trouble = f"the system refuses: {exc.strerror}; fewer --workers or --connections, or a higher limit (ulimit -n)"
+    else:
+        trouble = f"cannot read or write {exc.filename!r}: {exc.strerror}; mend that or give another place"
+    after = f" ({done} results were written)" if done else ""
+    click.echo(f"workerpool: {trouble}{after}", err=True)
     if output is None:
         _leave_stdout()
     sys.exit(_LOCAL_IO)

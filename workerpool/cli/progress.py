@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-__all__ = ["Meter", "show_table"]
+__all__ = ["Meter", "show_table", "show_text"]
 
 _FRAME = 0.1  # seconds between two pictures of the bar
 _LINE = 2.0  # seconds between two plain lines
@@ -63,7 +63,7 @@ class Meter:
             self._painter.join()
         if self._bar is not None:
             self._bar.stop()
-        if not self._quiet:
+        if not self._quiet and not isinstance(error, OSError):  # the output has gone: what was fetched is nowhere
             _say(self.summary())
 
     def _paint_on(self) -> None:
@@ -85,13 +85,28 @@ class Meter:
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a small table on stdout."""
+    """Print a small table on stdout; where it does not fit, a line for each cell."""
+    console, rows = Console(), list(rows)
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    boundless = console.options.update(max_width=10_000)
+    if console.measure(table, options=boundless).maximum <= console.width:
+        console.print(table)
+        return
+    show_text(title)
+    for name, *cells in rows:
+        show_text("")
+        show_text(name)
+        for column, cell in zip(columns[1:], cells, strict=True):
+            show_text(f"  {column}: {cell}")
+
+
+def show_text(text: str) -> None:
+    """Print on stdout, broken between words where it is too long."""
+    Console(highlight=False, markup=False).print(text)
 
 
 def _say(line: str) -> None:

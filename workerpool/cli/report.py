@@ -1,13 +1,19 @@
 """A result as one line of JSON."""
 
 import json
+import re
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import InvalidRequest, RequestError
 from ..messages.request import Request
 from ..messages.response import Response, Result
+from ..redaction import redact
 
 __all__ = ["json_line", "succeeded"]
+
+_HAS_SCHEME = re.compile(r"https?:", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_HOST_FIRST = re.compile(r"[\w.-]+(:\d+)?([/?#]\S*)?")
 
 
 def succeeded(result: Result, *, fail_status: bool = True) -> bool:
@@ -25,7 +31,7 @@ def json_line(result: Result, *, body: bool = False) -> str:
     line |= _missing(result.error) if result.response is None else _answer(result.response)
     if body:
         line["body"] = None if result.response is None else _clean(result.response.text)
-    return json.dumps(line | {"error": None if result.error is None else _error(result.error)})
+    return json.dumps(line | {"error": None if result.error is None else _error(url, result.error)})
 
 
 def _answer(response: Response) -> dict[str, Any]:
@@ -45,9 +51,20 @@ def _missing(error: BaseException | None) -> dict[str, Any]:
     return nothing | {"attempts": attempts}
 
 
-def _error(error: BaseException) -> dict[str, Any]:
+def _error(url: str, error: BaseException) -> dict[str, Any]:
     stage = error.stage if isinstance(error, RequestError) else None
-    return {"type": type(error).__name__, "message": _clean(str(error)), "stage": stage}
+    return {"type": type(error).__name__, "message": _clean(_message(url, error)), "stage": stage}
+
+
+def _message(url: str, error: BaseException) -> str:
+    """Return what is wrong in the words of the command, which takes whole URLs only."""
+    if not isinstance(error, InvalidRequest) or _HAS_SCHEME.match(url):
+        return str(error)
+    if _HOST_FIRST.fullmatch(url):
+        return f"{redact(url)}: a URL begins with http:// or https://; did you mean http://{redact(url)}?"
+    if _OTHER_SCHEME.match(url):
+        return f"{redact(url)}: only http:// and https:// URLs are fetched"
+    return f"{redact(url)}: no URL; give one a line, and nothing else"
 
 
 def _clean(text: str) -> str:
