@@ -19,8 +19,9 @@ A status is no error until `response.raise_for_status()`.
 **Several groups of requests** get lanes: `WorkerPool(lanes=[Lane("bulk", connections=4)])` and
 `pool.lane("bulk").get(...)`; a private browser with cookies is `with pool.session() as browser:`.
 
-**Limits**: `timeout` is the total, from submit to the last byte, 30 seconds unless set; bodies, redirects and
-queues are bounded. `workerpool.get(url)` and friends use a pool of the process, `get_pool()`.
+**Limits**: `timeout` is the total to the last byte, 30 seconds unless set: from the call where somebody waits, else
+from when the work has its place; bodies, redirects and queues are bounded. `workerpool.get(url)` and friends use
+a pool of the process, `get_pool()`.
 """
 
 import sys

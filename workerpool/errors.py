@@ -118,7 +118,7 @@ class TruncatedBody(ConnectionLost):
 
 
 class DeadlineExceeded(RequestError, TimeoutError):
-    """The total time ran out, counted from submit to the last byte."""
+    """The time ran out: `Timeout.total`, or `Timeout.queue` before the work had its place; the message says in what."""
 
 
 class ConnectTimeout(DeadlineExceeded):
