@@ -245,8 +245,9 @@ class Work(ABC):
     def _deadline_error(self) -> DeadlineExceeded:
         method = "call" if self.request is None else self.request.method
         url = "" if self.target is None else redact(self.target)
+        what = f"{method} {url}" if self.call is None or url else getattr(self.call.fn, "__qualname__", "call")
         return DeadlineExceeded(
-            f"{method} {url}: {self._lateness()}",
+            f"{what}: {self._lateness()}",
             url=url,
             method=method,
             attempts=self.attempts,
