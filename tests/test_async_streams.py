@@ -11,7 +11,7 @@ import httpx
 import pytest
 from streams import event_server, stalling, written
 
-from workerpool import ConnectionLost, PoolClosed, Request, RequestError, ServerSentEvent, WorkerPool
+from workerpool import ConnectionLost, InvalidRequest, PoolClosed, Request, RequestError, ServerSentEvent, WorkerPool
 from workerpool.adapters.httpx import AsyncPoolTransport
 from workerpool.messages.body import Upload
 
@@ -289,3 +289,17 @@ def test_a_body_that_is_damaged_raises_on_the_loop(pool):
 
     with written([whole[:-20]], length=len(whole), headers={"Content-Encoding": "gzip"}) as url:
         asyncio.run(main(url))
+
+
+def test_a_source_whose_loop_is_closed_is_refused(pool, site):
+    """Nobody can read it any more, and nobody waits for it."""
+
+    async def source():
+        yield b"1"
+
+    async def made():
+        return Upload(source(), asyncio.get_running_loop())
+
+    error = pool.submit(Request("POST", site.url_for("/echo"), data=asyncio.run(made()))).exception()
+    assert isinstance(error, InvalidRequest)
+    assert "loop" in str(error)

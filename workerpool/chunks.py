@@ -104,7 +104,8 @@ class Chunks:
         """
         with self._lock:
             while not self._run and self._runs:
-                self._wake()
+                if len(self._runs) <= self._room // 2 + 1:  # not for each run: the two threads would take turns
+                    self._wake()
                 self._run = self._runs[0]
                 if self._runs:  # else closed meanwhile, by a collection of garbage
                     self._runs.popleft()

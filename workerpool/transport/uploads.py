@@ -3,8 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from itertools import count
 from time import monotonic
@@ -58,7 +57,7 @@ class Feeder:
         self._upload = upload
         self._feeders = feeders
         self._begun = False
-        self._task: Future[None] | None = None  # on the source's loop
+        self._task: asyncio.Task[None] | None = None  # the source's loop's only
 
     def start(self) -> None:
         """Begin to read. On the worker's loop, once."""
@@ -66,7 +65,8 @@ class Feeder:
         self._upload.begin()
         self._feeders.add(self)
         if self._upload.loop is not None:
-            self._start_on(self._upload.loop)
+            if not self._call_there(self._start_there):
+                self.chunks.fail(InvalidRequest("the loop of the body's source is closed", stage="send"))
             return
         # A daemon, since a source that blocks for ever must not keep the process from ending.
         name = f"workerpool-upload-{next(_number)}"
@@ -77,17 +77,29 @@ class Feeder:
         self.chunks.close()
         if not self._begun:
             self._end()
-        elif self._task is not None:
-            self._task.cancel()
+        elif self._upload.loop is not None:
+            self._call_there(self._stop_there)
 
-    def _start_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        feeding = self._afeed()
+    def _call_there(self, step: Callable[[], None]) -> bool:
+        """Call back on the source's loop; if that is closed, this has ended, and False is returned."""
+        assert self._upload.loop is not None
         try:
-            self._task = asyncio.run_coroutine_threadsafe(feeding, loop)
-        except RuntimeError as exc:  # the loop is closed
-            feeding.close()
-            self.chunks.fail(_upload_error(exc))
+            self._upload.loop.call_soon_threadsafe(step)
+        except RuntimeError:
             self._end()
+            return False
+        return True
+
+    def _start_there(self) -> None:
+        if self.chunks.is_over:  # stopped before
+            self._end()
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._afeed())
+            self._task.add_done_callback(lambda _task: self._end())  # it may be cancelled before its first step
+
+    def _stop_there(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     def _feed(self) -> None:
         source: Any = self._upload.source
