@@ -237,6 +237,7 @@ def test_a_post_without_body_has_no_type(pool, shared_site):
         ({"data": [1, 2]}, "data must be"),
         ({"data": [b"x", 2]}, "data must be"),
         ({"data": object()}, "data must be"),
+        ({"data": Path("/etc/hostname")}, "open(path, 'rb')"),
         ({"data": {"a": object()}}, "no text of its own"),
         ({"data": "\ud800"}, "data holds"),
         ({"params": {"a": object()}}, "params"),
@@ -419,3 +420,24 @@ def test_a_context_for_servers_is_refused():
     with pytest.raises(InvalidRequest, match="ssl"):
         Lane("a", ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     Lane("a", ssl=ssl.create_default_context())
+
+
+def test_a_lanes_cookies_stay_as_they_were_checked():
+    """Whatever becomes of the mapping that they were given in."""
+    cookies = {"a": "b"}
+    lane = Lane("a", cookies=cookies)
+    cookies["a"] = "\r\n"
+    assert {"a": "b"} == lane.cookies
+
+
+def test_cookies_are_sent_as_requests_sends_them(pool, shared_site):
+    """Spaces, commas and quotes are no harm; what ends a cookie is refused."""
+    cookies = {"a": '{"x":1,"y":[2, 3]}', "b": '"x y"', "c": "ü=="}
+    seen = pool.get(shared_site.url_for("/echo"), cookies=cookies).json()["headers"]["Cookie"]
+    assert 'a={"x":1,"y":[2, 3]}; b="x y"; c=ü==' == seen
+
+
+def test_a_forgotten_scheme_is_named():
+    """Which is the most usual of mistakes."""
+    with pytest.raises(InvalidRequest, match=r"such as https://example\.org/x, or the lane"):
+        Lane("a").resolve(Request("example.org/x"))

@@ -153,7 +153,12 @@ class Lane:
         if url.scheme in ("http", "https") and url.raw_host and url.port:
             return url
         where = redact(request.url)
-        cure = "give a URL such as https://host/path" if self.base_url else "give the whole URL, or the lane a base_url"
+        whole = "" if ":" in where or where.startswith("/") else f", such as https://{where}"
+        cure = (
+            "give a URL such as https://host/path"
+            if self.base_url
+            else f"give the whole URL{whole}, or the lane a base_url"
+        )
         raise InvalidRequest(
             f"{request.method} {where}: not an http or https URL with a host; {cure}",
             url=where,
@@ -235,9 +240,10 @@ def _place(url: object, schemes: Collection[str], what: str) -> URL:
 
 
 def _cookies(cookies: Any) -> Any:
-    if cookies is not None:
-        cookie_header(cookies)
-    return cookies
+    if cookies is None:
+        return None
+    cookie_header(cookies)
+    return dict(cookies)  # the caller's own may change
 
 
 def _auth(auth: Any) -> Any:

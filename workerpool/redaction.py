@@ -22,7 +22,7 @@ def redact(url: object) -> str:
     """
     if not isinstance(url, str | URL):
         return f"<{type(url).__name__}>"
-    text = _UNPRINTABLE.sub("?", str(url))
+    text = _UNPRINTABLE.sub("\ufffd", str(url))
     try:
         parts = urlsplit(text)
         if not parts.netloc or "\\" in parts.netloc:

@@ -5,6 +5,7 @@ import json as jsonlib
 import threading
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import IO, Any, TypeAlias, cast
 
 from ..bells import Ending
@@ -128,7 +129,8 @@ def _encode_data(data: Any) -> tuple[Body, str | None]:
         return (form, FORM) if form else (None, None)
     if isinstance(data, Iterable):
         return _bytes_of(data) or Upload(data), None
-    raise TypeError(f"data must be bytes, str, a form, a file or an iterable of bytes, not {type(data).__name__}")
+    cure = "; a path is opened first: open(path, 'rb')" if isinstance(data, PathLike) else ""
+    raise TypeError(f"data must be bytes, str, a form, a file or an iterable of bytes, not {type(data).__name__}{cure}")
 
 
 def _is_form(data: object) -> bool:

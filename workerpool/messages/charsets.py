@@ -24,6 +24,7 @@ _BROWSERS = {
     "euc_kr": "cp949", "iso8859-9": "cp1254", "tis-620": "cp874", "utf-16": "utf-8", "utf-16-le": "utf-8",
     "utf-16-be": "utf-8", "utf-32": "utf-8",
 }  # fmt: skip
+_PLAIN = re.compile(r";\s*charset\s*=\s*([\w.:+-]+)\s*(?:;|$)", re.IGNORECASE)
 _NO_CHARACTER_SETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 
@@ -51,15 +52,23 @@ def apparent(content: bytes, content_type: str = "") -> str:
 
 def declared(content_type: str) -> str | None:
     """Return the declared character set if Python knows it as a text encoding."""
-    if "charset" not in content_type.lower():
+    if (found := _PLAIN.search(content_type)) is not None:
+        name = found[1].lower()
+    elif "charset" in content_type.lower():
+        name = _parsed(content_type)
+    else:
         return None
+    return name if name and is_text_encoding(name) else None
+
+
+def _parsed(content_type: str) -> str | None:
+    """Return the charset where it is quoted, encoded or continued (RFC 2231)."""
     message = Message()
     try:
         message["Content-Type"] = content_type
-        name = message.get_content_charset()
+        return message.get_content_charset()
     except Exception:  # noqa: BLE001  the field may hold anything, and email's parser raise anything
         return None
-    return name if name is not None and is_text_encoding(name) else None
 
 
 def charset(content_type: str) -> str:

@@ -37,7 +37,7 @@ TimeoutLike: TypeAlias = Timeout | float | tuple[float | None, float | None]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_COOKIE_BREAKER = re.compile(r"[\x00-\x20;,\x7f]")
+_COOKIE_BREAKER = re.compile(r"[\x00-\x1f;\x7f]")  # spaces and commas are sent by all clients, and read by all servers
 _CREDENTIALS = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ +\S.*")  # RFC 9110, 11.4: a scheme, then what it needs
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OF_A_COPY = frozenset({"body", "as_is"})  # what dataclasses.replace gives beside the keywords
@@ -261,6 +261,8 @@ def _refusal(exc: Exception, part: str, method: object, url: object) -> InvalidR
     return error
 
 
+# What a message begins with that names its argument by itself.
+_PARTS = ("auth", "cookies", "data", "headers", "json", "params", "the ")
 _OUR_OWN = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError)
 
 
@@ -270,7 +272,8 @@ def _reason(exc: Exception, part: str) -> str:
     if isinstance(exc, RecursionError):
         return f"{part} is nested too deeply"
     if isinstance(exc, TypeError | ValueError):
-        return str(exc) if part in str(exc) or part == "options" else f"{part}: {exc}"
+        own = part == "options" or str(exc).startswith(_PARTS) or part in str(exc)
+        return str(exc) if own else f"{part}: {exc}"
     return f"{part} cannot be used: reading it raised {type(exc).__name__}"
 
 
