@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 import requests
 
-from workerpool import InvalidRequest, Lane, Request, WorkerPool
+from workerpool import InvalidRequest, Lane, ProtocolError, Rate, Request, WorkerPool
 
 URL = "http://host/p"
 VALUES = [
@@ -109,7 +109,7 @@ def test_the_wire_sees_the_url_as_it_was_given(pool):
         seen = []
 
         def serve():
-            for _ in range(4):
+            for _ in range(5):
                 connection, _peer = server.accept()
                 with connection:
                     seen.append(connection.recv(65536).split(b"\r\n")[0])
@@ -122,12 +122,15 @@ def test_the_wire_sees_the_url_as_it_was_given(pool):
             api.get("", timeout=20)
         pool.get(f"{place}/%7E?e=%2F", params={"x": Decimal("1.50")}, timeout=20)
         pool.post(f"{place}/é", params={"x": ["ä", "b c"]}, timeout=20)
+        with pytest.raises(ProtocolError), pool.websocket(f"{place}/%7E?e=%2F".replace("http", "ws"), timeout=20):
+            pass
         serving.join()
     assert [
         b"GET /projects/group%2Fname/files/a%2Fb?e=%2F HTTP/1.1",
         b"GET /projects/group%2Fname/ HTTP/1.1",
         b"GET /%7E?e=%2F&x=1.50 HTTP/1.1",
         b"POST /%C3%A9?x=%C3%A4&x=b+c HTTP/1.1",
+        b"GET /%7E?e=%2F HTTP/1.1",
     ] == seen
 
 
@@ -441,3 +444,20 @@ def test_a_forgotten_scheme_is_named():
     """Which is the most usual of mistakes."""
     with pytest.raises(InvalidRequest, match=r"such as https://example\.org/x, or the lane"):
         Lane("a").resolve(Request("example.org/x"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limit": 5e-324},
+        {"limit": 1e308, "per": 1e-300},
+        {"limit": 1, "per": 1e308},
+        {"limit": 1, "burst": 10**400},
+        {"limit": 10**10},
+    ],
+)
+def test_a_rate_that_no_clock_can_keep_is_refused(options):
+    """It would let everything through, or nothing ever."""
+    with pytest.raises(ValueError, match="rate"):
+        Rate(**options)
+    assert 10**9 == Rate(10**9, burst=10**9).limit

@@ -12,6 +12,7 @@ __all__ = ["IDEMPOTENT", "MAX_SECONDS", "RETRY_STATUSES", "Rate", "Retry", "Retr
 # RFC 9110, 9.2.2
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 9.1: any token
+_MOST_STARTS = 10**9  # a second; clocks tell no more apart
 _MOST = sys.float_info.max
 RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -64,6 +65,8 @@ class Rate:
         _check_positive("rate limit", self.limit)
         _check_positive("rate per", self.per)
         _check_whole("rate burst", self.burst)
+        if not 1 / _MOST_STARTS <= float(self.per) / self.limit <= TIMEOUT_MAX or self.burst > _MOST_STARTS:
+            raise ValueError("rate: limit, per and burst must come to at most 10**9 a second, or one in 292 years")
 
     @classmethod
     def of(cls, value: "Rate | float") -> "Rate":

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from ..channels import Closed
 from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolError, RequestError
@@ -40,7 +41,7 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     try:
         async with asyncio.timeout(opening.timeout):
             return await session.ws_connect(
-                opening.url,
+                URL(opening.url, encoded=True),  # as it was given: parsed anew, its escapes would be others
                 protocols=opening.protocols,
                 headers=opening.headers,
                 heartbeat=opening.heartbeat,
