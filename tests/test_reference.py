@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import workerpool
-from workerpool import Lane, Rate, Retry, Timeout, WorkerPool, WorkerPoolError, errors
+from workerpool import Lane, Rate, Response, Result, Retry, Timeout, WorkerPool, WorkerPoolError, errors
 from workerpool.testing import Site
 
 TEXT = (Path(__file__).parent.parent / "docs" / "reference.md").read_text()
@@ -63,6 +63,14 @@ def test_every_keyword_of_a_request_is_there():
     """Keywords of `request` without a row fail."""
     names = set(inspect.signature(WorkerPool.request).parameters) - {"self", "method", "url", "options"}
     told = set(re.findall(r"`(\w+)`", SECTIONS["A request"]))
+    assert set() == names - told
+
+
+@pytest.mark.parametrize("kind", [Response, Result], ids=lambda kind: kind.__name__)
+def test_everything_of_an_answer_is_there(kind):
+    """Each public attribute of an answer is named."""
+    names = {name for name in dir(kind) if not name.startswith("_")} - {"close", "without_secrets"}
+    told = set(re.findall(r"`(\w+)[`(]", SECTIONS["A request"]))
     assert set() == names - told
 
 
