@@ -159,3 +159,10 @@ def test_docker_pulls_and_reads_logs(engine, workerpool_server):
     workerpool_server.reply("/v1.45/containers/c/logs", handler=_chunks(*frames))
     assert [b"out", b"wrong"] == list(engine.logs("c", stream=True))
     assert b"outwrong" == engine.logs("c")
+
+
+def test_the_raw_tells_what_urllib3s_does(session, site):
+    """Version, path and retries are where urllib3 has them."""
+    with session.get(site.url_for("/fast/1?a=b"), stream=True) as answer:
+        assert ("/fast/1?a=b", 11, 0) == (answer.raw.geturl(), answer.raw.version, answer.raw.retries.total)
+        assert "HTTP/1.1" == answer.raw.version_string

@@ -229,3 +229,34 @@ def test_a_port_that_cannot_be(pool):
         session.get("http://127.0.0.1:99999/")
     with httpx.Client(transport=PoolTransport(pool)) as client, pytest.raises(httpx.TransportError):
         client.get("http://127.0.0.1:99999/")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "GET"])
+def test_an_empty_body_is_said_to_be_one(pool, site, method):
+    """Content-Length: 0 goes out where requests sends it, and only once."""
+    with _session(pool) as session, requests.Session() as plain:
+        plain.trust_env = False
+        sent = [each.request(method, site.url_for("/echo")).json()["headers"] for each in (session, plain)]
+        assert sent[0] == sent[1]
+
+
+def test_bytes_of_a_header_are_not_encoded_again(pool, site):
+    """What was given as UTF-8 arrives as UTF-8, with requests and with httpx."""
+    given = "é☃".encode()
+    with _session(pool) as session, httpx.Client(transport=PoolTransport(pool)) as client:
+        assert "é☃" == session.get(site.url_for("/echo"), headers={"X-A": given}).json()["headers"]["X-A"]
+        assert "é☃" == client.get(site.url_for("/echo"), headers={"X-A": given}).json()["headers"]["X-A"]
+
+
+def test_what_is_wrong_with_files_and_proxies_is_requests_error(pool, tmp_path):
+    """A file that holds no certificate, a proxy that cannot be: the exceptions that HTTPAdapter would raise."""
+    (tmp_path / "no.pem").write_text("nothing")
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("https://", PoolAdapter(pool))
+    session.mount("http://", PoolAdapter(pool))
+    with session:
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get("https://127.0.0.1/", verify=str(tmp_path / "no.pem"))
+        with pytest.raises(requests.exceptions.InvalidURL):
+            session.get("http://127.0.0.1/", proxies={"http": "http://127.0.0.1:99999"})

@@ -4,7 +4,7 @@ from ..pool import WorkerPool
 from ..registry import get_pool
 from ..views import LaneView
 
-__all__ = ["checked_pool", "client_of"]
+__all__ = ["as_sent", "checked_pool", "client_of"]
 
 
 def checked_pool(pool: object, adapter: str) -> WorkerPool | str:
@@ -22,3 +22,11 @@ def client_of(pool: WorkerPool | str, lane: str | None) -> LaneView | WorkerPool
     """Return what to send by; the pool of a name is made at its first use. Raises InvalidRequest for no such lane."""
     found = get_pool(pool) if isinstance(pool, str) else pool
     return found if lane is None else found.lane(lane)
+
+
+def as_sent(value: bytes) -> str:
+    """Return the str that goes out as these bytes: text goes out as UTF-8. Other bytes are taken for latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -12,7 +12,7 @@ from ...pool import WorkerPool
 from ...settings import Timeout
 from ...streaming import StreamedResponse
 from ...views import LaneView
-from ..pools import checked_pool, client_of
+from ..pools import as_sent, checked_pool, client_of
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
 
@@ -34,7 +34,7 @@ class _Lane:
     def _prepared(self, request: Any, body: Any) -> Request:
         """Return our request: with the lane's retries if the lane was named, else without, as httpx has it."""
         given = request.extensions.get("timeout", {})
-        headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw]
+        headers = [(name.decode("ascii"), as_sent(value)) for name, value in request.headers.raw]
         limits = Timeout(None, given.get("connect"), given.get("read"))
         retry = None if self._lane is None else ...
         return Request.prepared(request.method, str(request.url), headers, body, limits, retry=retry)

@@ -20,7 +20,7 @@ from ...messages.response import Response
 from ...pool import WorkerPool
 from ...settings import Timeout
 from ...streaming import StreamedResponse
-from ..pools import checked_pool, client_of
+from ..pools import as_sent, checked_pool, client_of
 from .connection import Connection
 from .errors import translated
 from .lanes import Client, Config, Used, checked_proxy, release, tls_facts, use
@@ -33,6 +33,7 @@ _TimeoutLike = float | tuple[float | None, float | None] | Urllib3Timeout | None
 # What requests sends with: for as long as it takes, once, and however much comes.
 _STREAMED: dict[str, Any] = {"timeout": Timeout(None), "retry": None}
 _WHOLE: dict[str, Any] = {**_STREAMED, "max_body": sys.maxsize}
+_BODILESS = ("GET", "HEAD")
 _SEND, _BUILD = HTTPAdapter.send, HTTPAdapter.build_response  # as they are before anybody's mock replaces them
 
 
@@ -212,7 +213,7 @@ class PoolAdapter(HTTPAdapter):
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
         options = self._options(timeout, client._lane.timeout, stream=stream)
-        ours = Request.prepared(_text(request.method), request.url, headers, request.body, **options)
+        ours = Request.prepared(_text(request.method), request.url, headers, _body(request), **options)
         if config is not None:
             client, used = use(client, config)
         return client, ours, used
@@ -248,9 +249,16 @@ def _own_lane(context: "ssl.SSLContext | None", maxsize: int, *, block: bool, na
     return None if config == Config() else config
 
 
+def _body(request: requests.PreparedRequest) -> Any:
+    """Return what is sent: an empty body, too, where requests says that there is one (as for DELETE)."""
+    if request.body is None and request.method not in _BODILESS and request.headers.get("Content-Length") == "0":
+        return b""
+    return request.body
+
+
 def _text(value: Any) -> str:
     """Return a plain str of what may be bytes, or a str of another class."""
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return as_sent(value) if isinstance(value, bytes) else str(value)
 
 
 def _limits(timeout: _TimeoutLike, lane: Timeout, *, stream: bool) -> Timeout | None:

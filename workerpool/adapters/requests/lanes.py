@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from requests import exceptions as theirs
 from requests.utils import prepend_scheme_if_needed, select_proxy
-from urllib3.exceptions import InsecureRequestWarning
+from urllib3 import exceptions as inner
 from urllib3.util import create_urllib3_context, parse_url
 
 from ...pool import WorkerPool
@@ -168,7 +168,7 @@ def tls_facts(cert_verify: _Verify, lane: object, url: str, verify: bool | str, 
     if not url.lower().startswith("https"):
         return None
     if not verify:
-        warn(_UNVERIFIED, InsecureRequestWarning, stacklevel=7)
+        warn(_UNVERIFIED, inner.InsecureRequestWarning, stacklevel=7)
     if isinstance(lane, ssl.SSLContext) and verify is True and not cert:
         return None
     named = tuple(vars(facts).values())
@@ -186,7 +186,10 @@ def _state(path: str | None) -> tuple[int, int, int] | None:
 def _context(tls: Tls) -> ssl.SSLContext:
     found = _contexts.get(tls)
     if found is None:
-        found = _contexts[tls] = _made_context(*tls[:5])
+        try:
+            found = _contexts[tls] = _made_context(*tls[:5])
+        except ssl.SSLError as exc:  # what is in the files is no certificate, or no key for it
+            raise theirs.SSLError(inner.SSLError(exc)) from exc
     return found
 
 
@@ -207,7 +210,11 @@ def checked_proxy(url: str, proxies: Mapping[str, str] | None) -> str | None:
     chosen = select_proxy(url, proxies)
     if not chosen:
         return None
-    proxy: str = prepend_scheme_if_needed(chosen, "http")  # type: ignore[no-untyped-call]
-    if not parse_url(proxy).host:
+    try:
+        proxy: str = prepend_scheme_if_needed(chosen, "http")  # type: ignore[no-untyped-call]
+        host = parse_url(proxy).host
+    except inner.LocationValueError as exc:
+        raise theirs.InvalidURL(exc) from exc
+    if not host:
         raise theirs.InvalidProxyURL("Please check proxy URL. It is malformed and could be missing the host.")
     return proxy

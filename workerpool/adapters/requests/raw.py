@@ -64,10 +64,11 @@ class _Raw(HTTPResponse):
             preload_content=False,
             decode_content=False,
             request_method=answer.request.method,
-            request_url=answer.request.url,
+            request_url=answer.request.target.raw_path_qs,
             original_response=_original(answer),
             retries=_NONE if retries is None else retries,
         )
+        self.version_string = f"HTTP/{body.version / 10}"
 
 
 class _Read(_Raw):
