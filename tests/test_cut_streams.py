@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import pytest
 from streams import stalling
 
-from workerpool import ConnectionLost, DeadlineExceeded, PoolClosed, WorkerPool
+from workerpool import ConnectionLost, DeadlineExceeded, PoolClosed, Request, WorkerPool
 from workerpool.channels import Chunks, Closed
+from workerpool.job import Job
 
 BOTH_FRAMINGS = pytest.mark.parametrize("framing", ["length", "chunked"])
 
@@ -112,6 +113,22 @@ def test_a_stream_that_nobody_holds_is_given_up(site):
             del answer
             gc.collect()
         assert pool.drain(30)
+
+
+def test_a_result_that_was_taken_is_held_by_nobody_else():
+    """Whether its caller takes it before or after all has been told."""
+    for late in (True, False):
+        job = Job("lane", None, Request("GET", "http://127.0.0.1/"))
+        if late:  # the caller saw the verdict before whoever decided has come to tell
+            job._verdicts.append(("succeeded", "response", 0.0))
+            job.release()
+            assert "response" == job.result()
+            job.tell()
+            job.forget()
+        else:
+            job.answer("response")
+            job.release()
+        assert job.result() is None
 
 
 def test_an_interrupt_while_reading_ends_the_stream(pool, monkeypatch):

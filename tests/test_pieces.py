@@ -208,3 +208,12 @@ def test_a_size_that_is_none_is_refused_at_once(pool, size):
         for read in (answer.iter_bytes, answer.iter_content, answer.aiter_bytes):
             with pytest.raises(ValueError, match="chunk_size"):
                 read(size)
+
+
+@pytest.mark.parametrize("longest", [0, -1, True, "1", None])
+def test_a_line_length_that_is_none_is_refused_at_once(pool, longest):
+    """Not where the first line is read."""
+    with written([b"x"]) as url, pool.stream("GET", url) as answer:
+        for read in (answer.iter_lines, answer.aiter_lines, answer.iter_events, answer.aiter_events):
+            with pytest.raises(ValueError, match="max_line"):
+                read(max_line=longest)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import pickle
 import socket
 import threading
@@ -58,6 +59,16 @@ def test_a_source_that_was_not_begun_may_be_tried_later(pool, shared_site, free_
     refused = Request("POST", f"http://127.0.0.1:{free_port}/", data=source)
     assert pool.submit(refused).exception() is not None
     assert 5 == _length(pool.post(shared_site.url_for("/echo"), data=refused.body))
+
+
+def test_a_file_that_does_not_block_is_no_empty_one(pool, shared_site):
+    """Nothing to read just now is not the end."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(writing, "wb", buffering=0) as full, os.fdopen(reading, "rb", buffering=0) as source:
+        full.write(b"12")
+        with pytest.raises(InvalidRequest, match="BlockingIOError"):
+            pool.post(shared_site.url_for("/echo"), data=source)
 
 
 def test_requests_that_share_a_file_take_turns(pool, shared_site):

@@ -106,12 +106,6 @@ class Job(Work, Future[T], Generic[T]):
         """Not for a job: the pool sets its outcome."""
         raise RuntimeError("a Job's outcome is set by its pool; use a Future of your own")
 
-    def release(self) -> None:
-        """Forget the result, which its caller has: else a response that nobody holds would not be collected."""
-        if self.told:  # else whoever decides is still at it
-            outcome, _value, at = self._verdicts[0]
-            self._verdicts[0] = (outcome, None, at)
-
     def __await__(self) -> Generator[Any, None, T]:
         return asyncio.wrap_future(self).__await__()
 

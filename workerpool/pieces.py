@@ -5,12 +5,14 @@ not handed out: so whoever stops reading, or is cancelled, leaves the rest to th
 """
 
 import codecs
+import io
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from .errors import BodyTooLarge
 
-__all__ = ["Cutter", "Lines", "Loose", "Pieces", "Whole"]
+__all__ = ["Cutter", "Lines", "Loose", "Pieces", "RawBody", "Text", "Whole"]
 
 _UTF8 = (codecs.BOM_UTF8, "utf-8")
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -252,3 +254,68 @@ def _marks(encoding: str, *, sniffs: bool) -> tuple[tuple[bytes, str], ...]:
         wide = _UTF32 if encoding.startswith("utf-32") else ()
         return (*wide, _UTF8, *_UTF16) if sniffs else (*wide, *_UTF16)
     return ()
+
+
+class RawBody(io.BufferedIOBase):
+    """The decoded body of a streamed answer as a file; each read blocks for what it asks for.
+
+    Errors of the body are raised where it is read. Closing it closes the response.
+    """
+
+    def __init__(self, next_chunk: Callable[[Loose], bytes | None], close: Callable[[], None]) -> None:
+        self._next_chunk = next_chunk
+        self._close = close
+        self._held = Loose()
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes, fewer only at the end; all without a size."""
+        wanted = None if size is None or size < 0 else size
+        while (wanted is None or self._held.size < wanted) and self._fetch():
+            pass
+        return self._held.take(wanted) or b""
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return what is there, so many bytes at the most; blocks only if there is nothing."""
+        return (self._held.take(size if size >= 0 else None) or b"") if self.peek(size) else b""
+
+    def peek(self, size: int = 0, /) -> bytes:
+        """Return what is there, without moving on; blocks only if there is nothing."""
+        if size and not self._held.size:
+            self._fetch()
+        return self._held.show()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer, less only at the end, and return how many bytes that were."""
+        return _fill(buffer, self.read)
+
+    def readinto1(self, buffer: Any, /) -> int:
+        """Put what is there into the buffer and return how many bytes that were."""
+        return _fill(buffer, self.read1)
+
+    def close(self) -> None:
+        """Stop the download, unless it is complete. Repeatable."""
+        if not self.closed:
+            super().close()
+            self._close()
+
+    def __del__(self) -> None:
+        """Do nothing: the response may be in use."""
+
+    def _fetch(self) -> bool:
+        if self.closed:
+            raise ValueError("the body was closed")
+        if (chunk := self._next_chunk(self._held)) is None:
+            return False
+        self._held.feed(chunk)
+        return True
+
+
+def _fill(buffer: Any, read: Callable[[int], bytes]) -> int:
+    view = memoryview(buffer).cast("B")
+    data = read(len(view))
+    view[: len(data)] = data
+    return len(data)

@@ -12,10 +12,10 @@ from .events import EventStream, ServerSentEvent
 from .job import Process, check_may_block
 from .messages.request import Request
 from .messages.response import Response, checked_chunk_size
-from .pieces import Cutter, Lines, Loose, Pieces, Text, Whole
+from .pieces import Cutter, Lines, Pieces, RawBody, Text, Whole
 from .redaction import redact
 
-__all__ = ["MAX_LINE", "RawBody", "StreamedResponse", "Streaming"]
+__all__ = ["MAX_LINE", "StreamedResponse", "Streaming"]
 
 MAX_LINE = 2**20  # characters that a line may have before it is refused
 _TRIES = 10  # to reconnect an event stream, in a row
@@ -85,7 +85,7 @@ class StreamedResponse(Response):
     def raw(self) -> io.BufferedIOBase:
         """The decoded body as a file that can be read; each read blocks."""
         if self._raw is None:
-            self._raw = RawBody(self)
+            self._raw = RawBody(self._next, self.close)
         return self._raw
 
     def read(self) -> bytes:
@@ -129,7 +129,13 @@ class StreamedResponse(Response):
         last event, until the server answers 204, this response is closed, or ten tries in a row have failed: then their
         error is raised. Without `reconnect` the end is the end. Raises ProtocolError for what is no event stream.
         """
-        stream = self._event_stream(max_line)
+        return self._iter_events(self._event_stream(max_line), reconnect, max_line)
+
+    def aiter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> AsyncIterator[ServerSentEvent]:
+        """Yield the same on the running loop."""
+        return self._aiter_events(self._event_stream(max_line), reconnect, max_line)
+
+    def _iter_events(self, stream: EventStream, reconnect: bool, max_line: int) -> Iterator[ServerSentEvent]:
         response: StreamedResponse | None = self._following or self
         while response is not None:
             response._check_events()
@@ -145,9 +151,9 @@ class StreamedResponse(Response):
             stream.begin()
             response = self._next_connection(stream) if reconnect else None
 
-    async def aiter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> AsyncIterator[ServerSentEvent]:
-        """Yield the same on the running loop."""
-        stream = self._event_stream(max_line)
+    async def _aiter_events(
+        self, stream: EventStream, reconnect: bool, max_line: int
+    ) -> AsyncIterator[ServerSentEvent]:
         response: StreamedResponse | None = self._following or self
         while response is not None:
             response._check_events()
@@ -218,7 +224,7 @@ class StreamedResponse(Response):
 
     def _event_stream(self, longest: int) -> EventStream:
         if self._events is None:
-            self._events = EventStream(longest)
+            self._events = EventStream(_checked_line(longest))
         return self._events
 
     def _next_connection(self, stream: EventStream) -> "StreamedResponse | None":
@@ -257,7 +263,7 @@ class StreamedResponse(Response):
 
     def _lines(self, longest: int) -> Lines:
         known = self._encoding or self._encoding_found
-        return Lines(known or self.encoding, longest, sniffs=not known)
+        return Lines(known or self.encoding, _checked_line(longest), sniffs=not known)
 
     def _iter_chunks(self) -> Iterator[bytes]:
         while (chunk := self._next(None)) is not None:
@@ -339,63 +345,6 @@ class StreamedResponse(Response):
         )
 
 
-class RawBody(io.BufferedIOBase):
-    """The decoded body of a streamed answer as a file; each read blocks for what it asks for.
-
-    Errors of the body are raised where it is read. Closing it closes the response.
-    """
-
-    def __init__(self, response: StreamedResponse) -> None:
-        self._response = response
-        self._held = Loose()
-
-    def readable(self) -> bool:
-        """Whether it can be read: always."""
-        return True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return so many bytes, fewer only at the end; all without a size."""
-        wanted = None if size is None or size < 0 else size
-        while (wanted is None or self._held.size < wanted) and self._fetch():
-            pass
-        return self._held.take(wanted) or b""
-
-    def read1(self, size: int = -1, /) -> bytes:
-        """Return what is there, so many bytes at the most; blocks only if there is nothing."""
-        return (self._held.take(size if size >= 0 else None) or b"") if self.peek(size) else b""
-
-    def peek(self, size: int = 0, /) -> bytes:
-        """Return what is there, without moving on; blocks only if there is nothing."""
-        if size and not self._held.size:
-            self._fetch()
-        return self._held.show()
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer, less only at the end, and return how many bytes that were."""
-        return _fill(buffer, self.read)
-
-    def readinto1(self, buffer: Any, /) -> int:
-        """Put what is there into the buffer and return how many bytes that were."""
-        return _fill(buffer, self.read1)
-
-    def close(self) -> None:
-        """Stop the download, unless it is complete. Repeatable."""
-        if not self.closed:
-            super().close()
-            self._response.close()
-
-    def __del__(self) -> None:
-        """Do nothing: the response may be in use."""
-
-    def _fetch(self) -> bool:
-        if self.closed:
-            raise ValueError("the body was closed")
-        if (chunk := self._response._next(self._held)) is None:
-            return False
-        self._held.feed(chunk)
-        return True
-
-
 class Streaming:
     """A stream to come, for a `with` or an `async with` block, which closes the download at its end."""
 
@@ -436,11 +385,10 @@ def _decoded(pieces: Iterator[bytes], text: Text) -> Iterator[str]:
         yield part
 
 
-def _fill(buffer: Any, read: Callable[[int], bytes]) -> int:
-    view = memoryview(buffer).cast("B")
-    data = read(len(view))
-    view[: len(data)] = data
-    return len(data)
+def _checked_line(longest: object) -> int:
+    if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
+        raise ValueError("max_line must be a number of characters, at least 1")
+    return longest
 
 
 def _pause(stream: EventStream, failures: int) -> float:

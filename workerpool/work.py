@@ -91,6 +91,7 @@ class Work(ABC):
     context: Context | None = None  # the submitter's, where code of the user's runs
     channel: "Chunks | None" = None  # where the body goes on after the answer, when streamed
     told = False  # whether who waits has been told of the outcome
+    taken = False  # whether the result is the caller's alone
 
     def __init__(
         self,
@@ -206,6 +207,17 @@ class Work(ABC):
         """Tell the worker that nobody wants the outcome any more."""
         if self.holder is not None:
             self.holder.abort(self)
+
+    def release(self) -> None:
+        """Let the result be its caller's alone, once and for all: a stream that nobody else holds can be collected."""
+        self.taken = True
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget a result that was taken. For the caller, and for whoever has decided: the later one does it."""
+        if self.taken and self.told:
+            outcome, _value, at = self._verdicts[0]
+            self._verdicts[0] = (outcome, None, at)
 
     def detach(self) -> None:
         """Let go of task and context, whose ends lead back here; the worker is done with the work."""

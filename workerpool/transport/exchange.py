@@ -106,7 +106,10 @@ class Exchange:
 
     def _hand_out(self, head: Response, chunks: Chunks) -> bool:
         """Answer the work; nothing here holds the response afterwards, so that it is collected when all forget it."""
-        return self._work.answer(StreamedResponse(head, chunks, self._work.stop, self._give_up_on(self._work)))
+        work = self._work
+        answered = work.answer(StreamedResponse(head, chunks, work.stop, self._give_up_on(work)))
+        work.forget()
+        return answered
 
     @staticmethod
     def _give_up_on(work: Work) -> Callable[[], None]:

@@ -159,8 +159,15 @@ def _upload_error(exc: BaseException) -> InvalidRequest:
 
 def _pieces(source: Any) -> Iterator[Any]:
     if hasattr(source, "read"):
-        return iter(lambda: source.read(_PIECE) or None, None)
+        return _read(source)
     return iter(source)
+
+
+def _read(source: Any) -> Iterator[Any]:
+    while (piece := source.read(_PIECE)) or piece is None:
+        if piece is None:  # the end of a body must not be made of this
+            raise BlockingIOError("the file has nothing to read just now; open it to block")
+        yield piece
 
 
 def _as_bytes(piece: object) -> bytes:
