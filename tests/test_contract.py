@@ -181,8 +181,8 @@ def test_names_are_looked_up_through_what_is_given_for_a_loop():
     source = inspect.getsource(aiohttp.ThreadedResolver)
     assert {"self._loop.getaddrinfo(", "self._loop.getnameinfo("} == set(re.findall(r"self\._loop\.\w+\(", source))
     if find_spec("python_socks") is not None:
+        from python_socks.async_.asyncio import Proxy
         from python_socks.async_.asyncio._resolver import Resolver
-        from python_socks.async_.asyncio.v2 import Proxy
 
         assert {"self._loop.getaddrinfo("} == set(re.findall(r"self\._loop\.\w+\(", inspect.getsource(Resolver)))
         assert "resolver=self._resolver" in inspect.getsource(Proxy)

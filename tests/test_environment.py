@@ -340,3 +340,12 @@ def test_a_netrc_file_that_cannot_be_read_counts_for_nothing(environment, echo, 
 def test_an_environment_tells_no_secrets():
     """Not by its repr either."""
     assert "SECRET" not in repr(Environment({"all": URL("http://u:SECRET@h")}, (), {"h": "SECRET"}))
+
+
+def test_a_connector_that_cannot_use_a_socks_proxy_is_refused(environment):
+    """It would go around it."""
+    pytest.importorskip("aiohttp_socks")
+    environment(ALL_PROXY="socks5h://127.0.0.1:9")
+    with WorkerPool(trust_env=True, connector=lambda: aiohttp.UnixConnector("/nowhere")) as pool:
+        with pytest.raises(InvalidRequest, match="SOCKS"):
+            pool.get("http://h.test/")

@@ -1,12 +1,14 @@
 """What a proxy is told: where to go, and who asks for it; nothing that is meant for the origin."""
 
 import contextlib
+import re
+from base64 import b64encode
 
 import aiohttp
 import pytest
 from proxies import Proxy
 
-from workerpool import ProxyError, WorkerPool
+from workerpool import InvalidRequest, ProxyError, WorkerPool
 
 SECRETS = {"Authorization": "Bearer OSECRET", "X-Api-Key": "KSECRET"}
 TOLD = ("OSECRET", "KSECRET", "CSECRET", "T1NFQ1JFVA")  # the last is OSECRET in a Basic value
@@ -95,3 +97,34 @@ def test_the_cookies_of_one_function_are_nobody_elses(pool, shared_site):
     with WorkerPool() as other:
         assert b"SECRET" not in other.submit(fetch, url).result()
         assert b"SECRET" not in other.post(url, data=b"x").content
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:9/", "http://origin.test/"])
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("us%40er:p%3Aw%2F", "us@er:p:w/"),
+        ("%E2%82%AC:p%C3%A9", "€:pé"),
+        ("me:", "me:"),
+        ("me", "me:"),
+        (":mine", ":mine"),
+    ],
+)
+def test_credentials_are_sent_as_they_are_written(url, user, expected):
+    """Percent-encoded or beyond Latin-1: as UTF-8 (RFC 7617, 2.1)."""
+    basic = b64encode(expected.encode()).decode()
+    with Proxy(forwards=False) as proxy:
+        with WorkerPool(proxy=proxy.url.replace("://", f"://{user}@"), retry=None) as pool:
+            for way in list(ways(pool, url))[:4]:
+                with contextlib.suppress(ProxyError, aiohttp.ClientHttpProxyError):
+                    way()
+    assert [f"Basic {basic}"] * 4 == re.findall("\r\nProxy-Authorization: (.*)\r\n", "".join(proxy.seen))
+
+
+@pytest.mark.parametrize("user", ["%E2%82%AC:x", "x:%C3%A9", "x:" + "y" * 256])
+def test_a_socks_proxy_says_what_credentials_it_takes(user):
+    """When the lane is made, without telling them."""
+    pytest.importorskip("aiohttp_socks")
+    with pytest.raises(InvalidRequest, match="ASCII") as caught:
+        WorkerPool(proxy=f"socks5://{user}@h:1")
+    assert user not in str(caught.value)

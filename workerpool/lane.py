@@ -28,6 +28,7 @@ __all__ = ["MAX_BODY", "Lane", "LaneOptions", "check_options"]
 
 MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() is the better call
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
+_SOCKS_TEXT = 255  # RFC 1929, 2
 _MOST_CONNECTIONS = 1_000_000  # more than any machine has; what is beyond is a mistake
 _SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
 
@@ -222,9 +223,17 @@ def _proxy(proxy: Any) -> str | None:
     place = _place(
         proxy, ("http", "https", *_SOCKS), "proxy must be an http, https or socks URL such as http://host:3128"
     )
-    if place.scheme in _SOCKS and find_spec("aiohttp_socks") is None:
-        raise ValueError("a socks proxy needs an extra: pip install 'aiohttp-workerpool[socks]'")
+    if place.scheme in _SOCKS:
+        _check_socks(place)
     return str(proxy)
+
+
+def _check_socks(proxy: URL) -> None:
+    if find_spec("aiohttp_socks") is None:
+        raise ValueError("a socks proxy needs an extra: pip install 'aiohttp-workerpool[socks]'")
+    for text in (proxy.user or "", proxy.password or ""):
+        if not text.isascii() or len(text) > _SOCKS_TEXT:
+            raise ValueError(f"a socks proxy takes a user and a password of up to {_SOCKS_TEXT} ASCII characters")
 
 
 def _place(url: object, schemes: Collection[str], what: str) -> URL:

@@ -56,6 +56,15 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a connection that is reset while it is made may close another's descriptor under uvloop",
         ("TCPConnector:_socket_factory", "TCPConnector._wrap_create_connection()"),
     ),
+    "routes": (
+        "SOCKS proxies of the environment are refused, and WebSockets need TLS behind a proxy",
+        (
+            "TCPConnector._create_connection(req, traces, timeout)",
+            "TCPConnector._create_proxy_connection(req, traces, timeout)",
+            "TCPConnector._start_tls_connection(underlying_transport)",
+            "BaseConnector:_factory",
+        ),
+    ),
     "once": (
         "a request whose connection is lost may arrive twice",
         ("ClientSession:_retry_connection",),
@@ -67,6 +76,9 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ClientRequest.update_auto_headers(skip_auto_headers)",
             "ClientRequest.update_cookies(cookies)",
             "ClientRequest.update_proxy(proxy, proxy_auth, proxy_headers)",
+            "ClientRequest.update_auth(auth)",
+            "ClientRequest.is_ssl()",
+            "ClientRequest.connection_key",
             "ClientRequest.send(conn)",
             "ClientRequest.write_bytes()",
             "ClientRequest.session",

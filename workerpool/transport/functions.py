@@ -3,7 +3,6 @@
 from typing import Any
 
 import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -43,23 +42,21 @@ class FunctionRequest(aiohttp.ClientRequest):
         if proxy_headers is not None:
             own = set(self.session.headers.items())
             proxy_headers = CIMultiDict(item for item in proxy_headers.items() if item not in own)
-        if self.headers.get("Upgrade") == "websocket" and not self.is_ssl():
-            self._tunnel = proxy
-        if (ours := for_the_proxy(self, proxy, tunnels=self._tunnel is not None)) is not None:
-            proxy_headers = CIMultiDict(proxy_headers or ())
-            proxy_headers.extend(ours)
+        upgrades = self.headers.get("Upgrade") == "websocket" and not self.is_ssl()
+        if proxy is not None:
+            proxy, proxy_headers = for_the_proxy(self, proxy, proxy_headers, tunnels=upgrades or self.is_ssl())
         super().update_proxy(proxy, proxy_auth, proxy_headers)
-        if self._tunnel is not None:
-            self.proxy = None
+        if upgrades:
+            self.proxy, self._tunnel = None, proxy
 
     def is_ssl(self) -> bool:
         """Whether what the proxy is to pass on is not for it to read."""
         return self._is_tunnelling or super().is_ssl()
 
     @property
-    def connection_key(self) -> ConnectionKey:
+    def connection_key(self) -> Any:
         """What a connection is kept under: one by tunnel is no direct one."""
-        key: ConnectionKey = super().connection_key
+        key = super().connection_key
         return key if self._tunnel is None else key._replace(proxy=self._tunnel)
 
     async def open_tunnel(self, connector: aiohttp.TCPConnector, traces: Any, timeout: Any) -> Any:

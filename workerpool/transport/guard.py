@@ -13,7 +13,7 @@ import aiohttp
 from ..job import Work
 from .contract import HttpProcessingError, ResponseHandler, holds
 
-__all__ = ["TunnelError", "WireProtocol", "current_work", "guard", "send_once"]
+__all__ = ["TunnelError", "WireProtocol", "current_work", "guard", "note_socket", "send_once"]
 
 _MAX_INTERIM = 100  # 1xx answers before the one that counts
 
@@ -143,9 +143,7 @@ def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
 
     def make_noting(address: Any) -> socket.socket:
         made = make(address)
-        sockets = _sockets.get()
-        if sockets is not None:
-            sockets.append((made, os.fstat(made.fileno()).st_ino))
+        note_socket(made)
         return made
 
     async def create_noting(*args: Any, **kwargs: Any) -> Any:
@@ -166,6 +164,13 @@ def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
 
     connector._socket_factory = make_noting
     connector._wrap_create_connection = create_noting  # type: ignore[method-assign]
+
+
+def note_socket(made: socket.socket) -> None:
+    """Note a socket of the connection that is being made."""
+    sockets = _sockets.get()
+    if sockets is not None:
+        sockets.append((made, os.fstat(made.fileno()).st_ino))
 
 
 def _make_socket(address: Any) -> socket.socket:

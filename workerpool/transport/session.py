@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .._version import __version__
+from ..errors import InvalidRequest
 from ..job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
@@ -75,8 +76,7 @@ class Transport:
         }
         try:
             guard(self._connector)
-            if isinstance(self._connector, aiohttp.TCPConnector):
-                route(self._connector, environment, self._by_socks)
+            self._route()
             # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
             # and a redirect to another origin goes through the one that does not know them.
             self._session = self._open_session(self._headers)
@@ -86,6 +86,13 @@ class Transport:
             raise
         self._express = Express(self._session, lane.ssl, self._jar if lane.stateful else None)
         self._raw: aiohttp.ClientSession | None = None
+
+    def _route(self) -> None:
+        """Lead connections through the environment's SOCKS proxies."""
+        if isinstance(self._connector, aiohttp.TCPConnector) and holds("routes"):
+            route(self._connector, self._environment, self._by_socks)
+        elif self._by_socks:  # never around them
+            raise InvalidRequest(f"lane {self.lane.name!r}: its connector cannot use the environment's SOCKS proxy")
 
     @property
     def raw(self) -> aiohttp.ClientSession:
@@ -220,7 +227,7 @@ class Transport:
             connector_owner=False,
             # aiohttp adds `cookies=` of a call to what the jar gives, which must not be the one collection of all.
             cookie_jar=self._jar if lane.stateful else aiohttp.DummyCookieJar(),
-            request_class=partial(FunctionRequest, environment=self._environment),  # type: ignore[arg-type]
+            request_class=self._function_request(),
             headers=CIMultiDict(item for item in self._headers.items() if item not in _OF_THE_POOL),
             timeout=aiohttp.ClientTimeout(
                 total=lane.timeout.total,
@@ -229,10 +236,17 @@ class Transport:
             ),
             middlewares=(self._wait_for_turn, *lane.middlewares),
             proxy=self._proxy,
+            trust_env=lane.trust_env and not holds("request"),
             trace_configs=list(lane.trace_configs),
         )
         lend(session)
         return session
+
+    def _function_request(self) -> Any:
+        """Return what makes the requests of functions."""
+        if not holds("request"):
+            return aiohttp.ClientRequest
+        return partial(FunctionRequest, environment=self._environment)
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         await self.turn(request.url)

@@ -11,8 +11,7 @@ import aiohttp
 from yarl import URL
 
 from ..lane import Lane
-from .contract import holds
-from .guard import WireProtocol, current_work
+from .guard import current_work, note_socket
 from .resolver import NAMES
 
 __all__ = ["socks_connector"]
@@ -24,57 +23,48 @@ def socks_connector(proxy: URL, lane: Lane, share: int) -> aiohttp.TCPConnector:
     """Make a connector whose connections all go through the proxy."""
     from aiohttp_socks import ProxyConnector  # here and not above: an optional extra, found by the lane
     from python_socks import ProxyConnectionError, ProxyType
+
+    # Not the newer `v2`, which also does TLS: a cancel amid that makes it wait for a connection that nobody ends.
+    from python_socks.async_.asyncio import Proxy
     from python_socks.async_.asyncio._resolver import Resolver
-    from python_socks.async_.asyncio.v2 import Proxy
 
     kind = ProxyType.SOCKS4 if proxy.scheme.startswith("socks4") else ProxyType.SOCKS5
 
     class Connector(ProxyConnector):
-        async def _wrap_create_connection(self, *args: Any, req: Any, **options: Any) -> Any:
+        async def _wrap_create_connection(
+            self,
+            *args: Any,
+            addr_infos: Any,
+            req: Any,
+            timeout: Any,
+            client_error: Any = None,
+            **options: Any,
+        ) -> Any:
+            if (work := current_work.get()) is not None:
+                work.stage = "proxy"
             try:
-                return await super()._wrap_create_connection(*args, req=req, **options)
+                host, port = addr_infos[0][4][:2]
+                reached = await self._reach(host, port, timeout.sock_connect)
+                note_socket(reached)
+                return await self._loop.create_connection(*args, sock=reached, **options)
             except Exception as exc:  # of three libraries, and not the same in each of their versions
                 raise _as_aiohttp_would(exc, req.connection_key) from exc
 
-        async def _connect_via_proxy(
-            self, host: str, port: int, ssl: tls.SSLContext | None = None, timeout: float | None = None
-        ) -> Any:
-            """Do what aiohttp-socks does, with a protocol that notices how a body ends."""
-            if (work := current_work.get()) is not None:
-                work.stage = "proxy"
-            if not holds("bodies"):
-                return await super()._connect_via_proxy(host, port, ssl, timeout)
-            stream = await self._reach(host, port, ssl, timeout)
-            protocol = _Protocol(self._loop, stream.writer)
-            stream.writer.transport.set_protocol(protocol)
-            protocol.connection_made(stream.writer.transport)
-            return stream.writer.transport, protocol
-
-        async def _reach(self, host: str, port: int, ssl: tls.SSLContext | None, timeout: float | None) -> Any:
+        async def _reach(self, host: str, port: int, timeout: float | None) -> Any:
             """Connect by the first of the proxy's addresses that lets us."""
             *others, last = await _addresses(proxy)
             for address in others:
                 with suppress(ProxyConnectionError):
-                    return await self._reach_by(address, host, port, ssl, timeout)
-            return await self._reach_by(last, host, port, ssl, timeout)
+                    return await self._reach_by(address, host, port, timeout)
+            return await self._reach_by(last, host, port, timeout)
 
-        async def _reach_by(
-            self, address: tuple[str, int], host: str, port: int, ssl: Any, timeout: float | None
-        ) -> Any:
+        async def _reach_by(self, address: tuple[str, int], host: str, port: int, timeout: float | None) -> Any:
             through = Proxy(kind, address[0], address[1], proxy.user, proxy.password, _REMOTE_NAMES[proxy.scheme])
             through._resolver = Resolver(NAMES)
             # Without a time of ours it would take one of its own.
-            return await through.connect(host, port, dest_ssl=ssl, timeout=timeout or TIMEOUT_MAX)
+            return await through.connect(host, port, timeout=timeout or TIMEOUT_MAX)
 
     return Connector(*_address(proxy), proxy_type=kind, limit=share, limit_per_host=lane.per_host, ssl=lane.ssl)
-
-
-class _Protocol(WireProtocol):
-    """Keep the writer, which closes its connection when it is collected."""
-
-    def __init__(self, loop: Any, writer: Any) -> None:
-        super().__init__(loop)
-        self._writer = writer
 
 
 def _address(proxy: URL) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..job import Work
+from ..messages.request import authorization
 from .contract import TimerNoop
 from .cookies import Cookies
 from .guard import current_work
@@ -66,7 +67,9 @@ class WireRequest(aiohttp.ClientRequest):
 
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         """Tell the proxy nothing but what is meant for it."""
-        super().update_proxy(proxy, proxy_auth, for_the_proxy(self, proxy))
+        if proxy is not None:
+            proxy, proxy_headers = for_the_proxy(self, proxy, None, tunnels=self.is_ssl())
+        super().update_proxy(proxy, proxy_auth, proxy_headers)
 
     def send(self, conn: Any) -> Any:
         """Send the head on a connection just found, and the body, if there is one, beside waiting for the answer."""
@@ -84,17 +87,21 @@ class WireRequest(aiohttp.ClientRequest):
 
 
 def for_the_proxy(
-    request: aiohttp.ClientRequest, proxy: URL | None, *, tunnels: bool = False
-) -> "CIMultiDict[str] | None":
-    """Return the headers of a CONNECT, and take out of the request what must not reach the origin (RFC 9110, 11.7.2).
+    request: aiohttp.ClientRequest, proxy: URL, given: Any, *, tunnels: bool
+) -> "tuple[URL, CIMultiDict[str] | None]":
+    """Return the proxy without its credentials, and the headers of a CONNECT; take out what the origin must not get.
 
-    aiohttp would send it the session's own headers, the origin's cookies and keys among them, and give it the
-    Authorization as a Proxy-Authorization.
+    aiohttp would send it the session's own headers, the origin's cookies and keys among them, give it the
+    Authorization as a Proxy-Authorization (RFC 9110, 11.7.2), and encode its credentials as Latin-1.
     """
-    if proxy is None or not (tunnels or request.is_ssl()):
-        return None
-    credentials = request.headers.popall("Proxy-Authorization", [])
-    return CIMultiDict({"Proxy-Authorization": credentials[-1]}) if credentials else None
+    named = request.headers.popall("Proxy-Authorization", [])
+    if proxy.raw_user is not None:
+        named = [authorization((proxy.user or "", proxy.password or ""))]
+        proxy = proxy.with_user(None)
+    headers = CIMultiDict(given or ())
+    if named:
+        (headers if tunnels else request.headers)["Proxy-Authorization"] = named[-1]
+    return proxy, headers or None
 
 
 def _with_host(headers: "CIMultiDict[str]", url: URL) -> "CIMultiDict[str]":
