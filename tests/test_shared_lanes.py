@@ -259,3 +259,22 @@ def test_an_adapters_context_counts(pool, server, authority):
         assert session.get(server.url).ok
     with pytest.raises(TypeError, match="socket_options"):
         PoolAdapter(pool).init_poolmanager(1, 1, socket_options=[])
+
+
+def test_lanes_are_closed_under_nobody(installed, server, monkeypatch):
+    """Even if no lane is kept a moment longer than it is used: whole answers, streams and futures are all complete."""
+    monkeypatch.setattr(lanes, "_IDLE", 0)
+    monkeypatch.setattr(lanes, "_AGE", 0.0)
+
+    def work(n):
+        for i in range(10):
+            proxies = {"https": f"http://u{(n * i) % 5}@127.0.0.1:{proxy.port}"} if i % 2 else {}
+            with requests.Session() as session:
+                answer = session.get(server.url, stream=True, proxies=proxies)
+            assert 10000 == len(answer.content)
+            assert 10000 == len(requests.get(server.url, proxies=proxies).content)
+            with FuturesSession(pool=installed) as futures:
+                assert futures.get(server.url, proxies=proxies).result(30).ok
+
+    with Proxy() as proxy, ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))

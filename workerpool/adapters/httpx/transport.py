@@ -15,6 +15,7 @@ from ...views import LaneView
 from ..pools import as_sent, checked_pool, client_of
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
+from .tracing import Trace, trace_of
 
 __all__ = ["AsyncPoolTransport", "PoolTransport"]
 
@@ -52,9 +53,21 @@ class PoolTransport(_Lane, BaseTransport):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; blocks until the head of its answer is there. Raises the exceptions of httpx."""
+        if (trace := trace_of(request)) is None:
+            return self._asked(request)
+        trace.tell(trace.asking())
+        try:
+            response = self._asked(request, trace)
+        except Exception as exc:
+            trace.tell(*trace.failed(exc))
+            raise
+        trace.tell(*trace.answered(response))
+        return response
+
+    def _asked(self, request: Any, trace: Trace | None = None) -> Any:
         with _translating(request):
             answer = self._client()._stream(self._prepared(request, _body(request)))
-        return _response(request, answer, _Stream(request, answer))
+        return _response(request, answer, _Stream(request, answer, trace))
 
 
 class AsyncPoolTransport(_Lane, AsyncBaseTransport):
@@ -65,42 +78,82 @@ class AsyncPoolTransport(_Lane, AsyncBaseTransport):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request and wait for the head of its answer. Raises the exceptions of httpx."""
+        if (trace := trace_of(request)) is None:
+            return await self._asked(request)
+        await trace.atell(trace.asking())
+        try:
+            response = await self._asked(request, trace)
+        except Exception as exc:
+            await trace.atell(*trace.failed(exc))
+            raise
+        await trace.atell(*trace.answered(response))
+        return response
+
+    async def _asked(self, request: Any, trace: Trace | None = None) -> Any:
         with _translating(request):
             answer = await self._client()._astream(self._prepared(request, _async_body(request)))
-        return _response(request, answer, _AsyncStream(request, answer))
+        return _response(request, answer, _AsyncStream(request, answer, trace))
 
 
 class _Stream(SyncByteStream):
     """The body of an answer as httpx reads it."""
 
-    def __init__(self, request: Any, answer: StreamedResponse) -> None:
+    def __init__(self, request: Any, answer: StreamedResponse, trace: Trace | None) -> None:
         self._request = request
         self._answer = answer
+        self._trace = trace
 
     def __iter__(self) -> Iterator[bytes]:
-        with _translating(self._request):
-            yield from self._answer.iter_bytes()
+        pieces = self._pieces()
+        return pieces if self._trace is None else self._traced(pieces, self._trace)
 
     def close(self) -> None:
         """Stop the download, unless it is complete. Repeatable."""
         self._answer.close()
+        if self._trace is not None:
+            self._trace.tell(*self._trace.closed())
+
+    def _pieces(self) -> Iterator[bytes]:
+        with _translating(self._request):
+            yield from self._answer.iter_bytes()
+
+    def _traced(self, pieces: Iterator[bytes], trace: Trace) -> Iterator[bytes]:
+        trace.tell(trace.reading())
+        try:
+            yield from pieces
+        except BaseException as exc:
+            trace.tell(trace.read(exc))
+            raise
+        trace.tell(trace.read())
 
 
 class _AsyncStream(AsyncByteStream):
     """The same, read from a loop of the caller's."""
 
-    def __init__(self, request: Any, answer: StreamedResponse) -> None:
+    def __init__(self, request: Any, answer: StreamedResponse, trace: Trace | None) -> None:
         self._request = request
         self._answer = answer
+        self._trace = trace
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translating(self._request):
-            async for piece in self._answer.aiter_bytes():
-                yield piece
+        if self._trace is not None:
+            await self._trace.atell(self._trace.reading())
+        try:
+            with _translating(self._request):
+                async for piece in self._answer.aiter_bytes():
+                    yield piece
+        except Exception as exc:
+            if self._trace is not None:
+                await self._trace.atell(self._trace.read(exc))
+            raise
+        if self._trace is not None:
+            await self._trace.atell(self._trace.read())
 
     async def aclose(self) -> None:
         """Stop the download, unless it is complete. Repeatable."""
         self._answer.close()
+        if self._trace is not None:
+            await self._trace.atell(*self._trace.closed())
 
 
 @contextmanager
