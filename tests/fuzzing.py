@@ -5,6 +5,7 @@ By hand, for as many seeds as there is time for:
     python tests/fuzzing.py 1000 20000
 """
 
+import asyncio
 import gzip
 import logging
 import random
@@ -66,7 +67,7 @@ CODINGS = [
     b"deflate, gzip, br", b"gzip," * 9, b"br, br", b"zstd, gzip", b"aws-chunked",
 ]  # fmt: skip
 CHARSETS = [
-    b"utf-8", b"UTF8", b"utf-16be", b"utf-16le", b"utf-32le", b"utf-7", b"punycode", b"idna", b"hex", b"base64", b"zlib", b"rot13", b"bz2",
+    b"utf-8", b"UTF8", b"utf-16", b"utf-16le", b"utf-32", b"utf-7", b"punycode", b"idna", b"hex", b"base64", b"zlib", b"rot13", b"bz2",
     b"quopri", b"undefined", b"unicode_escape", b"raw_unicode_escape", b"mbcs", b"nosuch", b'"', b'"utf-8', b"\xff", b"\0", b"utf-8\0",
     b"utf-8-sig", b"cp037", b"shift_jis", b"iso2022_jp", b"gb18030", b"big5", b"utf-8; charset=x", b"", b"a" * 500, b"../../x", b"uu",
     b"oem", b"ascii", b"latin-1", b"johab", b"hz", b"string_escape", b"charmap", b"palmos",
@@ -382,6 +383,28 @@ def by_events(pool, url):
         return sum(1 for _ in stream.iter_events(reconnect=False, max_line=10_000))
 
 
+def by_text_pieces(pool, url):
+    with pool.stream("GET", url, timeout=SECONDS) as stream:
+        return sum(map(len, stream.iter_content(1000, decode_unicode=True)))
+
+
+def by_raw(pool, url):
+    with pool.stream("GET", url, timeout=SECONDS) as stream:
+        return len(stream.raw.read())
+
+
+def by_async(pool, url):
+    async def read():
+        with pool.stream("GET", url, timeout=SECONDS) as stream:
+            lines = [line async for line in stream.aiter_lines(max_line=10_000)]
+        with pool.stream("GET", url, timeout=SECONDS) as stream:
+            pieces = [piece async for piece in stream.aiter_bytes()]
+        with pool.stream("GET", url, timeout=SECONDS) as stream:
+            return len(lines) + len(pieces) + len([e async for e in stream.aiter_events(reconnect=False)])
+
+    return asyncio.run(read())
+
+
 def by_stream_text(pool, url):
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return look(stream)
@@ -398,7 +421,20 @@ def by_websocket(pool, url):
         return sum(1 for _ in socket)
 
 
-WAYS = (by_get, by_post, by_submit, by_bytes, by_lines, by_events, by_stream_text, by_session, by_websocket)
+WAYS = (
+    by_get,
+    by_post,
+    by_submit,
+    by_bytes,
+    by_lines,
+    by_events,
+    by_async,
+    by_text_pieces,
+    by_raw,
+    by_stream_text,
+    by_session,
+    by_websocket,
+)
 
 
 def pools(server, loop):
