@@ -175,6 +175,8 @@ def _in_particular(
         return ProxyError, "connect", "the proxy's name could not be resolved", ""
     if isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
         return ours, stage, "the connection was closed within the head of the answer", "head-cut"
+    if ours is ConnectError and work.stage == "tls":
+        return ours, "tls", "the connection ended within the TLS handshake", ""
     if ours is ProtocolError and "Content-Length" in str(exc):
         return ours, stage, "the Content-Length of the server's answer is not valid HTTP", "bad-length"
     if isinstance(exc, UnicodeError) and work.stage not in ("connect", "dns", "proxy"):
