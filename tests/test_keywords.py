@@ -114,3 +114,28 @@ def test_what_does_not_work_is_not_there():
     assert not hasattr(workerpool, "Forbidden")
     with pytest.raises(TypeError):
         WorkerPool(robots=True)
+
+
+def test_every_way_in_names_the_cure(pool, shared_site):
+    """`request`, the verbs of the module, streams, many at once, sessions, pools and the registry."""
+    url = shared_site.url
+    for call, cure in (
+        (lambda: pool.request("GET", url, verify=False), "ssl=False"),
+        (lambda: workerpool.get(url, verify=False), "ssl=False"),
+        (lambda: pool.stream("GET", url, verify=False).__enter__(), "ssl=False"),
+        (lambda: list(pool.fetch_many([url], verify=False)), "ssl=False"),
+        (lambda: pool.session(verify=False), "ssl=False"),
+        (lambda: WorkerPool(max_workers=4), "workers=..."),
+        (lambda: workerpool.configure("misspelt", max_workers=4), "workers=..."),
+        (lambda: workerpool.configure("misspelt", wrokers=4), "workers=?"),
+    ):
+        with pytest.raises(TypeError, match="takes no keyword") as caught:
+            call()
+        assert cure in str(caught.value)
+    workerpool.get_pool().shutdown()
+
+
+def test_a_limit_that_aiohttp_cannot_count_is_refused(pool):
+    """It would leave the connection of the WebSocket behind."""
+    with pytest.raises(workerpool.InvalidRequest, match="max_message"):
+        pool.websocket("ws://127.0.0.1:1/", max_message=2**32).__enter__()

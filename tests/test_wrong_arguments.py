@@ -121,9 +121,17 @@ def test_pools(shared):
         with WorkerPool(workers=1) as other:
             other.shutdown(**options)
 
+    def configured(name: Any, **options: Any) -> None:
+        workerpool.configure(name, **options)
+        workerpool.get_pool(name).shutdown()
+
     of_a_lane = ("headers", "cookies", "timeout", "connections", "ssl")  # the rest is tried above, without threads
     assert 0 < tried([
-        Call("WorkerPool", "workers", with_one(pool, "workers")),
+        *(Call("WorkerPool", name, with_one(pool, name), (), name == "name") for name in ("workers", "lanes", "name", "slow_callback")),
+        Call("lane", "name", lambda value: shared.lane(value), ("lane",), True),
+        Call("get_pool", "name", lambda value: workerpool.get_pool(value).shutdown(), (), True),
+        Call("configure", "name", lambda value: configured(value), (), True),
+        *(Call("configure", name, lambda value, name=name: configured("wrong", **{name: value})) for name in ("workers", "timeout")),
         *(Call("WorkerPool", name, with_one(pool, name)) for name in of_a_lane),
         *(Call("session", name, lambda value, name=name: opened(shared.session(**{name: value}))) for name in of_a_lane),
         Call("drain", "timeout", lambda value: shared.drain(value)),
@@ -138,6 +146,18 @@ def test_work(shared, url):
     assert 0 < tried([
         Call("submit", "target", lambda value: shared.submit(value).result(20), ("URL", "url", "submit", "function"), True),
         Call("submit", "args", lambda value: shared.submit(nothing, value).result(20)),
+        Call("map", "fn", lambda value: list(shared.map(value, [1])), ("function",)),
+        Call("map", "buffersize", lambda value: list(shared.map(nothing, [1, 2], buffersize=value))),
+        Call("call", "fn", lambda value: shared.call(value).result(20), ("function",)),
+        Call("call", "priority", lambda value: shared.call(nothing, priority=value).result(20)),
+        Call("fetch_many", "buffersize", lambda value: list(shared.fetch_many([url], buffersize=value))),
+        Call("Job.result", "timeout", lambda value: shared.submit(url).result(value)),
+        Call("Job.exception", "timeout", lambda value: shared.submit(url).exception(value)),
+        *(Call("map", name, lambda value, name=name: list(shared.map(nothing, [1], **{name: value}))) for name in ("job_timeout", "priority")),
+        *(
+            Call("fetch_many", name, lambda value, name=name: list(shared.fetch_many([url], **{name: value})), ("body",))
+            for name in OF_A_REQUEST
+        ),
         Call("map", "timeout", lambda value: list(shared.map(nothing, [1, 2], timeout=value))),
         Call("map", "chunksize", lambda value: list(shared.map(nothing, [1, 2], chunksize=value))),
         Call("fetch_many", "ordered", lambda value: list(shared.fetch_many([url], ordered=value))),
@@ -154,6 +174,7 @@ def test_answers(shared, url):
         Call("Response.iter_bytes", "chunk_size", lambda value: list(whole.iter_bytes(value))),
         Call("Response.encoding", "encoding", lambda value: setattr(whole, "encoding", value)),
         Call("iter_bytes", "chunk_size", lambda value: opened(shared.stream("GET", url), lambda it: list(it.iter_bytes(value)))),
+        Call("iter_lines", "max_line", lambda value: opened(shared.stream("GET", url), lambda it: list(it.iter_lines(max_line=value)))),
         Call("iter_content", "chunk_size", lambda value: opened(shared.stream("GET", url), lambda it: list(it.iter_content(value)))),
     ])  # fmt: skip
 
@@ -193,7 +214,7 @@ def test_websockets(shared, talking):
 
     assert 0 < tried([
         Call("websocket", "url", with_one(open_one, "url"), ("URL",), True),
-        *(Call("websocket", name, with_one(open_one, name, url=talking)) for name in ("headers", "timeout", "heartbeat", "compress")),
+        *(Call("websocket", name, with_one(open_one, name, url=talking)) for name in ("headers", "protocols", "timeout", "max_message", "heartbeat", "compress")),
         Call("send", "data", said(lambda socket, value: socket.send(value)), ("message",)),
         Call("send", "timeout", said(lambda socket, value: socket.send("x", value))),
         Call("ping", "data", said(lambda socket, value: socket.ping(value)), ("ping",)),

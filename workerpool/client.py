@@ -1,6 +1,7 @@
 """The verbs, shared by the pool, its lanes and its sessions."""
 
 import inspect
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from itertools import islice
 from math import ceil
 from time import monotonic
 from types import EllipsisType, FunctionType
-from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Never, ParamSpec, TypeVar, Unpack, overload
 
 from yarl import URL
 
@@ -97,7 +98,7 @@ class Client(ABC):
         """
         limits = Timeout(total=None) if timeout is None else _checked("timeout", Timeout.of, timeout)
         job = self._make_call_job(Call(_checked_function(fn), args, {}), limits)
-        if priority:
+        if priority != 0:
             job.priority = _checked("priority", checked_priority, priority)
         self._post(job)
         return job
@@ -122,10 +123,11 @@ class Client(ABC):
         size = self._window(buffersize)
         limit = _checked("timeout", checked_seconds, timeout)
         deadline = None if limit is None else monotonic() + limit
+        each = None if job_timeout is None else _checked("job_timeout", Timeout.of, job_timeout)
         calls = zip(*iterables, strict=False)
 
         def begin(args: tuple[Any, ...]) -> Job[T]:
-            return self.call(fn, *args, timeout=job_timeout, priority=priority)
+            return self.call(fn, *args, timeout=each, priority=priority)
 
         return in_order(deque(map(begin, islice(calls, size))), map(begin, calls), deadline)
 
@@ -164,6 +166,7 @@ class Client(ABC):
         retry: "Retry | EllipsisType | None" = ...,
         priority: int = 0,
         meta: Any = None,
+        **options: Never,
     ) -> Response:
         """Send a request and block until its answer is complete; raises a RequestError.
 
@@ -186,6 +189,7 @@ class Client(ABC):
             retry=retry,
             priority=priority,
             meta=meta,
+            **options,  # is refused, with what to write instead
         )
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Response:
@@ -230,7 +234,7 @@ class Client(ABC):
         `async with` block, on any asyncio loop, it waits without a thread. Raises a RequestError. `max_body` counts
         only where it is given here.
         """
-        return Streaming(self._stream, self._astream, lambda: _request(method, url, options))
+        return Streaming(self._stream, self._astream, lambda: Request(method, url, **options))
 
     @contextmanager
     def websocket(
@@ -255,7 +259,7 @@ class Client(ABC):
         limit = lane.timeout.total if timeout is None else _checked("timeout", checked_seconds, timeout)
         target = str(lane.resolve(request))
         own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        opening = Opening(target, request.headers, tuple(protocols), limit, max_message, heartbeat, compress, own_code)
+        opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
         link = Link()
         call = Call(serve_websocket, (opening, link), {})
         job: Job[None] = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
@@ -272,7 +276,7 @@ class Client(ABC):
 
         The verbs come here without `request`, whose thirteen keywords would cost more than the rest of this.
         """
-        return self._send(_request(method, url, options))
+        return self._send(Request(method, url, **options))
 
     def _stream(self, request: Request) -> StreamedResponse:
         """Send a request and block for the head of its answer."""
@@ -386,8 +390,8 @@ class Client(ABC):
                 window = min(window, _FEW + lane.rate.burst + ceil(_SOON * lane.rate.limit / lane.rate.per))
             return window
         if isinstance(buffersize, bool) or not isinstance(buffersize, int) or buffersize < 1:
-            raise ValueError(f"buffersize must be at least 1, not {buffersize!r}")
-        return buffersize
+            raise ValueError("buffersize must be a whole number, at least 1")
+        return min(buffersize, sys.maxsize)
 
     @property
     @abstractmethod
@@ -408,18 +412,11 @@ def _sees_context(lane: Lane) -> bool:
     return lane.has_hooks or sessions_are_traced()
 
 
-def _request(method: str, url: str, options: Any) -> Request:
-    """Make the request of a verb; a URL that is none is told here, since for Request one argument alone is the URL."""
-    if url is None:
-        raise InvalidRequest(f"{method}: the URL must be a str, not None", method=str(method))
-    return Request(method, url, **options)
-
-
 def _checked(name: str, check: Callable[[Any], T], value: Any) -> T:
     try:
         return check(value)
     except (TypeError, ValueError) as exc:
-        raise InvalidRequest(f"{name}: {exc}") from None
+        raise InvalidRequest(str(exc) if str(exc).startswith(name) else f"{name}: {exc}") from None
 
 
 def _as_http(url: str) -> str:
@@ -433,7 +430,7 @@ def _checked_function(fn: Callable[..., Any]) -> Callable[..., Any]:
         return fn  # the usual case, at a quarter of the cost of asking inspect
     if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004
         return fn
-    name = getattr(fn, "__qualname__", repr(fn))
+    name = getattr(fn, "__qualname__", f"a {type(fn).__name__}")
     raise TypeError(
         f"{name} is not an async function; the pool runs `async def fn(session, ...)`, a URL or a Request;"
         " for a plain function use concurrent.futures.ThreadPoolExecutor"

@@ -118,6 +118,8 @@ class Job(Work, Future[T], Generic[T]):
         verdict = self._verdict
         if verdict is None:
             check_may_block(what)
+            if timeout is not None and not isinstance(timeout, int | float):
+                raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
             self._block(timeout)
             verdict = self._verdict
             if verdict is None:

@@ -32,12 +32,10 @@ def checked_workers(workers: int | None) -> int:
     if isinstance(workers, bool) or not isinstance(workers, int):
         raise InvalidRequest(f"workers must be a whole number, not {type(workers).__name__}")
     if workers < 1:
-        raise InvalidRequest(f"workers must be at least 1, not {workers}")
+        raise InvalidRequest("workers must be at least 1")
     limit = _open_files()
     if limit is not None and workers * _FILES > limit:
-        raise InvalidRequest(
-            f"workers={workers}: each needs {_FILES} open files, and the limit of this process is {limit} (ulimit -n)"
-        )
+        raise InvalidRequest(f"workers: each needs {_FILES} open files, and this process may have {limit} (ulimit -n)")
     return workers
 
 
@@ -62,8 +60,8 @@ def check_threads() -> None:
 
 
 def checked_name(name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise InvalidRequest(f"name must be a str that is not empty, not {name!r}")
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise InvalidRequest("name must be a str that can be printed and is not empty")
     return name
 
 
@@ -71,14 +69,21 @@ def checked_patience(slow_callback: float | None) -> float | None:
     usable = isinstance(slow_callback, int | float) and not isinstance(slow_callback, bool)
     if slow_callback is None or (usable and 0 < slow_callback < inf):
         return slow_callback
-    raise InvalidRequest(f"slow_callback must be more than 0 seconds, or None for no watch, not {slow_callback!r}")
+    raise InvalidRequest("slow_callback must be more than 0 seconds, or None for no watch")
+
+
+def _listed(lanes: Iterable[Lane]) -> list[Lane]:
+    try:
+        return list(lanes)
+    except Exception as exc:
+        raise InvalidRequest(f"lanes cannot be read: {type(exc).__name__}") from exc
 
 
 def checked_lanes(default: Lane, lanes: Iterable[Lane]) -> list[Lane]:
     found = {default.name: default}
     if isinstance(lanes, Lane | str | bytes) or not isinstance(lanes, Iterable):
         raise InvalidRequest(f"lanes takes a list of Lane objects, not {type(lanes).__name__}: lanes=[Lane(...)]")
-    for lane in lanes:
+    for lane in _listed(lanes):
         if not isinstance(lane, Lane):
             raise InvalidRequest(f"lanes takes Lane objects, not {type(lane).__name__}")
         if lane.name in found:

@@ -167,6 +167,12 @@ class Text(_Marked):
         return text
 
 
+def checked_longest(max_line: object) -> int:
+    if isinstance(max_line, bool) or not isinstance(max_line, int) or max_line < 1:
+        raise ValueError("max_line must be a number of characters, at least 1")
+    return max_line
+
+
 class Lines(_Marked):
     """Lines of text, without their ends: LF, CR or CRLF.
 
@@ -175,7 +181,7 @@ class Lines(_Marked):
 
     def __init__(self, encoding: str, longest: int, *, sniffs: bool = True) -> None:
         super().__init__(encoding, sniffs=sniffs)
-        self._longest = longest
+        self._longest = checked_longest(longest)
         self._ready: deque[bytes] = deque()  # complete, ends included
         self._tail: list[bytes] = []  # of a line that is not complete
         self._size = 0  # of the tail

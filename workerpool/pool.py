@@ -69,7 +69,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         **default_lane: Unpack[LaneOptions],
     ) -> None:
         if refused:
-            raise TypeError(f"WorkerPool() takes keywords only; was workers={refused[0]!r} meant?")
+            raise TypeError("WorkerPool() takes keywords only; was workers= meant?")
         check_options("WorkerPool()", default_lane, also=("workers", "lanes", "name", "slow_callback"))
         self._name = checked_name(name)
         self._lock = threading.RLock()
@@ -104,13 +104,15 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
 
     def lane(self, name: str) -> LaneView:
         """Return the verbs bound to that lane; raises InvalidRequest if there is none of that name."""
+        if not isinstance(name, str):
+            raise InvalidRequest(f"a lane's name is a str, not {type(name).__name__}")
         with self._lock:
             route = self._routes.get(name)
             names = sorted(self._routes)
         if route is None:
             raise InvalidRequest(
                 f"pool '{self.name}' has no lane {name!r}; it has: {', '.join(names)}",
-                lane=str(name),
+                lane=name,
             )
         return LaneView(self, route)
 

@@ -5,8 +5,11 @@ import threading
 from typing import Any, Unpack
 
 from .errors import WorkerPoolError
+from .lane import check_options
+from .messages.keywords import OF_A_POOL
 from .messages.request import PostOptions, PutOptions, RequestOptions
 from .messages.response import Response
+from .options import checked_name
 from .pool import WorkerPool
 
 __all__ = [
@@ -33,6 +36,7 @@ def get_pool(name: str = "default") -> WorkerPool:
 
     Made anew after a shutdown, and in a forked child.
     """
+    checked_name(name)
     with _lock:
         pool = _pools.get(name)
         if pool is None or not pool.is_open:
@@ -51,6 +55,8 @@ def configure(name: str = "default", **options: Any) -> None:
 
     Raises WorkerPoolError if that pool is open already.
     """
+    checked_name(name)
+    check_options("configure()", options, also=OF_A_POOL - {"name"})
     with _lock:
         pool = _pools.get(name)
         if pool is not None and pool.is_open:

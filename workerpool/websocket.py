@@ -1,12 +1,12 @@
 """WebSockets for threads: the connection is a worker's, messages travel through a queue each way."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .channels import Closed, Messages
 from .errors import ConnectionLost, InvalidRequest, ReadTimeout, RequestError
@@ -21,6 +21,7 @@ _NORMAL = frozenset({1000, _GOING_AWAY})
 _NEVER_SENT = frozenset({1004, 1005, 1006})  # RFC 6455, 7.4.1
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _LONGEST_REASON = 123  # bytes; RFC 6455, 5.5
+MAX_MESSAGE = 2**32 - 1  # bytes; aiohttp's reader counts with 32 bits
 GOODBYE = 3.0  # seconds that the other side gets to answer a close
 
 
@@ -38,7 +39,7 @@ class Opening:
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()
-    protocols: tuple[str, ...] = ()
+    protocols: Iterable[str] = ()  # a tuple, once it is checked
     timeout: float | None = None
     max_message: int = 4 * 2**20
     heartbeat: float | None = None
@@ -51,7 +52,7 @@ class Opening:
             object.__setattr__(self, "timeout", _checked_timeout(self.timeout))
             object.__setattr__(self, "heartbeat", _checked_timeout(self.heartbeat, "heartbeat"))
             _check_size(self.max_message)
-            _check_protocols(self.protocols)
+            object.__setattr__(self, "protocols", _checked_protocols(self.protocols))
         except (TypeError, ValueError) as exc:
             where = redact(self.url)
             raise InvalidRequest(f"WebSocket {where}: {exc}", url=where, method="GET", stage="queued") from None
@@ -223,13 +224,21 @@ def _checked_timeout(timeout: float | None, name: str = "timeout") -> float | No
 
 def _check_size(size: object) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"max_message must be at least 1 byte, not {size!r}")
+        raise ValueError("max_message must be a number of bytes, at least 1")
+    if size > MAX_MESSAGE:  # aiohttp would give up with the connection open
+        raise ValueError(f"max_message must be at most {MAX_MESSAGE} bytes")
 
 
-def _check_protocols(protocols: tuple[object, ...]) -> None:
-    for name in protocols:
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ValueError(f"protocols must be HTTP tokens such as 'chat', not {name!r}")
+def _checked_protocols(protocols: object) -> tuple[str, ...]:
+    if isinstance(protocols, str | bytes) or not isinstance(protocols, Iterable):
+        raise TypeError(f"protocols must be a list of names such as ['chat'], not {type(protocols).__name__}")
+    try:
+        found: tuple[Any, ...] = tuple(protocols)
+    except Exception as exc:
+        raise TypeError(f"protocols cannot be read: {type(exc).__name__}") from exc
+    if not all(isinstance(name, str) and _TOKEN.fullmatch(name) for name in found):
+        raise ValueError("protocols must be HTTP tokens such as 'chat'")
+    return found
 
 
 def _close_frame(code: int, reason: str) -> Frame:
