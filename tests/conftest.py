@@ -1,6 +1,7 @@
 """Fixtures: a real site on loopback, a pool, and the check that nothing is left behind."""
 
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,6 +13,10 @@ from workerpool import WorkerPool
 from workerpool.testing.site import Site
 
 pytest_plugins = ["pytester"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Shells start what runs in the background so, and children would not hear a Ctrl-C either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

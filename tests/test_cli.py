@@ -18,11 +18,12 @@ from workerpool._version import __version__
 from workerpool.cli import COMMANDS, command
 
 COMMAND = [sys.executable, "-m", "workerpool"]
+started = []
 FIELDS = ["index", "url", "status", "reason", "bytes", "elapsed", "attempts", "final_url", "error"]
 
 
 def run(*arguments, **options):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=80, check=False, **options)
 
 
 def fetch(*arguments, **options):
@@ -31,7 +32,17 @@ def fetch(*arguments, **options):
 
 def start(*arguments, **options):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-    return subprocess.Popen([*COMMAND, "fetch", *arguments], **pipes)
+    started.append(subprocess.Popen([*COMMAND, "fetch", *arguments], **pipes))
+    return started[-1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on():
+    """What a failed test has left running is no trouble of the next one."""
+    yield
+    while started:
+        with started.pop() as process:
+            process.kill()
 
 
 def lines(text: str) -> list[dict]:
@@ -200,7 +211,7 @@ def test_fetch_says_when_the_disk_is_full(shared_site, output):
     """A full disk on the way: exit 4 and one line, whichever way the output was given."""
     with open("/dev/full", "w") as full:
         process = start("-q", *output, shared_site.url_for("/fast/1"), stdout=full)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=80)
     assert 4 == process.returncode
     assert ("No space left" in stderr, 1) == (True, len(stderr.splitlines()))
 
@@ -209,7 +220,7 @@ def test_fetch_says_when_the_disk_is_full(shared_site, output):
 def test_closed_standard_files_do_no_harm(shared_site, closed):
     """Started without stdin, stdout or stderr, as some daemons do, it ends with its own exit code."""
     url = shared_site.url_for("/fast/1")
-    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "fetch", url], capture_output=True, timeout=60)
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "fetch", url], capture_output=True, timeout=80)
     assert (4 if closed == ">&-" else 0) == done.returncode
 
 
@@ -230,7 +241,7 @@ def test_ctrl_c_ends_with_130_and_keeps_what_is_finished(site, tmp_path):
     wait_for(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text().endswith("\n"), process)
     site.wait_in_flight(1, 30)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=80)
     assert 130 == process.returncode
     assert [site.url_for("/fast/1")] == [line["url"] for line in lines((tmp_path / "out").read_text())]
     assert "1 of 2 fetched, 0 failed" in stderr
@@ -245,7 +256,7 @@ def test_ctrl_c_ends_a_wait_for_stdin(site):
         process.stdin.flush()
         site.wait_in_flight(1, 30)
         process.send_signal(signal.SIGINT)
-        assert 130 == process.wait(30)
+        assert 130 == process.wait(80)
         assert "" == process.stderr.read()
 
 
@@ -281,7 +292,7 @@ def test_a_terminal_gets_a_bar(site, tmp_path, listed, has_eta):
         while b"1 failed" not in seen or (b"2/3" if listed else b"2/?") not in seen:
             seen += screen.read(65536)
         site.release()
-        process.communicate(timeout=30)
+        process.communicate(timeout=80)
     assert 1 == process.returncode
     assert has_eta == (b"ETA" in seen)
     assert b"/s" in seen

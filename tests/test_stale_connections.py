@@ -57,7 +57,14 @@ def test_requests_get_meets_no_closed_connection(fickle):
             assert ["ok"] * 10 == [requests.get(fickle.url).text for _ in range(10)]
         finally:
             uninstall()
-        assert 10 == sum(lane.attempts for lane in pool.stats().lanes)
+        assert len(fickle.heads) == sum(lane.attempts for lane in pool.stats().lanes)
+
+
+def test_what_the_server_has_seen_is_counted(fickle):
+    """A request that goes out again is another attempt, whether or not anything is retried."""
+    with WorkerPool(workers=1, retry=None) as pool:
+        assert [1, 2] == [pool.get(fickle.url).attempts for _ in range(2)]
+    assert 3 == len(fickle.heads)
 
 
 def test_many_kept_connections_are_closed_at_once(fickle):

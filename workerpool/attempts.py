@@ -49,7 +49,11 @@ class Attempts:
             if work.onward is None:  # else the try began at another host
                 work.attempts += 1
                 self.made += 1
-            wait = await self._try(work, transport, retry)
+            tried = work.attempts
+            try:
+                wait = await self._try(work, transport, retry)
+            finally:
+                self.made += work.attempts - tried  # more, where kept connections had been closed
             if wait is None:
                 return
             work.stage = "retry"

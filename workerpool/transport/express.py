@@ -9,6 +9,8 @@ from typing import Any
 
 import aiohttp
 
+from ..job import Work
+from ..lane import Lane
 from .contract import holds
 from .hops import Hop
 from .wire import READ_AHEAD, WireRequest
@@ -43,10 +45,11 @@ def sessions_are_patched() -> bool:
 class Express:
     """Send requests through a session's connector; used on its loop only."""
 
-    def __init__(self, session: aiohttp.ClientSession, ssl: Any, jar: aiohttp.abc.AbstractCookieJar | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, lane: Lane, jar: aiohttp.abc.AbstractCookieJar | None) -> None:
         self._session = session
         self._connector = session.connector
-        self._ssl = ssl
+        self._lane = lane
+        self._ssl = lane.ssl
         self._jar = jar
         # Hooks are the lane's, or of an instrumentation that gives every session some.
         known = holds("express", "request")
@@ -60,21 +63,24 @@ class Express:
         session = aiohttp.ClientSession
         return self._open and method in _BODILESS and session._request is _REQUEST and session.request is _PUBLIC
 
-    async def send(self, hop: Hop, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def send(self, hop: Hop, timeout: aiohttp.ClientTimeout, work: Work) -> aiohttp.ClientResponse:
         """Send one request and wait for the head of its answer; raises what aiohttp or the system raises."""
         request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._ssl)
         if self._jar is not None:
             request.update_cookies(self._jar.filter_cookies(hop.url))
-        answer = await self._exchange(request, timeout)
+        answer = await self._exchange(request, timeout, work)
         if self._jar is not None and answer._raw_cookie_headers:
             self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
         return answer
 
-    async def _exchange(self, request: WireRequest, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _exchange(
+        self, request: WireRequest, timeout: aiohttp.ClientTimeout, work: Work
+    ) -> aiohttp.ClientResponse:
         """Send the request on a connection that is there, or on a new one.
 
         The server may close one that is there at any time, and that meets what was sent just then: without a word of
-        an answer on it, the next connection is taken (RFC 9112, 9.3.1; nothing with a body comes here).
+        an answer on it, the next connection is taken (RFC 9112, 9.3.1; nothing with a body comes here). Where a Retry
+        says how often the server is asked, it says that here, too.
         """
         assert self._connector is not None
         while True:
@@ -90,11 +96,15 @@ class Express:
                 aiohttp.ClientOSError,
             ) as exc:
                 connection.close()
-                if not used or _has_begun(exc):
+                if not used or _has_begun(exc) or self._has_retry(work):
                     raise
+                work.attempts += 1  # it may be that the server has seen it
             except BaseException:
                 connection.close()
                 raise
+
+    def _has_retry(self, work: Work) -> bool:
+        return work.request is not None and self._lane.retry_for(work.request) is not None
 
 
 def _has_begun(error: Exception) -> bool:

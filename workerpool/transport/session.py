@@ -84,7 +84,7 @@ class Transport:
         except BaseException:
             close_at_once(self._connector)
             raise
-        self._express = Express(self._session, lane.ssl, self._jar if lane.stateful else None)
+        self._express = Express(self._session, lane, self._jar if lane.stateful else None)
         self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
@@ -122,7 +122,7 @@ class Transport:
         if self._environment.logins and not work.request.as_is:
             hop = self._with_login(hop)
         if data is None and not self._has_proxies and self._express.takes(hop.method):
-            return self._express.send(hop, self._timeout_of(work))
+            return self._express.send(hop, self._timeout_of(work), work)
         usual = hop.headers is self._headers
         return (self._session if usual else self._bare).request(
             hop.method,
