@@ -1,6 +1,7 @@
 """What is inside of requests' response: urllib3's, over a body that looks like http.client's. Nothing cut is whole."""
 
 import asyncio
+import gc
 import gzip
 import io
 import json
@@ -166,3 +167,13 @@ def test_the_raw_tells_what_urllib3s_does(session, site):
     with session.get(site.url_for("/fast/1?a=b"), stream=True) as answer:
         assert ("/fast/1?a=b", 11, 0) == (answer.raw.geturl(), answer.raw.version, answer.raw.retries.total)
         assert "HTTP/1.1" == answer.raw.version_string
+
+
+def test_a_forgotten_stream_ends_its_download(session, pool, site):
+    """A response that nobody holds any more gives its place back."""
+    for _ in range(3):
+        answer = session.get(site.url_for("/large/100000"), stream=True)
+        next(answer.iter_content(10))
+    del answer
+    gc.collect()
+    assert pool.drain(30)

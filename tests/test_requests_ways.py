@@ -1,5 +1,6 @@
 """Whose ways hold: those of requests and httpx where no lane was named, and the lane's where one was."""
 
+import functools
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -260,3 +261,36 @@ def test_what_is_wrong_with_files_and_proxies_is_requests_error(pool, tmp_path):
             session.get("https://127.0.0.1/", verify=str(tmp_path / "no.pem"))
         with pytest.raises(requests.exceptions.InvalidURL):
             session.get("http://127.0.0.1/", proxies={"http": "http://127.0.0.1:99999"})
+
+
+def test_uninstall_leaves_what_others_have_put_in_place(pool, monkeypatch):
+    """A tracer that has wrapped Session.__init__ since then stays, and install() works again."""
+    before = requests.Session.__init__
+    seen = []
+    install(pool)
+    try:
+        below = requests.Session.__init__
+
+        @functools.wraps(below)
+        def traced(self):
+            seen.append(self)
+            below(self)
+
+        monkeypatch.setattr(requests.Session, "__init__", traced)
+        uninstall()
+        assert not isinstance(requests.Session().get_adapter("http://"), PoolAdapter)
+        install(pool)
+        assert isinstance(requests.Session().get_adapter("http://"), PoolAdapter)
+        assert 2 == len(seen)
+    finally:
+        uninstall()
+        monkeypatch.undo()
+        uninstall()
+    assert not isinstance(requests.Session().get_adapter("http://"), PoolAdapter)
+    requests.Session.__init__ = before
+
+
+def test_a_number_is_no_body(pool, site):
+    """A TypeError, as http.client raises it."""
+    with _session(pool) as session, pytest.raises(TypeError, match="Instead was 5"):
+        session.post(site.url_for("/echo"), data=5)

@@ -251,9 +251,13 @@ def _own_lane(context: "ssl.SSLContext | None", maxsize: int, *, block: bool, na
 
 def _body(request: requests.PreparedRequest) -> Any:
     """Return what is sent: an empty body, too, where requests says that there is one (as for DELETE)."""
-    if request.body is None and request.method not in _BODILESS and request.headers.get("Content-Length") == "0":
-        return b""
-    return request.body
+    body: Any = request.body
+    if body is None:
+        empty = request.method not in _BODILESS and request.headers.get("Content-Length") == "0"
+        return b"" if empty else None
+    if isinstance(body, int | float):
+        raise TypeError(f"'body' must be a bytes-like object, file-like object, or iterable. Instead was {body!r}")
+    return body
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,9 @@ from .adapter import PoolAdapter
 __all__ = ["install", "uninstall"]
 
 _lock = Lock()
+_model: PoolAdapter | None = None  # what new sessions get copies of; read without the lock
 _original: Callable[..., None] | None = None
+_ours: Callable[..., None] | None = None  # what stands in the place of the original
 
 
 def install(
@@ -28,22 +30,39 @@ def install(
     connections, and what is set on one of them is set there only. What a program mounts itself comes after that, and
     counts.
     """
-    global _original
-    model = _model(adapter, lane, pool)
-    uninstall()
+    global _model, _original, _ours
+    model = _chosen(adapter, lane, pool)
     with _lock:
-        original = _original = requests.Session.__init__
+        _model = model
+        if _ours is None or requests.Session.__init__ is not _ours:
+            _original = requests.Session.__init__
+            _ours = requests.Session.__init__ = _mounting(_original)  # type: ignore[method-assign]
 
-        @wraps(original)
-        def init(self: requests.Session, *args: Any, **options: Any) -> None:
-            original(self, *args, **options)
+
+def uninstall() -> None:
+    """Leave new sessions alone again; those that have an adapter keep it. Repeatable."""
+    global _model, _original, _ours
+    with _lock:
+        _model = None
+        # Somebody may have wrapped it meanwhile, a tracer for one: then it stays below that, and does nothing.
+        if _original is not None and requests.Session.__init__ is _ours:
+            requests.Session.__init__ = _original  # type: ignore[method-assign]
+            _original = _ours = None
+
+
+def _mounting(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def init(self: requests.Session, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        model = _model
+        if model is not None:
             self.mount("https://", model.copy())
             self.mount("http://", model.copy())
 
-        requests.Session.__init__ = init  # type: ignore[method-assign]
+    return init
 
 
-def _model(adapter: object, lane: str | None, pool: WorkerPool | str | None) -> PoolAdapter:
+def _chosen(adapter: object, lane: str | None, pool: WorkerPool | str | None) -> PoolAdapter:
     """Return the adapter that the sessions' are copies of."""
     if adapter is not None and pool is not None:
         raise TypeError("install() takes an adapter or a pool, not both")
@@ -52,12 +71,3 @@ def _model(adapter: object, lane: str | None, pool: WorkerPool | str | None) -> 
     if lane is not None:
         raise TypeError("install() takes a lane beside a pool; an adapter has its lane already")
     return adapter
-
-
-def uninstall() -> None:
-    """Leave new sessions alone again; those that have the adapter keep it. Repeatable."""
-    global _original
-    with _lock:
-        if _original is not None:
-            requests.Session.__init__ = _original  # type: ignore[method-assign]
-            _original = None
