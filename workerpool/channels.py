@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import janus
 
+from .bells import ThreadBell
 from .chunks import Chunks, Closed
 
 __all__ = ["Chunks", "Closed", "Incoming", "Messages", "ResultQueue"]
@@ -41,10 +42,21 @@ class _Condition(threading.Condition):
             lock.release()
             return gate.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))
         finally:
-            if not lock._is_owned():
-                lock.acquire()
+            _hold(lock)
             with suppress(ValueError):
                 waiters.remove(gate)
+
+
+def _hold(lock: Any) -> None:
+    """Take the lock back, whatever interrupts that: what follows releases it."""
+    interrupt = None
+    while not lock._is_owned():
+        try:
+            lock.acquire()
+        except BaseException as exc:  # noqa: BLE001  raised again below
+            interrupt = exc
+    if interrupt is not None:
+        raise interrupt
 
 
 class _Queue(janus.Queue[T]):
@@ -95,6 +107,7 @@ class ResultQueue(Generic[T]):
         self._queue: janus.Queue[list[T]] = _Queue()
         self._batches: dict[int, list[T]] = {}  # by thread, each written by its own only
         self._gone = False  # the reader
+        self._bell: ThreadBell | None = None  # of the reader that waits
 
     def put(self, item: T) -> None:
         """Add a result; never blocks. From any thread; dropped once the reader has gone."""
@@ -114,11 +127,17 @@ class ResultQueue(Generic[T]):
         loop.call_soon(self._flush, thread)
 
     def get(self) -> list[T]:
-        """Block for the next results; raises Closed."""
-        try:
-            return self._queue.sync_q.get()
-        except janus.SyncQueueShutDown:
-            raise Closed from None
+        """Block for the next results; raises Closed. For one reader at a time."""
+        while True:
+            try:
+                return self._queue.sync_q.get_nowait()
+            except janus.SyncQueueShutDown:
+                raise Closed from None
+            except janus.SyncQueueEmpty:
+                # Not waited for within the queue's lock, which an interrupt there might leave to nobody.
+                bell = self._bell = ThreadBell()
+            if not self._queue.sync_q.qsize() and not self._gone:  # else it came in between, and rang no bell
+                bell.wait()
 
     async def aget(self) -> list[T]:
         """Wait for the next results; on one loop only. Raises Closed."""
@@ -135,6 +154,11 @@ class ResultQueue(Generic[T]):
         """Drop what is there and what comes, and wake the reader."""
         self._gone = True
         self._queue.close()
+        self._ring()
+
+    def _ring(self) -> None:
+        if (bell := self._bell) is not None:
+            bell.ring()
 
     def _flush(self, thread: int) -> None:
         self._send(self._batches.pop(thread))
@@ -142,6 +166,7 @@ class ResultQueue(Generic[T]):
     def _send(self, batch: list[T]) -> None:
         with suppress(janus.SyncQueueShutDown):
             self._queue.sync_q.put_nowait(batch)
+        self._ring()
 
 
 class Messages(Generic[T]):

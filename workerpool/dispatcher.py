@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 from time import monotonic
-from typing import Protocol
 
 from .attempts import Attempts
-from .deadlines import Deadlines
 from .errors import PoolClosed, WorkerLost, WorkerPoolError
+from .home import Home
 from .inbox import Inbox
 from .job import Job, Work, on_worker_thread
 from .lane import Lane
@@ -25,29 +24,6 @@ __all__ = ["Dispatcher"]
 
 
 _RESTING = 100  # tasks that wait for work, 2 KiB each; as many as a lane has connections, as a rule
-
-
-class Home(Protocol):
-    """What a dispatcher needs of its worker."""
-
-    name: str
-    deadlines: Deadlines
-    on_own_code: Callable[[], object]
-    posted: int  # jobs handed over to the worker, under the pool's lock; what it took from other workers is beside it
-    taken: int
-    ended: int
-
-    def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
-        """Call back on the loop, from any thread; False if there is none."""
-
-    def while_open(self, step: Callable[[], object]) -> bool:
-        """Do the step and return True, unless the worker's end has been decided. From any thread."""
-
-    def on_idle(self) -> None:
-        """Note that nothing is held and nothing waits. On the loop."""
-
-    def on_broken(self, error: BaseException) -> None:
-        """Give this loop up, since its state is no longer sure. On the loop."""
 
 
 class Dispatcher:
@@ -148,6 +124,8 @@ class Dispatcher:
             self._accepted.discard(work)
             if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
                 work.give_up()
+                self.inbox.leave(work)
+                self._home.call_soon(self.drain)
             raise
 
     def waits_for(self, work: Work) -> str:
@@ -317,8 +295,6 @@ class Dispatcher:
         """Wait for work; None if there is to be none."""
         if self._loop is None or self._closing or len(self._resting) >= _RESTING:
             return None
-        if self._transport is not None:
-            self._transport.forget_work()
         given: asyncio.Future[Work] = self._loop.create_future()
         self._resting.append((given, task))
         try:
@@ -441,6 +417,10 @@ class Dispatcher:
             work.stop()
         elif work.task is not None:
             work.task.cancel()
+        elif work.decided:
+            self._turns.pass_over(work)
+            if not self._held and not self.queued:
+                self._home.on_idle()
 
 
 def _fail(work: Work, error: Exception) -> None:

@@ -219,6 +219,14 @@ class Inbox:
                 return work
             self._parcels.popleft()
 
+    def first(self) -> Work | None:
+        """Return what `take` would, and leave it there. On the loop only."""
+        if self._incoming:
+            self._sort_in()
+        if self._ranked and (self._ranked[0][0] < 0 or not any(self._parcels)):
+            return self._ranked[0][2]
+        return next((parcel[0] for parcel in self._parcels if parcel), None)
+
     def waiting(self) -> set[Work]:
         """Return what is in the queue, and leave it there."""
         while True:

@@ -40,9 +40,6 @@ class _Condition(threading.Condition):
         self.waiters: list[Any] = []
 
 
-_GATE = type(threading.Lock())
-
-
 class Job(Work, Future[T], Generic[T]):
     """A Future of the pool's; `await job` works on any event loop too.
 
@@ -54,7 +51,8 @@ class Job(Work, Future[T], Generic[T]):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         Work.__init__(self, *args, **options)
-        self._listeners: list[Any] = []  # gates of threads that wait, and callbacks; each is taken out by one thread
+        self._gates: list[Any] = []  # of threads that wait
+        self._callbacks: list[Callable[[Future[T]], object]] = []
 
     def running(self) -> bool:
         """Whether a worker is at it."""
@@ -87,14 +85,13 @@ class Job(Work, Future[T], Generic[T]):
 
     def add_done_callback(self, fn: Callable[["Future[T]"], object]) -> None:
         """Call `fn(job)` once there is an outcome, at once if there is; on whichever thread decides the job."""
-        self._listeners.append(fn)
-        if self.decided:  # now, or since: each listener is called by the thread that takes it out
+        self._callbacks.append(fn)
+        if self.decided:  # now, or since: each is called by the thread that takes it out
             self._call_listeners()
 
     def renew(self, error: Exception) -> None:
         """Fail the job in a forked child, where a thread that stayed behind may hold its locks for ever."""
         self._verdicts = [verdict for verdict in self._verdicts if type(verdict) is tuple]
-        self._listeners = [each for each in self._listeners if type(each) is not _GATE]
         if not self.done():
             self.fail(error)
 
@@ -130,13 +127,13 @@ class Job(Work, Future[T], Generic[T]):
         """Wait for the verdict by a gate of this thread's own: nothing here can be left half done by an interrupt."""
         gate = threading.Lock()
         gate.acquire()
-        self._listeners.insert(0, gate)  # threads go before callbacks, which may take their time
+        self._gates.append(gate)
         try:
-            if self._verdict is None:  # whoever decides looks for listeners after it
+            if self._verdict is None:  # whoever decides looks for gates after it
                 gate.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
         finally:
             with suppress(ValueError):
-                self._listeners.remove(gate)
+                self._gates.remove(gate)
 
     @property
     def _verdict(self) -> Verdict | None:
@@ -166,24 +163,26 @@ class Job(Work, Future[T], Generic[T]):
             condition.notify_all()
 
     def _call_listeners(self) -> None:
-        while self._listeners:
+        for gate in tuple(self._gates):  # each is taken out by the thread that waits at it
+            with suppress(RuntimeError):  # opened before
+                gate.release()
+        while self._callbacks:
+            fn, begun = None, False
             try:
-                listener = self._listeners.pop(0)
-            except IndexError:  # another thread was quicker
-                return
-            try:
-                if type(listener) is _GATE:
-                    listener.release()
-                else:
-                    listener(self)
-            except Exception:
+                fn = self._callbacks.pop(0)  # so that one thread calls it
+                _ = (begun := True), fn(self)  # in one line: an interrupt comes before both, or in the callback
+            except Exception as exc:
+                if fn is None and isinstance(exc, IndexError):  # another thread was quicker
+                    return
                 log.exception("exception calling callback for %r", self)
             except BaseException:
-                if on_worker_thread():  # sys.exit() there ends neither the worker nor what else is due
-                    log.exception("exception calling callback for %r", self)
-                else:
+                if fn is not None and not begun:
+                    self._callbacks.insert(0, fn)
+                if not on_worker_thread():
                     self._call_listeners()
                     raise
+                # sys.exit() there ends neither the worker nor what else is due.
+                log.exception("exception calling callback for %r", self)
 
     # What concurrent.futures' own functions read.
 

@@ -9,6 +9,7 @@ steps. All else is done by the workers' own threads.
 import asyncio
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,7 @@ from .options import check_threads, checked_lanes, checked_name, checked_patienc
 from .routing import Route
 from .settings import checked_seconds
 from .stats import COUNTS, Durations, LaneStats, PoolStats, WorkerStats
+from .threads import is_amid_own_code
 from .transport import read_environment
 from .views import LaneView, PoolSession
 from .waiting import seconds_left
@@ -83,8 +85,10 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         self._leaving: dict[str, Route] = {}  # sessions that are being closed
         self._retired: dict[str, LaneStats] = {}  # of closed sessions, a sum for each group
         self._links: set[Link] = set()  # of open WebSockets
-        self._workers = _start_workers(name, checked_workers(workers), every_lane)
+        self._workers = _made_workers(name, checked_workers(workers), every_lane)
         try:
+            for worker in self._workers:
+                worker.start()
             self._watchdog = _watchdog(name, self._workers, patience)
             self._routes = {
                 lane.name: Route(lane, environment, self._workers)
@@ -192,9 +196,14 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
 
         Blocks, unless `wait` is False, until the jobs are done; WebSockets are closed, and with `cancel_futures` jobs
         still queued are cancelled. After `timeout` seconds whatever is left is stopped and fails with PoolClosed. It
-        does not wait on a worker's thread. A signal handler may call it.
+        does not wait on a worker's thread, nor in a signal handler that has interrupted the pool's own code.
         """
         end = _end_of(timeout, "shutdown()")
+        # A signal handler that has interrupted this very code would wait for workers that wait for its locks.
+        wait = wait and not is_amid_own_code(sys._getframe(1))
+        self._end(wait, cancel_futures, end)
+
+    def _end(self, wait: bool, cancel_futures: bool, end: float | None) -> None:
         wait = wait and not on_worker_thread()  # which would wait for itself, or for another that waits for it
         with self._lock:
             if self._state == "forked":
@@ -219,7 +228,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave(kind)
+        self._end(**_ways_to_leave(kind))
 
     async def __aenter__(self) -> Self:
         return self
@@ -230,13 +239,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self._leave, kind)
-
-    def _leave(self, kind: type[BaseException] | None) -> None:
-        if kind is None:
-            self.shutdown(wait=True)
-        else:
-            self.shutdown(wait=True, cancel_futures=True, timeout=_LEAVING)
+        await asyncio.to_thread(self._end, **_ways_to_leave(kind))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a WorkerPool can't be pickled or copied: its threads are here; use get_pool(name) there")
@@ -315,18 +318,15 @@ def _replaced(lane: Lane, name: str, options: dict[str, Any]) -> Lane:
     return replace(lane, name=name, **options)
 
 
-def _start_workers(name: str, number: int, lanes: list[Lane]) -> tuple[Worker, ...]:
+def _ways_to_leave(kind: type[BaseException] | None) -> dict[str, Any]:
+    """Return how the pool is shut down at the end of a `with` block."""
+    end = None if kind is None else monotonic() + _LEAVING
+    return {"wait": True, "cancel_futures": kind is not None, "end": end}
+
+
+def _made_workers(name: str, number: int, lanes: list[Lane]) -> tuple[Worker, ...]:
     factory = loop_factory(lanes[0].event_loop)
-    workers = tuple(Worker(f"{name}-{i}", factory) for i in range(number))
-    started: list[Worker] = []
-    try:
-        for worker in workers:
-            started.append(worker)  # first: the thread may run when an interrupt keeps `start` from returning
-            worker.start()
-    except BaseException:
-        _halt(tuple(started))
-        raise
-    return workers
+    return tuple(Worker(f"{name}-{i}", factory) for i in range(number))
 
 
 def _halt(workers: tuple[Worker, ...]) -> None:
@@ -384,7 +384,7 @@ def _close_all() -> None:
     threading.excepthook = partial(_print_unless_ours, threading.excepthook)
     for pool in [pool for pool in _pools if pool._state != "forked"]:
         _halt(pool._workers)
-        pool.shutdown(wait=True, cancel_futures=True, timeout=_AT_EXIT)
+        pool._end(wait=True, cancel_futures=True, end=monotonic() + _AT_EXIT)
 
 
 def _print_unless_ours(hook: Callable[[Any], object], args: Any) -> None:

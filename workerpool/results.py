@@ -54,6 +54,8 @@ class Results:
     each result goes to one of them.
     """
 
+    _made = False  # interrupted within `__init__`, there is nothing to give up
+
     def __init__(
         self,
         sender: Sender,
@@ -63,23 +65,22 @@ class Results:
         ordered: bool,
         buffersize: int,
     ) -> None:
-        self._inputs: Iterator[str | Request] | None = None
-        self._entries: dict[int, Entry] = {}  # in flight, by index
-        self._queue: ResultQueue[Result] = ResultQueue()
-        # What is above is there for `__del__`, whatever becomes of the rest.
         self._sender = sender
-        self._inputs = _iterator(inputs)
+        self._inputs: Iterator[str | Request] | None = _iterator(inputs)
         self._options = options
         # One reader at a time; the thread that has it may come back here by a signal handler.
         self._reading = threading.RLock()
         self._space = buffersize  # inputs that may be pulled now
         self._worth_it = max(1, buffersize // 4)  # pulled in bulk: each post may wake a worker
+        self._queue: ResultQueue[Result] = ResultQueue()
+        self._entries: dict[int, Entry] = {}  # in flight, by index
         self._ready: deque[Result] = deque()  # finished, to be handed out next
         self._early: dict[int, Result] | None = {} if ordered else None  # finished before their turn
         self._turn = 0  # the index that is handed out next, where ordered
         self._waiting: Entry | None = None  # made, but the lane's queue was full
         self._pulled = 0
         self._process = Process()
+        self._made = True
 
     def __iter__(self) -> Generator[Result, None, None]:
         try:
@@ -151,7 +152,8 @@ class Results:
 
     def __del__(self) -> None:
         # Takes no lock of the queue's: a collection may run this on the very thread that is putting a result in.
-        self._give_up()
+        if self._made:
+            self._give_up()
 
     def _next(self) -> Result:
         """Block for the next result; raises _NoMore."""

@@ -2,10 +2,11 @@
 
 import os
 import threading
+from types import FrameType
 
 from .errors import ForkedPool, WrongThread
 
-__all__ = ["Process", "check_may_block", "mark_worker_thread", "on_worker_thread"]
+__all__ = ["Process", "check_may_block", "is_amid_own_code", "mark_worker_thread", "on_worker_thread"]
 
 
 class _Thread(threading.local):
@@ -29,6 +30,32 @@ def check_may_block(what: str) -> None:
     """Raise WrongThread on a worker's own thread."""
     if on_worker_thread():
         raise WrongThread(f"{what} would block a worker's own thread; await pool.submit(...) there instead")
+
+
+# Code that holds locks for a moment which a worker may need before it can end.
+_LOCKING = frozenset(
+    {
+        "workerpool.bells",
+        "workerpool.channels",
+        "workerpool.chunks",
+        "workerpool.deadlines",
+        "workerpool.inbox",
+        "workerpool.pool",
+        "workerpool.results",
+    }
+)
+
+
+def is_amid_own_code(frame: FrameType | None) -> bool:
+    """Return whether the frame was called, however far, from code of the pool's that may hold a lock.
+
+    So it is with a signal handler or a `__del__` that comes at such a moment: it must not wait for a worker.
+    """
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _LOCKING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Process:

@@ -59,6 +59,15 @@ class Turns:
         if self._hosts is not None and work.call is None:
             self._hosts.release(work.host)
 
+    def pass_over(self, work: Work) -> None:
+        """Drop decided work from the head of where it waits: it would wait for a turn that it does not take."""
+        if self._hosts is not None:
+            self._hosts.drop_decided(work.host)
+        while (first := self._inbox.first()) is not None and first.decided:
+            self._inbox.take()
+            self._inbox.leave(first)
+            self._drop(first)
+
     def waits_for(self, work: Work) -> str | None:
         """Say which limit work that has not begun waits for; None if it is none of these. From any thread."""
         lane = self._lane

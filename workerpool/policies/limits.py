@@ -111,6 +111,10 @@ class HostLimits:
         """Book one more start at the host (a retry, a redirect) and return the seconds to wait for it."""
         return 0.0 if self._rate is None else self._pace(host, self._rate).reserve(self._clock())
 
+    def drop_decided(self, host: str) -> None:
+        """Let go of work at the head of the host's queue that was decided while it waited."""
+        self._alive(host)
+
     def holds(self, host: str) -> bool:
         """Whether work for the host is parked. From any thread."""
         return host in self._parked

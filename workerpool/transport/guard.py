@@ -7,6 +7,7 @@ import ssl
 import sys
 from contextvars import ContextVar
 from typing import Any
+from weakref import ref
 
 import aiohttp
 
@@ -20,7 +21,30 @@ _MAX_INTERIM = 100  # 1xx answers before the one that counts
 _SO_MEMINFO = 55  # Linux 4.12; the first number is what waits to be read
 _NOTHING = bytes(4)
 
-current_work: ContextVar[Work | None] = ContextVar("workerpool_current_work", default=None)
+
+class _CurrentWork:
+    """The work that the running task is at.
+
+    By a weak reference: connections and timers keep the context that they were made in for as long as they live, and
+    with it they would keep the work and its whole answer.
+    """
+
+    __slots__ = ("_reference",)
+
+    def __init__(self) -> None:
+        self._reference: ContextVar[ref[Work] | None] = ContextVar("workerpool_current_work", default=None)
+
+    def get(self) -> Work | None:
+        """Return the work, None where there is none."""
+        reference = self._reference.get()
+        return None if reference is None else reference()
+
+    def set(self, work: Work) -> None:
+        """Note what the task is at from now on."""
+        self._reference.set(ref(work))
+
+
+current_work = _CurrentWork()
 _sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
 
 

@@ -154,10 +154,6 @@ class Transport:
         headers["Authorization"] = login
         return hop._replace(headers=headers)
 
-    def forget_work(self) -> None:
-        """Let go of the work that this task served last; else it would keep the answer while it waits for more."""
-        current_work.set(None)
-
     async def close(self) -> None:
         """Close the sessions and every connection. Repeatable."""
         take_back(self._connector)
