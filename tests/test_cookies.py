@@ -240,3 +240,16 @@ def test_a_request_without_a_body_says_nothing_of_one(pool, shared_site):
         headers = pool.request(method, shared_site.url_for("/echo")).json()["headers"]
         assert (None, "0") == (headers.get("Content-Type"), headers.get("Content-Length"))
     assert pool.post(shared_site.url_for("/echo"), data=b"x").json()["headers"]["Content-Type"]
+
+
+@pytest.mark.parametrize("ask", ["get", "post", "function"])
+def test_a_cookie_that_comes_with_a_redirect_counts_for_the_next_hop(pool, shop, ask):
+    """As after a login; one that it deletes is gone."""
+    with pool.session(cookies={"old": "1"}) as browser:
+        url = str(
+            URL(shop).with_query([("set", "sid=1; Path=/"), ("set", f"old=; Path=/; Expires={EPOCH}"), ("to", "/in")])
+        )
+        if ask == "function":
+            assert "sid=1" == browser.submit(fetch, url).result()
+        else:
+            assert "sid=1" == browser.request(ask.upper(), url).text

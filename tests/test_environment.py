@@ -349,3 +349,19 @@ def test_a_connector_that_cannot_use_a_socks_proxy_is_refused(environment):
     with WorkerPool(trust_env=True, connector=lambda: aiohttp.UnixConnector("/nowhere")) as pool:
         with pytest.raises(InvalidRequest, match="SOCKS"):
             pool.get("http://h.test/")
+
+
+@pytest.mark.parametrize("event_loop", LOOPS)
+def test_each_hop_of_a_redirect_has_its_own_way(environment, event_loop, workerpool_server, secure):
+    """From a host that is exempt to one that is not, and from http to https, by requests and functions."""
+    site = workerpool_server
+    site.reply("/out", status=302, headers={"Location": "http://h.test/"})
+    site.reply("/safe", status=302, headers={"Location": f"{secure.url}/fast/1"})
+    with Proxy() as plain, Proxy() as tunnels:
+        environment(HTTP_PROXY=plain.url, HTTPS_PROXY=tunnels.url, NO_PROXY=f"127.0.0.1:{URL(site.url).port}")
+        with WorkerPool(trust_env=True, event_loop=event_loop, ssl=secure.ssl_context) as pool:
+            for path in ("/out", "/safe"):
+                bodies = [pool.get(f"{site.url}{path}").content, pool.submit(fetch, f"{site.url}{path}").result()]
+                assert 1 == len({len(body) for body in bodies})
+    assert ["GET http://h.test/ HTTP/1.1"] * 2 == [head.split("\r\n")[0] for head in plain.seen]
+    assert {f"CONNECT 127.0.0.1:{URL(secure.url).port} HTTP/1.1"} == {head.split("\r\n")[0] for head in tunnels.seen}

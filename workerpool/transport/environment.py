@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from netrc import NetrcParseError, netrc
 from typing import NamedTuple
 from urllib.request import getproxies
@@ -33,17 +33,15 @@ class Exempt(NamedTuple):
     port: int | None = None
     network: IPv4Network | IPv6Network | None = None
 
-    def covers(self, host: str, port: int | None) -> bool:
-        """Whether the place is to be reached without a proxy."""
+    def covers(self, host: str, address: IPv4Address | IPv6Address | None, port: int | None) -> bool:
+        """Whether the place is to be reached without a proxy; `address` is the host, if it is given as one."""
         if self.port is not None and self.port != port:
             return False
+        if self.network is not None:
+            return address is not None and address in self.network
         if self.domain == "*":
             return True
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return self.network is None and (host == self.domain or host.endswith(f".{self.domain}"))
-        return self.network is not None and address in self.network
+        return address is None and (host == self.domain or host.endswith(f".{self.domain}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +66,11 @@ def proxy_for(url: URL, environment: Environment) -> URL | None:
     if not proxies:
         return None
     proxy = proxies.get(_HTTP.get(url.scheme, url.scheme)) or proxies.get("all")
-    host = (url.raw_host or "").rstrip(".")
-    if proxy is None or any(exempt.covers(host, url.port) for exempt in environment.exempt):
-        return None
-    return proxy
+    if proxy is None or not environment.exempt:
+        return proxy
+    host, port = (url.raw_host or "").rstrip("."), url.port
+    address = _address(host)
+    return None if any(exempt.covers(host, address, port) for exempt in environment.exempt) else proxy
 
 
 def is_socks(proxy: URL) -> bool:
@@ -119,6 +118,13 @@ def _read_exempt(text: str) -> Iterable[Exempt]:
 def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
         return ip_network(re.sub(r"^\[(.*)\](?=$|/)", r"\1", text), strict=False)
+    except ValueError:
+        return None
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
     except ValueError:
         return None
 
