@@ -225,6 +225,49 @@ def test_code_of_the_users_raises_its_own(serve):
             assert pool.drain(10)
 
 
+async def pass_on(request, handler):
+    return await handler(request)
+
+
+class Through(aiohttp.TCPConnector):
+    """A connector of the user's that leaves the work to aiohttp's."""
+
+    async def connect(self, *args, **options):
+        return await super().connect(*args, **options)
+
+
+@pytest.mark.parametrize(
+    "lane",
+    [
+        {"middlewares": [pass_on, pass_on]},
+        {"trace_configs": [aiohttp.TraceConfig()]},
+        {"connector": lambda: Through(resolver=aiohttp.ThreadedResolver())},
+    ],
+    ids=["middlewares", "traces", "connector"],
+)
+def test_what_comes_from_below_the_users_code_is_ours(lane, serve, monkeypatch):
+    """Hooks and connectors that hand on have no part in what a server or a library does below them."""
+    url, _seen = serve(answer())
+
+    async def start(self, connection):
+        raise Unforeseen("SECRET")
+
+    with WorkerPool(**lane) as pool:
+        assert pool.get(url).ok
+        with monkeypatch.context() as patched:
+            # As if aiohttp's own code raised it.
+            start.__globals__["__name__"], name = "aiohttp.client_reqrep", start.__globals__["__name__"]
+            try:
+                patched.setattr(aiohttp.ClientResponse, "start", start)
+                with pytest.raises(ProtocolError, match="Unforeseen"):
+                    pool.get(url)
+                with pytest.raises(ProtocolError, match="Unforeseen"), pool.stream("GET", url):
+                    pass
+            finally:
+                start.__globals__["__name__"] = name
+        assert pool.get(url).ok
+
+
 def test_requests_errors_name_the_host(serve, free_port):
     """As urllib3's do, where its pool stands; never None."""
     requests = pytest.importorskip("requests")

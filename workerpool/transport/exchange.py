@@ -17,7 +17,7 @@ from ..redaction import redact
 from ..streaming import StreamedResponse
 from .bodies import Payload, decoded, iter_body, read_body, too_large
 from .express import sessions_are_patched
-from .faults import FOREIGN, adopt, fault_of_head
+from .faults import FOREIGN, adopt, fault_of_head, raised_below
 from .hops import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
 from .uploads import claim
 
@@ -58,7 +58,7 @@ class Exchange:
         except (Moved, MemoryError):
             raise
         except Exception as exc:
-            if self._runs_own_code():
+            if self._is_of_own_code(exc):
                 raise
             error = self._adopted(exc)
             raise error from error.__cause__
@@ -92,7 +92,7 @@ class Exchange:
         except (Moved, MemoryError):
             raise
         except Exception as exc:  # noqa: BLE001  the user's own goes where ours go
-            self._stream_failed(chunks, exc if self._runs_own_code() else self._adopted(exc))
+            self._stream_failed(chunks, exc if self._is_of_own_code(exc) else self._adopted(exc))
         finally:
             self.close()
 
@@ -223,10 +223,11 @@ class Exchange:
         assert self._work.request is not None
         return adopt(exc, self._work, self._hop.url, self._transport.lane.timeout_for(self._work.request))
 
-    def _runs_own_code(self) -> bool:
-        """Whether code of the user's takes part, which raises what it likes."""
+    def _is_of_own_code(self, exc: Exception) -> bool:
+        """Whether code of the user's, which raises what it likes, takes part and has raised this."""
         lane = self._transport.lane
-        return lane.has_hooks or lane.connector is not None or sessions_are_patched()
+        takes_part = lane.has_hooks or lane.connector is not None or sessions_are_patched()
+        return takes_part and not raised_below(exc)
 
     def _completed(self, error: RequestError) -> RequestError:
         """Add the facts of this work to an error of ours that was raised without them."""

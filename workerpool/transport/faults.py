@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Iterator
+from traceback import walk_tb
 
 import aiohttp
 from yarl import URL
@@ -27,9 +28,24 @@ from ..settings import Timeout
 from .contract import HttpProcessingError
 from .guard import TunnelError
 
-__all__ = ["FOREIGN", "adopt", "fault_of_head"]
+__all__ = ["FOREIGN", "adopt", "fault_of_head", "raised_below"]
 
 FOREIGN = (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError)
+_LIBRARIES = frozenset(
+    {
+        "aiohappyeyeballs",
+        "aiohttp",
+        "aiohttp_socks",
+        "asyncio",
+        "encodings",
+        "multidict",
+        "python_socks",
+        "ssl",
+        "uvloop",
+        "workerpool",
+        "yarl",
+    }
+)
 _FRAMING = frozenset({"chunked", "identity"})  # the latter is RFC 2616's, and some still send it
 _BEFORE_THE_BODY = frozenset({"connect", "dns", "proxy", "tls", "send", "headers"})
 
@@ -149,6 +165,20 @@ def adopt(exc: BaseException, work: Work, url: object, timeout: Timeout | None =
     error.__cause__ = cause
     error.__suppress_context__ = True
     return error
+
+
+def raised_below(exc: BaseException) -> bool:
+    """Whether the error comes from below all code of the user's, which takes part in the request.
+
+    That is where no frame is theirs, or the last one that is has handed on to aiohttp, as a middleware does.
+    """
+    handed_on = False
+    for frame, _line in reversed([*walk_tb(exc.__traceback__)]):
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("workerpool.testing") or module.partition(".")[0] not in _LIBRARIES:
+            return handed_on
+        handed_on = module in ("aiohttp.client", "aiohttp.connector")
+    return True
 
 
 def fault_of_head(answer: aiohttp.ClientResponse) -> str | None:

@@ -11,7 +11,7 @@ from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolErr
 from ..job import Work
 from ..redaction import redact
 from ..websocket import GOODBYE, Frame, Link, Opening
-from .faults import FOREIGN, adopt
+from .faults import FOREIGN, adopt, raised_below
 
 __all__ = ["serve_websocket"]
 
@@ -58,7 +58,7 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except MemoryError:
         raise
     except Exception as exc:
-        if opening.own_code and not isinstance(exc, FOREIGN):
+        if opening.own_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
             raise
         error = adopt(exc, work, opening.url)
         raise error from error.__cause__
