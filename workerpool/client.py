@@ -1,6 +1,5 @@
 """The verbs, shared by the pool, its lanes and its sessions."""
 
-import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
@@ -10,8 +9,8 @@ from contextvars import Context, copy_context
 from itertools import islice
 from math import ceil
 from time import monotonic
-from types import EllipsisType, FunctionType
-from typing import Any, Concatenate, Never, ParamSpec, TypeVar, Unpack, overload
+from types import EllipsisType
+from typing import Any, Concatenate, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from yarl import URL
 
@@ -19,20 +18,23 @@ from .channels import ResultQueue
 from .errors import InvalidRequest
 from .job import Blocking, Call, Job, Work, check_may_block, on_worker_thread
 from .lane import Lane
+from .messages.checks import checked_priority
+from .messages.keywords import no_attribute
 from .messages.request import (
     Auth,
+    GetOptions,
     HeaderItems,
     PostOptions,
     PutOptions,
     Request,
     RequestOptions,
     TimeoutLike,
-    checked_priority,
 )
 from .messages.response import Response, Result
 from .results import Entry, Results
 from .settings import Retry, Timeout, checked_seconds
 from .streaming import StreamedResponse, Streaming
+from .targets import checked_function, url_of
 from .transport import serve_websocket, sessions_are_patched, sessions_are_traced
 from .waiting import awaited_head_of, head_of, in_order, opened
 from .websocket import Link, Opening, WebSocket
@@ -63,6 +65,14 @@ class Client(ABC):
     """
 
     _lane: Lane
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(self._no_attribute(name), name=name, obj=self)
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(self._no_attribute(name), name=name, obj=self)
 
     @overload
     def submit(self, target: str | Request, /, **options: Unpack[SubmitOptions]) -> Job[Response]: ...
@@ -97,7 +107,7 @@ class Client(ABC):
         own by functools.partial.
         """
         limits = Timeout(total=None) if timeout is None else _checked("timeout", Timeout.of, timeout)
-        job = self._make_call_job(Call(_checked_function(fn), args, {}), limits)
+        job = self._make_call_job(Call(checked_function(fn), args, {}), limits)
         if priority != 0:
             job.priority = _checked("priority", checked_priority, priority)
         self._post(job)
@@ -119,7 +129,7 @@ class Client(ABC):
         cancelled, as when the loop is left early. `timeout` is in seconds from this call, `job_timeout` and `priority`
         are each call's, as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
         """
-        _checked_function(fn)
+        checked_function(fn)
         size = self._window(buffersize)
         limit = _checked("timeout", checked_seconds, timeout)
         deadline = None if limit is None else monotonic() + limit
@@ -192,9 +202,9 @@ class Client(ABC):
             **options,  # is refused, with what to write instead
         )
 
-    def get(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+    def get(self, url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
         """Send a GET; see `request`."""
-        return self._ask("GET", url, **options)
+        return self._ask("GET", url, params=params, **options)
 
     def options(self, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Send an OPTIONS; see `request`."""
@@ -312,8 +322,8 @@ class Client(ABC):
                 raise TypeError("submit(Request) takes no further arguments; give them to the Request")
             return self._make_request_job(target, at_place=True)
         if callable(target):
-            return self._make_call_job(Call(_checked_function(target), args, kwargs), Timeout(total=None))
-        return self._make_request_job(Request(*_url_of(target, args), **kwargs), at_place=True)
+            return self._make_call_job(Call(checked_function(target), args, kwargs), Timeout(total=None))
+        return self._make_request_job(Request(*url_of(target, args), **kwargs), at_place=True)
 
     def _make_call_job(self, call: Call, limits: Timeout) -> Job[Any]:
         lane, inner = self._lane, on_worker_thread()
@@ -393,6 +403,10 @@ class Client(ABC):
             raise ValueError("buffersize must be a whole number, at least 1")
         return min(buffersize, sys.maxsize)
 
+    def _no_attribute(self, name: str) -> str:
+        """Say that there is no such attribute, and where what it is of a Session of requests is set here."""
+        return no_attribute(f"{type(self).__name__}", name)
+
     @property
     @abstractmethod
     def _owner(self) -> object:
@@ -423,23 +437,3 @@ def _as_http(url: str) -> str:
     """Return the URL of the request that opens a WebSocket (RFC 6455, 3)."""
     scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
     return {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme) + colon + rest if colon else url
-
-
-def _checked_function(fn: Callable[..., Any]) -> Callable[..., Any]:
-    if isinstance(fn, FunctionType) and fn.__code__.co_flags & inspect.CO_COROUTINE:
-        return fn  # the usual case, at a quarter of the cost of asking inspect
-    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):  # noqa: B004
-        return fn
-    name = getattr(fn, "__qualname__", f"a {type(fn).__name__}")
-    raise TypeError(
-        f"{name} is not an async function; the pool runs `async def fn(session, ...)`, a URL or a Request;"
-        " for a plain function use concurrent.futures.ThreadPoolExecutor"
-    )
-
-
-def _url_of(target: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not isinstance(target, str):
-        raise TypeError(f"submit() takes a URL, a Request or an async function, not {type(target).__name__}")
-    if args:
-        raise TypeError("submit(url) takes keyword arguments only")
-    return (target,)

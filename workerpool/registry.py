@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from .errors import WorkerPoolError
 from .lane import check_options
 from .messages.keywords import OF_A_POOL
-from .messages.request import PostOptions, PutOptions, RequestOptions
+from .messages.request import GetOptions, PostOptions, PutOptions, RequestOptions
 from .messages.response import Response
 from .options import checked_name
 from .pool import WorkerPool
@@ -80,9 +80,9 @@ def request(method: str, url: str, **options: Unpack[RequestOptions]) -> Respons
     return get_pool().request(method, url, **options)
 
 
-def get(url: str, **options: Unpack[RequestOptions]) -> Response:
+def get(url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
     """Send a GET through the default pool."""
-    return get_pool().get(url, **options)
+    return get_pool().get(url, params, **options)
 
 
 def options(url: str, **options: Unpack[RequestOptions]) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from difflib import get_close_matches
 
-__all__ = ["OF_A_LANE", "OF_A_POOL", "unknown_keyword"]
+__all__ = ["OF_A_LANE", "OF_A_POOL", "no_attribute", "unknown_keyword"]
 
 OF_A_LANE = frozenset({
     "base_url", "headers", "cookies", "auth", "timeout", "proxy", "trust_env", "ssl", "connections", "per_host", "rate",
@@ -40,6 +40,8 @@ _CURES = {
     "url_params": "use params=", "extensions": "use meta= for data of yours that is not sent",
     # concurrent.futures
     "max_workers": "use WorkerPool(workers=...)", "thread_name_prefix": "use WorkerPool(name=...)",
+    "mount": "use lanes: WorkerPool(lanes=[Lane(name, ...)]) and pool.lane(name)",
+    "adapters": "use lanes: WorkerPool(lanes=[Lane(name, ...)]) and pool.lane(name)",
     "threads": "use WorkerPool(workers=...)", "num_workers": "use WorkerPool(workers=...)",
     "initializer": "the pool's threads run no code of yours but async functions", "initargs": "see initializer",
     # aiohttp
@@ -59,6 +61,18 @@ _CURES = {
 def unknown_keyword(where: str, name: str, known: Collection[str]) -> TypeError:
     """Return the error for a keyword that `where` does not take; it tells what to write instead."""
     return TypeError(f"{where} takes no keyword {name!r}; {_cure(name, known)}")
+
+
+def no_attribute(where: str, name: str) -> str:
+    """Return the text for an attribute that is neither to be read nor set; it tells what to write instead.
+
+    As of a Session of requests: what is set on one would be taken and have no effect here.
+    """
+    text = f"{where!r} object has no attribute {name!r}"
+    if name.startswith("_"):
+        return text
+    told = _told(name, OF_A_POOL) or _told(name, frozenset())
+    return text if told is None else f"{text}; {told}"
 
 
 def _cure(name: str, known: Collection[str]) -> str:

@@ -14,11 +14,13 @@ from ..errors import InvalidRequest, Reason
 from ..redaction import redact
 from ..settings import Retry, Timeout
 from .body import FORM, JSON, TEXT, Body, Upload, encode_body
+from .checks import checked_flag, checked_priority, checked_retry, checked_size
 from .keywords import OF_A_REQUEST, unknown_keyword
 from .url import parse_url, prepared_url
 
 __all__ = [
     "Auth",
+    "GetOptions",
     "HeaderItems",
     "PostOptions",
     "PutOptions",
@@ -27,7 +29,6 @@ __all__ = [
     "TimeoutLike",
     "authorization",
     "checked_headers",
-    "checked_priority",
     "cookie_header",
 ]
 
@@ -47,10 +48,9 @@ _AUTOMATIC = frozenset({FORM, JSON, TEXT})
 _MISSING: Any = type("Missing", (), {"__repr__": lambda _self: "..."})()  # None is a mistake that is to be told
 
 
-class PostOptions(TypedDict, total=False):
+class CommonOptions(TypedDict, total=False):
     """The keywords that every verb takes."""
 
-    params: Any
     files: Any
     headers: HeaderItems | None
     cookies: Mapping[str, str] | None
@@ -61,6 +61,19 @@ class PostOptions(TypedDict, total=False):
     retry: Retry | EllipsisType | None
     priority: int
     meta: Any
+
+
+class GetOptions(CommonOptions, total=False):
+    """And those of `get`, which takes `params` by place."""
+
+    data: Any
+    json: Any
+
+
+class PostOptions(CommonOptions, total=False):
+    """And those of the verbs that take no `params` by place."""
+
+    params: Any
 
 
 class PutOptions(PostOptions, total=False):
@@ -168,13 +181,13 @@ class Request:
             if timeout is not None:
                 put(self, "timeout", Timeout.of(timeout))
             if max_body is not None:
-                put(self, "max_body", _checked_size(max_body))
+                put(self, "max_body", checked_size(max_body))
             if retry is not ...:
-                put(self, "retry", _checked_retry(retry))
+                put(self, "retry", checked_retry(retry))
             if priority != 0:
                 put(self, "priority", checked_priority(priority))
             if allow_redirects is not True:
-                put(self, "allow_redirects", _checked_flag(allow_redirects))
+                put(self, "allow_redirects", checked_flag(allow_redirects))
         except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
             refusal = _refusal(exc, part, method, url)
         if refusal is not None:
@@ -416,27 +429,3 @@ def _checked_cookie(name: object, value: object) -> str:
         raise ValueError(f"cookies: the value of {name} holds a character that cookies cannot (RFC 6265, 4.1.1)")
     value.encode()
     return f"{name}={value}"
-
-
-def _checked_size(max_body: object) -> int:
-    if isinstance(max_body, bool) or not isinstance(max_body, int) or max_body < 0:
-        raise ValueError("max_body must be a number of bytes, 0 or more")
-    return max_body
-
-
-def _checked_retry(retry: object) -> Any:
-    if retry is None or retry is ... or isinstance(retry, Retry):
-        return retry
-    raise TypeError(f"retry must be a Retry or None, not {type(retry).__name__}")
-
-
-def _checked_flag(allow_redirects: object) -> bool:
-    if not isinstance(allow_redirects, bool):
-        raise TypeError(f"allow_redirects must be True or False, not {type(allow_redirects).__name__}")
-    return allow_redirects
-
-
-def checked_priority(priority: object) -> int:
-    if isinstance(priority, bool) or not isinstance(priority, int):
-        raise TypeError(f"priority must be an int, not {type(priority).__name__}")
-    return priority
