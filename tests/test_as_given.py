@@ -92,7 +92,7 @@ def test_hosts_beyond_ascii_go_by_idna(url):
     assert expected == Request("GET", url).target.raw_host
 
 
-@pytest.mark.parametrize("host", ["a..b", ".invalid", "a" * 70, "x." + "a" * 64 + ".de", "ü" * 70])
+@pytest.mark.parametrize("host", ["a..b", ".invalid", "a" * 70, "x." + "a" * 64 + ".de", "ü" * 70, "ü." * 50_000])
 def test_a_host_that_nothing_can_look_up_is_refused(pool, host):
     """By the verbs, by functions of the pool, by WebSockets, at the call."""
     for way in (pool.get, pool.submit, Request, lambda url: pool.stream("GET", url).__enter__()):
@@ -461,3 +461,9 @@ def test_a_rate_that_no_clock_can_keep_is_refused(options):
     with pytest.raises(ValueError, match="rate"):
         Rate(**options)
     assert 10**9 == Rate(10**9, burst=10**9).limit
+
+
+def test_the_scheme_of_a_proxy_may_be_written_large():
+    """It is a SOCKS proxy all the same, and is told no HTTP."""
+    lane = Lane("a", proxy=" SOCKS5://user:pass@host:1080")
+    assert ("socks5://user:pass@host:1080", True) == (lane.proxy, lane.by_socks)

@@ -99,6 +99,13 @@ def test_redact_never_raises():
         assert "SECRET" not in redact(url), ascii(url)
 
 
+def test_a_long_url_holds_no_thread():
+    """A megabyte of anything is read in one go."""
+    for piece in (":", "@", ";", "/", "?", "&", "%", " ", "=;", ":@", "\\"):
+        assert "SECRET" not in redact("http://u:SECRET@h/" + piece * 1_000_000)
+        assert "SECRET" not in redact("u:SECRET@h" + piece * 1_000_000)
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -175,6 +175,19 @@ def test_links_are_those_of_requests(header):
     assert ({} if header == "nonsense" else theirs.links) == parse_links(header) == response(Link=header).links
 
 
+def test_a_server_cannot_break_links_and_cookies():
+    """Whatever the fields hold, there are links and cookies, and no header holds the thread."""
+    chance = random.Random(9)
+    pieces = ["<", ">", ";", ",", "=", '"', "\\", " ", "rel", "next", "http://h/", "a", "\udcff", "é", "\t"]
+    for _ in range(3000):
+        field = "".join(chance.choices(pieces, k=chance.randint(1, 30)))
+        answer = response(Link=field, Set_Cookie=field)
+        assert isinstance(answer.links, dict)
+        assert isinstance(answer.cookies, dict)
+    for piece in ("<", '<a>;a="', ";", "<a>", '<a>;a="\\', " ", "<a>;  ", "<a>;a=", ",<"):
+        assert isinstance(parse_links(piece * 100_000), dict)
+
+
 def test_links_hold_what_is_quoted():
     """Commas, semicolons and equal signs within quotes and URLs are no separators."""
     [(rel, link)] = parse_links('<http://h/?a=1,2;3>; rel="next"; title="a=b; c, \\"d\\""').items()

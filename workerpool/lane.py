@@ -225,7 +225,8 @@ def _proxy(proxy: Any) -> str | None:
     )
     if place.scheme in _SOCKS:
         _check_socks(place)
-    return str(proxy)
+    scheme, colon, rest = str(proxy).strip(" ").partition(":")
+    return f"{scheme.lower()}{colon}{rest}"  # "SOCKS5://..." is no http proxy
 
 
 def _check_socks(proxy: URL) -> None:

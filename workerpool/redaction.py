@@ -12,7 +12,6 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 )  # it would end the line of a log, or the logging
 _PARAMETER = re.compile(r"(;[^=/;]*=)[^/;]*")  # ";jsessionid=..."
-_CREDENTIALS = re.compile(r":.*@", re.DOTALL)  # of a URL within the path
 
 
 def redact(url: object) -> str:
@@ -30,13 +29,20 @@ def redact(url: object) -> str:
         parts.port  # noqa: B018  raises where the password holds the end of the authority, as "http://user:pass/word@host"
     except ValueError:
         return _unreadable(text)
-    path = _CREDENTIALS.sub(f":{HIDDEN}@", _PARAMETER.sub(rf"\1{HIDDEN}", parts.path))
+    path = _path(_PARAMETER.sub(rf"\1{HIDDEN}", parts.path))
     return SplitResult(parts.scheme, _host(parts), path, _names(parts.query), "").geturl()
 
 
 def _host(parts: SplitResult) -> str:
     place = parts.netloc.rpartition("@")[2]
     return f"{HIDDEN}@{place}" if "@" in parts.netloc else place
+
+
+def _path(path: str) -> str:
+    """Return the path without the credentials of a URL within it."""
+    before, at, rest = path.rpartition("@")
+    start, colon, _ = before.partition(":")
+    return f"{start}:{HIDDEN}@{rest}" if at and colon else path
 
 
 def _names(query: str) -> str:

@@ -20,6 +20,7 @@ _WORD = re.compile(r"[a-zA-Z0-9_.~-]*+")  # what forms leave as it is
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SENT_AS_IT_IS = re.compile(r"(?:[a-zA-Z0-9\-._~!#$&'()*+,/:;=?@\[\]]|%[0-9A-Fa-f]{2})*+")
 _SAFE = "!#$%&'()*+,/:;=?@[]~"  # what requests leaves alone, beside letters and digits
+_TOO_LONG = re.compile(r"[^/?#]*//[^/?#]{4096}")  # names have 253 characters; IDNA takes seconds over a long one
 _BARE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _NO_TEXT: set[object] = {object.__str__, object.__repr__}
 
@@ -88,6 +89,8 @@ def _parsed(url: str, *, encoded: bool = False) -> URL:
 def _check_characters(url: str) -> None:
     if not url.isprintable() and _CONTROL.search(url):
         raise ValueError("the URL must not hold control characters; strip() takes the line end off")
+    if _TOO_LONG.match(url):
+        raise ValueError("the host in the URL is too long")
 
 
 def _as_given(url: str) -> URL:
