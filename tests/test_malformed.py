@@ -6,6 +6,7 @@ import logging
 import pickle
 import random
 import socket
+from collections import Counter
 
 import aiohttp
 import pytest
@@ -78,6 +79,7 @@ class DamagedServer:
     """Answer /TEMPLATE/SEED with that damaged answer, /good/N with its path; every other seed ends the connection."""
 
     def __init__(self):
+        self.seen = []  # the path of each request
         self._listener = Listener(self._serve)
         self.url = f"http://127.0.0.1:{self._listener.port}"
         self.close = self._listener.close
@@ -85,6 +87,7 @@ class DamagedServer:
     def _serve(self, connection):
         while request := read_head(connection):
             path = request.split(b" ", 2)[1].decode()
+            self.seen.append(path)
             _, template, seed = (path + "//").split("/")[:3]
             if template not in TEMPLATES or not seed.isdecimal():
                 connection.sendall(answer(path.encode()))
@@ -139,7 +142,7 @@ def assert_usable(outcome):
         repr(outcome)
     else:
         assert isinstance(outcome, RequestError), repr(outcome)
-        assert 1 == outcome.attempts
+        assert 1 <= outcome.attempts
         assert str(outcome) == str(pickle.loads(pickle.dumps(outcome)))
 
 
@@ -152,8 +155,12 @@ def test_a_damaged_answer_harms_nobody_else(template, server, one_worker, caplog
         jobs.append(one_worker.submit(f"{server.url}/good/{seed}", timeout=PATIENCE, retry=AGAIN))
     outcomes = [job.exception(PATIENCE) or job.result() for job in jobs]
 
-    for outcome in outcomes[::2]:
+    seen = Counter(server.seen)
+    for seed, outcome in zip(SEEDS, outcomes[::2], strict=True):
         assert_usable(outcome)
+        # One that meets a kept connection's end goes out on the next; the server may not have read it on the first.
+        assert 1 <= seen[f"/{template}/{seed}"] <= outcome.attempts
+    server.seen.clear()
     assert [f"/good/{seed}" for seed in SEEDS] == [str(getattr(good, "text", good)) for good in outcomes[1::2]]
     assert [f"/good/{n}" for n in range(20)] == [one_worker.get(f"{server.url}/good/{n}").text for n in range(20)]
     assert one_worker.drain(PATIENCE)

@@ -1,11 +1,14 @@
-"""The end of the embedded site: nothing is left of connections that were on their way, or that nobody reads."""
+"""The end of the embedded site, and of its clients: nothing is left, and nothing is logged as an error."""
 
+import logging
+import re
 import socket
 import warnings
 
 import pytest
+from aiohttp import web
 
-from workerpool.testing import Site
+from workerpool.testing import FakePool, Site
 
 
 @pytest.fixture
@@ -46,3 +49,33 @@ def test_an_answer_that_nobody_reads_is_given_up(unclosed):
         client.close()
         del site
     assert [] == unclosed
+
+
+def test_a_client_that_leaves_is_no_error(site, pool, caplog):
+    """Who stops reading in the middle of an answer leaves no traceback of the server's in the log."""
+    with pool.stream("GET", site.url_for("/large/100000")) as response:
+        next(response.iter_bytes())
+    site.wait_in_flight(0)
+    assert [] == [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_client_that_leaves_a_script_is_no_error(caplog):
+    """So it is with a pool that has no network; what the handler itself raises is told."""
+
+    async def endless(request):
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(b"x" * 2**16)
+
+    async def wrong(request):
+        raise ConnectionError("of the handler's own")
+
+    with FakePool(retry=None) as pool:
+        pool.reply(re.compile("/endless"), handler=endless)
+        pool.reply(re.compile("/wrong"), handler=wrong)
+        with pool.stream("GET", "http://a.test/endless") as response:
+            next(response.iter_bytes())
+        assert 500 == pool.get("http://a.test/wrong").status_code
+    told = [record.exc_info[1] for record in caplog.records if record.levelno >= logging.ERROR]
+    assert ["of the handler's own"] == [str(error) for error in told]

@@ -15,7 +15,7 @@ from ..lane import Lane
 from ..pool import WorkerPool
 from ..transport.memory import Handler, MemoryConnector, MemoryTransport
 from ..views import PoolSession
-from .script import Received, Reply, Script, Scripted, Target
+from .script import Received, Reply, Script, Scripted, Target, unless_gone
 
 __all__ = ["FakePool", "UnexpectedRequest"]
 
@@ -73,7 +73,7 @@ class FakePool(Scripted, WorkerPool):  # type: ignore[misc]  # as in WorkerPool
 
     async def _answer(self, request: web.BaseRequest, url: URL, reply: Reply) -> web.StreamResponse:
         self._script.note(Received(request.method, str(url), request.headers, await request.read()))
-        answer = await reply.answer(request)
+        answer = await unless_gone(request, reply.answer(request))
         if reply.error is not None and request.transport is not None:
             cast(MemoryTransport, request.transport).reset(reply.error.with_traceback(None))
         return answer

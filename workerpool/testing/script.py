@@ -12,7 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
-__all__ = ["Received", "Reply", "Script", "Scripted", "Target"]
+__all__ = ["Received", "Reply", "Script", "Scripted", "Target", "unless_gone"]
 
 Target = str | re.Pattern[str]
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
@@ -180,6 +180,16 @@ class Scripted:
 
     def _check(self, reply: Reply) -> None:
         """Raise ValueError for a reply that cannot be given here."""
+
+
+async def unless_gone(request: Any, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+    """Return the answer; a client that has gone ends it in silence: aiohttp would log that as the server's error."""
+    try:
+        return await answer
+    except ConnectionError:
+        if request.transport is None or request.transport.is_closing():
+            raise asyncio.CancelledError from None
+        raise
 
 
 def _content(json: Any, text: str | None, body: bytes | None) -> tuple[bytes, str]:

@@ -42,6 +42,8 @@ from typing import Self
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from .script import unless_gone
+
 __all__ = ["Site"]
 
 _log = logging.getLogger(__name__)
@@ -160,8 +162,7 @@ class Site:
     async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._move(+1)
         try:
-            answer: web.StreamResponse = await handler(request)
-            return answer
+            return await unless_gone(request, handler(request))
         finally:
             self._move(-1)
 
