@@ -453,3 +453,40 @@ if __name__ == "__main__":
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=env)
         assert (0, f"{[200] * 9}\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_a_job_forks_has_pools_of_its_own(shared_site):
+    """The thread that lives on in it is nobody's worker; blocking calls are no longer refused there."""
+    code = f"""
+{_NO_FORK_WARNING}
+import multiprocessing, sys, workerpool
+url = sys.argv[1]
+def child():
+    assert workerpool.get(url).ok
+    workerpool.get_pool().shutdown()
+async def job(session):
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join({PATIENCE})
+    return process.exitcode
+with workerpool.WorkerPool(workers=1, slow_callback=None) as pool:
+    print(pool.submit(job).result())
+"""
+    assert (0, "0", "") == script(code, shared_site.url_for("/fast/1"))
+
+
+def test_a_pool_says_so_where_gevent_has_patched_the_threads():
+    """A call would wait for ever there."""
+    code = """
+import sys, types
+monkey = types.ModuleType("gevent.monkey")
+monkey.is_module_patched = lambda name: name == "threading"
+sys.modules["gevent.monkey"] = monkey
+import workerpool
+try:
+    workerpool.WorkerPool()
+except workerpool.WorkerPoolError as error:
+    print("gthread" in str(error))
+"""
+    assert (0, "True", "") == script(code)

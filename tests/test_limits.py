@@ -22,7 +22,7 @@ from workerpool import (
 )
 from workerpool.job import Job
 from workerpool.messages.request import Request
-from workerpool.policies.limits import HostLimits
+from workerpool.policies.limits import HostLimits, Pace
 from workerpool.testing import Site
 
 
@@ -215,3 +215,44 @@ def test_a_stream_is_tried_again_for_its_status(pool, site, tries):
         answer.raise_for_status()
     assert isinstance(answer, Response)
     assert tries == answer.attempts
+
+
+def test_a_host_is_looked_at_once_however_many_wait_for_it():
+    """The heap of when to look again has an entry for each host; else a queue of n would cost n times n."""
+    clock = [0.0]
+    limits = HostLimits(2, Rate(1000), lambda _work: None, clock=lambda: clock[0])
+    for n in range(4000):
+        limits.offer(Job("lane", None, Request(f"http://host-{n % 4}/"), Request(f"http://host-{n % 4}/").target))
+    looked, started = 0, 0
+    while limits.parked:
+        clock[0] += 0.0005
+        while (work := limits.take()) is not None:
+            started += 1
+            limits.release(work.host)
+        looked = max(looked, len(limits._due))
+    assert looked <= 8
+    assert started == 4000 - 4
+
+
+@pytest.mark.parametrize("late", [0.0, 0.0007, 0.004])
+def test_late_timers_are_made_up_and_the_rate_is_never_passed(late):
+    """The n-th start is never before its time, and no start is lost to a timer that rings late."""
+    pace, now, starts = Pace(Rate(500)), 100.0, []
+    while now < 102.0:
+        wait = pace.wait(now)
+        if wait > 0:
+            now += wait + late
+            continue
+        starts.append(now)
+        pace.reserve(now)
+    assert 995 <= len(starts) <= 1001
+    assert all(start >= starts[0] + n * 0.002 - 1e-9 for n, start in enumerate(starts))
+
+
+def test_a_pace_that_rested_begins_anew():
+    """What was not used is not saved up beyond the burst."""
+    pace = Pace(Rate(10, burst=2))
+    assert [0.0, 0.0] == [pace.reserve(100.0), pace.reserve(100.0)]
+    assert 0.1 == pytest.approx(pace.wait(100.0))
+    assert [0.0, 0.0] == [pace.reserve(200.0), pace.reserve(200.0)]
+    assert 0.1 == pytest.approx(pace.wait(200.0))
