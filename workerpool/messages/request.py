@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import EllipsisType
 from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
@@ -360,8 +361,17 @@ def checked_headers(headers: HeaderItems | None) -> tuple[tuple[str, str], ...]:
 def _checked_pair(pair: Any) -> tuple[str, str]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"headers must be a mapping or pairs of name and value; one of them is a {type(pair).__name__}")
-    name = _checked_name(pair[0])
-    return name, _checked_value(name, pair[1])
+    name, value = pair
+    if type(name) is str and type(value) is str and value.isprintable() and value.isascii():
+        if len(name) < 64 and _is_plain(name):
+            return name, value  # the usual case, at a third of the cost
+    name = _checked_name(name)
+    return name, _checked_value(name, value)
+
+
+@lru_cache(1024)
+def _is_plain(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None and name.lower() != "transfer-encoding"
 
 
 def _check_length(headers: tuple[tuple[str, str], ...], body: Body) -> None:

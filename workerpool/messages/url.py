@@ -50,6 +50,8 @@ def _given(url: object) -> URL:
 
 def prepared_url(url: object) -> URL:
     """Return the URL that another library has encoded; raises TypeError or ValueError."""
+    if type(url) is str and _ENCODED.fullmatch(url):
+        return _parsed(url, encoded=True)  # its host is one, and there is no user: nothing more is to be checked
     if not isinstance(url, str):
         raise TypeError(f"the URL must be a str, not {type(url).__name__}")
     _check_characters(url)
