@@ -362,9 +362,9 @@ def _checked_pair(pair: Any) -> tuple[str, str]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"headers must be a mapping or pairs of name and value; one of them is a {type(pair).__name__}")
     name, value = pair
-    if type(name) is str and type(value) is str and value.isprintable() and value.isascii():
-        if len(name) < 64 and _is_plain(name):
-            return name, value  # the usual case, at a third of the cost
+    usual = type(name) is str and type(value) is str and value.isprintable() and value.isascii()
+    if usual and len(name) < 64 and _is_plain(name):
+        return name, value  # at a third of the cost
     name = _checked_name(name)
     return name, _checked_value(name, value)
 
