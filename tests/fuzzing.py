@@ -18,12 +18,13 @@ from collections import Counter
 from contextlib import suppress
 from time import monotonic
 
+import aiohttp
 from faults.server import Listener
 from faults.wire import read_head
 
 from workerpool import RequestError, Retry, WorkerPool
 
-__all__ = ["WAYS", "FuzzServer", "outcomes", "pools"]
+__all__ = ["WAYS", "FuzzServer", "outcomes", "pools", "url_of"]
 
 QUICK = Retry(attempts=2, wait_initial=0.001, wait_max=0.01, wait_jitter=0)
 SECONDS = 10.0  # for one request; the server never waits, so this is for a slow machine
@@ -437,22 +438,53 @@ WAYS = (
 )
 
 
-def pools(server, loop):
-    """Return pools that reach the server by each road, and the URL of a seed on it."""
-    lane = {"workers": 1, "event_loop": loop, "retry": QUICK}
-    yield WorkerPool(**lane), lambda seed: f"{server.url}/{seed}"
-    yield WorkerPool(proxy=server.url, **lane), lambda seed: f"http://127.0.0.1:1/{seed}"
-    yield WorkerPool(proxy=server.url, **lane), lambda seed: f"https://127.0.0.1:{seed % 65_535 + 1}/"
-    yield WorkerPool(proxy=f"socks5h://127.0.0.1:{server.port}", **lane), lambda seed: f"http://127.0.0.1:1/{seed}"
-    yield WorkerPool(proxy=f"socks4://127.0.0.1:{server.port}", **lane), lambda seed: f"http://127.0.0.1:1/{seed}"
+async def hand_on(request, handler):
+    """Take part, and leave all as it is."""
+    return await handler(request)
 
 
-def outcomes(pool, url_of, seeds, ways=WAYS):
+class Connector(aiohttp.TCPConnector):
+    """Take part, and leave all to aiohttp."""
+
+    async def connect(self, *args, **options):
+        return await super().connect(*args, **options)
+
+
+def _road(**options):
+    def make(server, loop):
+        filled = {
+            name: value.format(server.port) if isinstance(value, str) else value for name, value in options.items()
+        }
+        return WorkerPool(workers=1, event_loop=loop, retry=QUICK, **filled)
+
+    return make
+
+
+pools = {  # each makes a pool that reaches the server by its road
+    "origin": _road(),
+    "proxy": _road(proxy="http://127.0.0.1:{}"),
+    "tunnel": _road(proxy="http://127.0.0.1:{}"),
+    "socks5h": _road(proxy="socks5h://127.0.0.1:{}"),
+    "socks4": _road(proxy="socks4://127.0.0.1:{}"),
+    "middleware": _road(middlewares=[hand_on]),
+    "connector": _road(connector=Connector),
+}
+
+
+def url_of(server, road, seed):
+    """Return the URL that is answered with what the seed says."""
+    if road == "tunnel":
+        return f"https://127.0.0.1:{seed % 65_535 + 1}/"
+    port = server.port if road in ("origin", "middleware", "connector") else 1
+    return f"http://127.0.0.1:{port}/{seed}"
+
+
+def outcomes(pool, server, road, seeds, ways=WAYS):
     """Yield (seed, way, outcome) for each: a number, or the error."""
     for seed in seeds:
         for way in ways:
             try:
-                outcome = way(pool, url_of(seed))
+                outcome = way(pool, url_of(server, road, seed))
             except Exception as exc:
                 outcome = exc
             yield seed, way.__name__, outcome
@@ -464,18 +496,18 @@ def main(first, last):
     server, counts, found = FuzzServer(), Counter(), Counter()
     logging.disable(logging.WARNING)  # aiohttp's, of cookies
     for number, loop in enumerate(("asyncio", "uvloop")):
-        for road, (pool, url_of) in enumerate(pools(server, loop)):
-            part = range(first + number, last, 2) if road == 0 else range(first + number, last, 16)
-            with pool:
-                for seed, way, outcome in outcomes(pool, url_of, part):
+        for road, make in pools.items():
+            step = {"origin": 2, "socks4": 32, "socks5h": 32}.get(road, 8)
+            with make(server, loop) as pool:
+                for seed, way, outcome in outcomes(pool, server, road, range(first + number, last, step)):
                     kind = "answer" if isinstance(outcome, int) else type(outcome).__name__
                     counts[kind] += 1
                     if not isinstance(outcome, int | RequestError):
                         found[f"{way} {kind}"] += 1
                         if found[f"{way} {kind}"] < 4:
-                            print(f"road {road} {loop} seed {seed} {way}: {outcome!r:.300}", flush=True)
+                            print(f"{road} {loop} seed {seed} {way}: {outcome!r:.300}", flush=True)
                 assert pool.drain(20)
-            print(f"{monotonic() - began:.1f} s, road {road} {loop}", flush=True)
+            print(f"{monotonic() - began:.1f} s, {road} {loop}, {sum(counts.values())} calls", flush=True)
     server.close()
     print(sum(counts.values()), "calls", dict(counts.most_common()))
     print("foreign:", dict(found) or "none")
