@@ -101,15 +101,16 @@ def _merged(headers: "CIMultiDictProxy[str]") -> "CaseInsensitiveDict[str]":
 
 
 def _original(answer: Response) -> Any:
-    return _Original(answer.headers) if "Set-Cookie" in answer.headers else None
+    return _Original(answer) if "Set-Cookie" in answer.headers else None
 
 
 class _Original:
-    """As much of http.client's response as the cookie jars of the standard library ask for."""
+    """As much of http.client's response as the cookie jars of the standard library and urllib3 ask for."""
 
-    def __init__(self, headers: "CIMultiDictProxy[str]") -> None:
+    def __init__(self, answer: Response) -> None:
         self.msg = Message()
-        for name, value in headers.items():
+        self._method = answer.request.method  # urllib3 asks before it reads chunks
+        for name, value in answer.headers.items():
             if name.lower() == "set-cookie":
                 self.msg[name] = as_latin1(value)
 
