@@ -195,7 +195,7 @@ def test_fetch_many_pulls_no_more_ahead_than_can_start_soon(site, options, in_fl
         reader = threading.Thread(target=lambda: next(results, None))
         reader.start()
         site.wait_in_flight(in_flight)
-        assert pulled <= 16
+        assert pulled <= 32
         site.release()
         reader.join()
         results.close()

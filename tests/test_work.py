@@ -10,7 +10,6 @@ import pytest
 
 from workerpool import PoolClosed, WorkerPool
 from workerpool.job import Job
-from workerpool.work import Work
 from workerpool.worker import Worker
 
 PATIENCE = 60
@@ -127,19 +126,19 @@ def test_a_collection_while_a_job_is_decided_harms_nobody(monkeypatch):
 
 def test_work_that_was_decided_and_not_told_is_told_by_its_worker(monkeypatch):
     """An interrupt between the two steps strands nobody."""
-    tell = Work.tell
+    tell = Job._tell
     struck = []
 
-    def interrupted(self):
+    def interrupted(self, verdict):
         if len(struck) < 2:  # the first telling, and the second that follows an interrupt at once
             struck.append(self)
             raise KeyboardInterrupt
-        tell(self)
+        tell(self, verdict)
 
     event = threading.Event()
     with WorkerPool(workers=1) as pool:
         job = pool.submit(hold, event)
-        monkeypatch.setattr(Work, "tell", interrupted)
+        monkeypatch.setattr(Job, "_tell", interrupted)
         with pytest.raises(KeyboardInterrupt):
             job.cancel()
         assert job.cancelled()

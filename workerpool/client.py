@@ -45,7 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _WINDOW = 256  # inputs pulled ahead at most, unless that is less than two for each connection
-_AHEAD = 4  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
+_AHEAD = 8  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
 _SOON = 2.0  # seconds' worth of inputs that are pulled ahead of a rate
 _FEW = 8
 _INNER = 30.0  # seconds that work without a limit waits for its place if it was submitted on a worker's own thread
@@ -99,6 +99,7 @@ class Client(ABC):
         *args: Any,
         timeout: TimeoutLike | None = None,
         priority: int = 0,
+        **keywords: Never,
     ) -> Job[T]:
         """Hand over an async function with a deadline and a priority, and return its Job; see `submit`.
 
@@ -106,6 +107,8 @@ class Client(ABC):
         None is no limit. It is called with the worker's private aiohttp session, then with `args`; bind keywords of its
         own by functools.partial.
         """
+        for name in keywords:
+            raise TypeError(f"call() hands on no keyword {name!r}; bind it by functools.partial, or use submit()")
         limits = Timeout(total=None) if timeout is None else _checked("timeout", Timeout.of, timeout)
         job = self._make_call_job(Call(checked_function(fn), args, {}), limits)
         if priority != 0:

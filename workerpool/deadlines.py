@@ -18,7 +18,6 @@ from .job import Work
 __all__ = ["GRAIN", "Deadlines"]
 
 GRAIN = 0.02  # seconds; a deadline falls at most this much late
-_FAR = 2.0**40  # seconds; beyond, a deadline is none that anybody will see
 _MANY = 1024  # about 200 KiB of empty slots at most
 
 
@@ -43,7 +42,7 @@ class Deadlines:
         """Watch over the work from now on."""
         if work.deadline is None:
             return
-        slot = _slot(work, work.deadline)
+        slot = ceil((work.deadline + work.grace) / GRAIN)
         while True:
             waiting = self._slots.get(slot)
             if waiting is None:
@@ -56,7 +55,7 @@ class Deadlines:
     def discard(self, work: Work) -> None:
         """Forget the work, if it is here."""
         if work.deadline is not None:
-            waiting = self._slots.get(_slot(work, work.deadline))
+            waiting = self._slots.get(ceil((work.deadline + work.grace) / GRAIN))
             if waiting is not None:
                 waiting.discard(work)
 
@@ -126,7 +125,3 @@ class Deadlines:
                 heappop(self._order)
             self._armed = self._order[0] if self._order else inf
         return due
-
-
-def _slot(work: Work, deadline: float) -> int:
-    return ceil(min(deadline + work.grace, _FAR) / GRAIN)

@@ -245,10 +245,13 @@ class Dispatcher:
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
         work = self._turns.next()
         if work is not None:
-            if work.begin():
-                self._home.deadlines.discard(work)
-                work.deadline = work.final_deadline
-                self._home.deadlines.add(work)
+            if work.begun is None:
+                work.begun = monotonic()
+                if work.at_place or work.patience is not None:
+                    if work.deadline is not None:
+                        self._home.deadlines.discard(work)
+                    work.deadline = work.final_deadline
+                    self._home.deadlines.add(work)
         elif self._turns.due_in is not None:
             self._drain_in(self._turns.due_in)
         return work
@@ -402,9 +405,11 @@ class Dispatcher:
                 self._home.deadlines.discard(work)
             if not work.told:  # an interrupt came between the deciding and the telling
                 work.tell()
+            verdict = work.verdict
+            assert verdict is not None
             self._home.ended += 1
-            self._ended[work.outcome] += 1
-            self.durations.note(work.elapsed)
+            self._ended[verdict[0]] += 1
+            self.durations.note(verdict[2] - work.started)
 
     def _cancel_rest(self) -> None:
         """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""

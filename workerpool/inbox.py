@@ -10,7 +10,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import chain, count
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from .channels import Closed, Incoming
 from .errors import PoolClosed, QueueFull
@@ -162,7 +162,8 @@ class Inbox:
         Raises QueueFull or PoolClosed. From any thread.
         """
         try:
-            self._take_room(work, timeout, block)
+            if self._room is not None and not self._room.enter(work, timeout if block else 0):
+                self._refuse_full(timeout if block else None)
             if work.priority:
                 self._send(work)
             else:
@@ -171,11 +172,8 @@ class Inbox:
             self.leave(work)
             raise
         finally:  # also where it was interrupted, since the work may be in the queue
-            self._ring_once()
-
-    def _take_room(self, work: Work, timeout: float | None, block: bool) -> None:
-        if self._room is not None and not self._room.enter(work, timeout if block else 0):
-            raise self._full(timeout if block else None)
+            if not self._rung:
+                self._ring_once()
 
     def when_room(self, callback: Callable[[], object]) -> None:
         """Call back once, from any thread, when a full queue may have room again."""
@@ -191,7 +189,7 @@ class Inbox:
 
     def _ring_once(self) -> None:
         """Wake the loop; once for many puts: whoever finds the bell rung knows that a drain is still to come."""
-        if self._rung or self._ring is None:
+        if self._ring is None:
             return
         try:
             self._rung = True
@@ -288,10 +286,10 @@ class Inbox:
         except Closed:
             raise self._refusal() from None
 
-    def _full(self, waited: float | None) -> QueueFull:
+    def _refuse_full(self, waited: float | None) -> NoReturn:
         assert self._room is not None
         how_long = "" if waited is None else f" for {waited:.3g} s"
-        return QueueFull(
+        raise QueueFull(
             f"{self._name} was full{how_long} ({self._room.size} waiting); submit slower or raise Lane.queue"
         )
 

@@ -112,13 +112,13 @@ class Job(Work, Future[T], Generic[T]):
         return f"<Job {what} in lane '{self.lane}', {state}>"
 
     def _wait(self, what: str, timeout: float | None) -> Verdict:
-        verdict = self._verdict
+        verdict = self.verdict
         if verdict is None:
             check_may_block(what)
             if timeout is not None and not isinstance(timeout, int | float):
                 raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
             self._block(timeout)
-            verdict = self._verdict
+            verdict = self.verdict
             if verdict is None:
                 raise TimeoutError
         return verdict
@@ -129,14 +129,21 @@ class Job(Work, Future[T], Generic[T]):
         gate.acquire()
         self._gates.append(gate)
         try:
-            if self._verdict is None:  # whoever decides looks for gates after it
+            if self.verdict is None:  # whoever decides looks for gates after it
                 gate.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
         finally:
             with suppress(ValueError):
                 self._gates.remove(gate)
 
     @property
-    def _verdict(self) -> Verdict | None:
+    def decided(self) -> bool:
+        """Whether the outcome stands."""
+        verdicts = self._verdicts
+        return bool(verdicts) and (type(verdicts[0]) is tuple or self.verdict is not None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Outcome, value or error, and when; None while it is pending."""
         for entry in self._verdicts:
             if type(entry) is tuple:
                 return entry
@@ -207,10 +214,10 @@ class Job(Work, Future[T], Generic[T]):
 
     @property
     def _result(self) -> Any:  # type: ignore[override]
-        verdict = self._verdict
+        verdict = self.verdict
         return verdict[1] if verdict is not None and verdict[0] == "succeeded" else None
 
     @property
     def _exception(self) -> BaseException | None:  # type: ignore[override]
-        verdict = self._verdict
+        verdict = self.verdict
         return verdict[1] if verdict is not None and verdict[0] == "failed" else None

@@ -145,26 +145,19 @@ class Work(ABC):
     @property
     def decided(self) -> bool:
         """Whether the outcome stands."""
-        return self._verdict is not None
+        return bool(self._verdicts)
 
     @property
     def outcome(self) -> str:
         """What came of it: succeeded, failed, cancelled, or pending."""
-        verdict = self._verdict
+        verdict = self.verdict
         return "pending" if verdict is None else verdict[0]
 
     @property
     def elapsed(self) -> float:
         """Seconds since submit, or between submit and outcome."""
-        verdict = self._verdict
+        verdict = self.verdict
         return (monotonic() if verdict is None else verdict[2]) - self.started
-
-    def begin(self) -> bool:
-        """Note that the work has got its place; return whether another deadline counts from now on. On the loop."""
-        if self.begun is not None:
-            return False
-        self.begun = monotonic()
-        return self.at_place or self.patience is not None
 
     @property
     def final_deadline(self) -> float | None:
@@ -225,25 +218,29 @@ class Work(ABC):
 
     def tell(self) -> None:
         """Tell whoever waits of the outcome; for work that is decided. Repeatable, from any thread."""
-        verdict = self._verdict
+        verdict = self.verdict
         assert verdict is not None
         self.pool = None
         self._tell(verdict)
         self.told = True
 
     @property
-    def _verdict(self) -> Verdict | None:
+    def verdict(self) -> Verdict | None:
+        """Outcome, value or error, and when; None while it is pending."""
         return self._verdicts[0] if self._verdicts else None
 
     def _decide(self, outcome: str, value: Any) -> bool:
-        if self._verdicts and self._verdict is not None:
+        verdicts = self._verdicts
+        if verdicts and self.verdict is not None:
             return False
         mine = (outcome, value, monotonic())
-        self._verdicts.append(mine)  # the step that decides
-        if self._verdict is not mine:
+        verdicts.append(mine)  # the step that decides
+        if verdicts[0] is not mine and self.verdict is not mine:
             return False
         try:
-            self.tell()
+            self.pool = None
+            self._tell(mine)
+            self.told = True
         except BaseException:
             if not self.told:  # interrupted on the way; where that fails, too, the worker tells when it counts the work
                 self.tell()

@@ -18,7 +18,7 @@ from .wire import READ_AHEAD, WireRequest
 __all__ = ["Express", "sessions_are_patched", "sessions_are_traced"]
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
-_USED = "workerpool_used"  # a mark of ours on aiohttp's connections
+_CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
 
@@ -64,37 +64,24 @@ class Express:
         return self._open and method in _BODILESS and session._request is _REQUEST and session.request is _PUBLIC
 
     async def send(self, hop: Hop, timeout: aiohttp.ClientTimeout, work: Work) -> aiohttp.ClientResponse:
-        """Send one request and wait for the head of its answer; raises what aiohttp or the system raises."""
+        """Send one request and wait for the head of its answer; raises what aiohttp or the system raises.
+
+        On a connection that is there, or on a new one. The server may close one that is there at any time, and that
+        meets what was sent just then: without a word of an answer on it, the next connection is taken (RFC 9112, 9.3.1;
+        nothing with a body comes here). Where a Retry says how often the server is asked, it says that here, too.
+        """
         request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._ssl)
         if self._jar is not None:
             request.update_cookies(self._jar.filter_cookies(hop.url))
-        answer = await self._exchange(request, timeout, work)
-        if self._jar is not None and answer._raw_cookie_headers:
-            self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
-        return answer
-
-    async def _exchange(
-        self, request: WireRequest, timeout: aiohttp.ClientTimeout, work: Work
-    ) -> aiohttp.ClientResponse:
-        """Send the request on a connection that is there, or on a new one.
-
-        The server may close one that is there at any time, and that meets what was sent just then: without a word of
-        an answer on it, the next connection is taken (RFC 9112, 9.3.1; nothing with a body comes here). Where a Retry
-        says how often the server is asked, it says that here, too.
-        """
         assert self._connector is not None
         while True:
             connection = await self._connector.connect(request, _NO_TRACES, timeout)
-            used = vars(connection.protocol).setdefault(_USED, False)
-            setattr(connection.protocol, _USED, True)
+            protocol: Any = connection.protocol
+            used, protocol.used = getattr(protocol, "used", False), True
             try:
-                return await _answer(request, connection, timeout)
-            except (
-                aiohttp.ServerDisconnectedError,
-                ConnectionResetError,
-                BrokenPipeError,
-                aiohttp.ClientOSError,
-            ) as exc:
+                answer = await _answer(request, connection, timeout)
+                break
+            except _CUT as exc:
                 connection.close()
                 if not used or _has_begun(exc) or self._has_retry(work):
                     raise
@@ -102,6 +89,9 @@ class Express:
             except BaseException:
                 connection.close()
                 raise
+        if self._jar is not None and answer._raw_cookie_headers:
+            self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
+        return answer
 
     def _has_retry(self, work: Work) -> bool:
         return work.request is not None and self._lane.retry_for(work.request) is not None

@@ -229,6 +229,7 @@ class WireProtocol(ResponseHandler):
     9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
     """
 
+    used = False  # whether a request has gone out on it
     handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
     _ended = False
     _interim = 0
