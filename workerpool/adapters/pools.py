@@ -1,10 +1,11 @@
 """What every adapter is given: a pool, or the name of one, and perhaps a lane of it."""
 
+from ..errors import PoolClosed
 from ..pool import WorkerPool
 from ..registry import get_pool
 from ..views import LaneView
 
-__all__ = ["as_sent", "checked_pool", "client_of"]
+__all__ = ["as_sent", "checked_pool", "client_of", "taken_back"]
 
 
 def checked_pool(pool: object, adapter: str) -> WorkerPool | str:
@@ -22,6 +23,11 @@ def client_of(pool: WorkerPool | str, lane: str | None) -> LaneView | WorkerPool
     """Return what to send by; the pool of a name is made at its first use. Raises InvalidRequest for no such lane."""
     found = get_pool(pool) if isinstance(pool, str) else pool
     return found if lane is None else found.lane(lane)
+
+
+def taken_back() -> PoolClosed:
+    """Return the error for a request that a shutdown has cancelled: other libraries know no such outcome."""
+    return PoolClosed("the pool was shut down, and took back what had not been sent yet")
 
 
 def as_sent(value: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...pool import WorkerPool
 from ...settings import Timeout
 from ...streaming import StreamedResponse
 from ...views import LaneView
-from ..pools import as_sent, checked_pool, client_of
+from ..pools import as_sent, checked_pool, client_of, taken_back
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
 from .tracing import Trace, trace_of
@@ -162,6 +163,13 @@ def _translating(request: Any) -> Iterator[None]:
         yield
     except WorkerPoolError as exc:
         raise translated(exc, request) from exc
+    except CancelledError as exc:
+        raise translated(taken_back(), request) from exc
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise translated(taken_back(), request) from exc  # it was not the caller who cancelled
 
 
 def _body(request: Any) -> Any:

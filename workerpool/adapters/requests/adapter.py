@@ -3,6 +3,7 @@
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from threading import local
 from typing import Any
@@ -20,7 +21,7 @@ from ...messages.response import Response
 from ...pool import WorkerPool
 from ...settings import Timeout
 from ...streaming import StreamedResponse
-from ..pools import as_sent, checked_pool, client_of
+from ..pools import as_sent, checked_pool, client_of, taken_back
 from .connection import Connection
 from .errors import translated
 from .lanes import Client, Config, Used, checked_proxy, release, tls_facts, use
@@ -172,15 +173,18 @@ class PoolAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None,
     ) -> Response:
         """Send the request once and return the answer, or that of the job that was begun for it."""
-        if (begun := self._take_begun(request)) is not None:
-            answer: Response = begun.result()
-            return answer
-        client, ours, used = self._made(request, stream, timeout, verify, cert, proxies)
         try:
-            return client._stream(ours) if stream else client._send(ours)
-        finally:
-            if used is not None:
-                release(used)
+            if (begun := self._take_begun(request)) is not None:
+                answer: Response = begun.result()
+                return answer
+            client, ours, used = self._made(request, stream, timeout, verify, cert, proxies)
+            try:
+                return client._stream(ours) if stream else client._send(ours)
+            finally:
+                if used is not None:
+                    release(used)
+        except CancelledError as exc:
+            raise taken_back() from exc
 
     def _take_begun(self, request: requests.PreparedRequest) -> Job[Any] | None:
         mine, job = getattr(self._mine, "begun", None) or (None, None)
