@@ -6,9 +6,11 @@ import threading
 
 import aiohttp
 import pytest
+from faults.server import Listener
+from faults.wire import answer, head, read_head
 from test_websocket import server  # noqa: F401  the fixture
 
-from workerpool import ConnectionLost, InvalidRequest, ReadTimeout, RequestError
+from workerpool import ConnectionLost, InvalidRequest, ProtocolError, ReadTimeout, RequestError, WorkerPool
 
 HUGE = [1e300, float("inf"), sys.maxsize, 10**400, threading.TIMEOUT_MAX]
 
@@ -159,3 +161,63 @@ def test_the_loop_is_no_place_to_wait(pool, server):  # noqa: F811
             return socket.recv(20)
 
     assert "x" == asyncio.run(main())
+
+
+@pytest.fixture
+def elsewhere():
+    """A server that redirects to another one, which notes what it is told; (its URL, the heads, a way to redirect)."""
+    heads, places = [], []
+
+    def note(connection):
+        heads.append(read_head(connection))
+        connection.sendall(answer())
+
+    def lead(connection):
+        while request := read_head(connection):
+            place = places[0] if b"/start" in request else "/end"
+            connection.sendall(head(f"Location: {place}", "Content-Length: 0", status="302 Found"))
+
+    there, here = Listener(note), Listener(lead)
+    places.append(f"http://localhost:{there.port}/")
+    yield f"ws://127.0.0.1:{here.port}/start", heads, places
+    here.close()
+    there.close()
+
+
+SECRETS = {"headers": {"X-Api-Key": "SECRET", "Authorization": "Bearer SECRET"}, "cookies": {"sid": "SECRET"}}
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_a_redirect_takes_no_websocket_to_another_origin(session, elsewhere):
+    """The lane's keys stay where they belong; the error names the place."""
+    url, heads, _places = elsewhere
+    with WorkerPool(**SECRETS) as pool, pool.session(**SECRETS) as own:
+        client = own if session else pool
+        with pytest.raises(ProtocolError, match=r"redirects to http://localhost:\d+; open") as caught:
+            with client.websocket(url, headers={"X-Own": "SECRET"}):
+                pass
+        assert pool.drain(20)
+    assert [] == heads
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["ftp://h/", "javascript:1", "http://a..b/", "http://[::1", "ws://%25 ::1xn--[::1]@"])
+def test_a_redirect_to_nowhere_is_the_servers_fault(place, elsewhere, pool):
+    """ProtocolError, and never an InvalidRequest: nobody here has named it."""
+    url, _heads, places = elsewhere
+    places[0] = place
+    with pytest.raises(RequestError) as caught, pool.websocket(url):
+        pass
+    assert not isinstance(caught.value, InvalidRequest)
+
+
+def test_a_function_still_goes_where_it_likes(elsewhere, pool):
+    """Its session is aiohttp's, redirects included."""
+    url, heads, _places = elsewhere
+
+    async def follow(session):
+        async with session.get(url.replace("ws", "http")) as response:
+            return response.status
+
+    assert 200 == pool.submit(follow).result(20)
+    assert 1 == len(heads)

@@ -108,6 +108,12 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
         "body",
         "the body ended before its announced end",
     ),
+    (
+        aiohttp.RedirectClientError,
+        ProtocolError,
+        "headers",
+        "the server redirects to what is not an http or https URL",
+    ),
     (aiohttp.InvalidURL, InvalidRequest, "", "the URL cannot be sent"),
     (
         aiohttp.ClientResponseError,
@@ -211,11 +217,21 @@ def _in_particular(
         return ours, stage, "the Content-Length of the server's answer is not valid HTTP", "bad-length"
     if isinstance(exc, UnicodeError) and work.stage not in ("connect", "dns", "proxy"):
         ours, stage, text = ProtocolError, "", "the server's answer cannot be read"
-    elif isinstance(exc, UnicodeError) and work.target is not None and work.target.raw_host != URL(str(url)).raw_host:
-        ours, text = ProtocolError, f"the server redirects to a host that cannot be one; {text.rpartition('; ')[2]}"
+    elif isinstance(exc, UnicodeError) and not _is_asked_for(work, url):
+        ours, stage, text = ProtocolError, "headers", "the server redirects to a host whose name cannot be one"
     elif ours is RequestError and work.stage in ("headers", "body"):
         ours, text = ProtocolError, "the server's answer cannot be read"
     return ours, stage, text, ""
+
+
+def _is_asked_for(work: Work, url: object) -> bool:
+    """Whether the host that cannot be one is the caller's, and not one that a redirect has led to."""
+    host = URL(str(url)).raw_host or ""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return work.target is None or work.target.raw_host == host
+    return False
 
 
 def _with_times(text: str, timeout: Timeout | None) -> str:

@@ -31,6 +31,7 @@ from .lending import close_at_once, lend, take_back
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
 from .uploads import Feeder, end_all
+from .websockets import check_origin
 from .wire import READ_AHEAD, WireRequest
 
 __all__ = ["Transport"]
@@ -245,6 +246,7 @@ class Transport:
         return partial(FunctionRequest, environment=self._environment)
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        check_origin(request)
         await self.turn(request.url)
         answer: aiohttp.ClientResponse = await handler(request)
         return answer

@@ -1,6 +1,7 @@
 """The worker's side of a WebSocket: aiohttp's connection, between a queue of what to send and one of what came."""
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -13,9 +14,10 @@ from ..redaction import redact
 from ..websocket import GOODBYE, Frame, Link, Opening
 from .faults import FOREIGN, adopt, raised_below
 
-__all__ = ["serve_websocket"]
+__all__ = ["check_origin", "serve_websocket"]
 
 _TOO_BIG = 1009  # RFC 6455, 7.4.1
+_opening: ContextVar[Opening | None] = ContextVar("workerpool_opening", default=None)
 _MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
@@ -35,9 +37,23 @@ async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link
         link.end()
 
 
+def check_origin(request: aiohttp.ClientRequest) -> None:
+    """Raise ProtocolError where a redirect leads the opening of a WebSocket to another origin, with the lane's keys."""
+    opening = _opening.get()
+    # What else runs in this context (a function that a hook has submitted) opens none, and goes where it likes.
+    if opening is None or "Sec-WebSocket-Key" not in request.headers:
+        return
+    if request.url.origin() != URL(opening.url, encoded=True).origin():
+        where = redact(opening.url)
+        there = redact(request.url.origin())
+        text = f"{where}: the server redirects to {there}; open the WebSocket there yourself if that is meant"
+        raise ProtocolError(text, url=where, method="GET", stage="headers")
+
+
 async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
     where = redact(opening.url)
     work.stage = "connect"
+    _opening.set(opening)
     try:
         async with asyncio.timeout(opening.timeout):
             return await session.ws_connect(
@@ -55,7 +71,7 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except aiohttp.WSServerHandshakeError as exc:
         text = f"{where}: the server answered {exc.status} instead of opening a WebSocket"
         raise ProtocolError(text, url=where, method="GET", stage="headers", lane=work.lane) from None
-    except MemoryError:
+    except (MemoryError, RequestError):
         raise
     except Exception as exc:
         if opening.own_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
