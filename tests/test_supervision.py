@@ -154,3 +154,23 @@ def test_middlewares_are_watched_too(shared_site, caplog):
     with WorkerPool(lanes=[Lane("hooked", middlewares=[sleepy])], slow_callback=0.05) as pool:
         assert pool.lane("hooked").get(shared_site.url_for("/fast/1")).ok
     assert "sleepy" in caplog.text
+
+
+def test_a_loop_that_cannot_be_made_at_once_is_tried_again(site, caplog):
+    """A worker that has lost its loop, and fails to make the next one, is not lost itself."""
+    import asyncio
+
+    made = []
+
+    def factory():
+        made.append(None)
+        if len(made) in (2, 3):
+            raise MemoryError
+        return asyncio.new_event_loop()
+
+    with WorkerPool(workers=1, event_loop=factory) as pool:
+        assert pool.get(site.url_for("/fast/1")).ok
+        pool._workers[0].call_soon(exit, 3)
+        assert pool.get(site.url_for("/fast/1"), timeout=60).ok
+    assert 4 == len(made)
+    assert "it is tried again" in caplog.text

@@ -10,7 +10,7 @@ from itertools import islice
 from math import ceil
 from time import monotonic
 from types import EllipsisType
-from typing import Any, Concatenate, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from yarl import URL
 
@@ -66,13 +66,15 @@ class Client(ABC):
 
     _lane: Lane
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and not hasattr(type(self), name):
-            raise AttributeError(self._no_attribute(name), name=name, obj=self)
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # a checker knows the attributes, and would take any name for one
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(self._no_attribute(name), name=name, obj=self)
+        def __setattr__(self, name: str, value: Any) -> None:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(self._no_attribute(name), name=name, obj=self)
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(self._no_attribute(name), name=name, obj=self)
 
     @overload
     def submit(self, target: str | Request, /, **options: Unpack[SubmitOptions]) -> Job[Response]: ...

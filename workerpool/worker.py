@@ -203,7 +203,7 @@ class Worker:
     def _run(self) -> None:
         mark_worker_thread()
         try:
-            while self._live():
+            while self._lives_on():
                 self.losses += 1
         except BaseException as exc:
             if not self._ready.done():
@@ -212,13 +212,25 @@ class Worker:
                 log.exception("%s ended and is not replaced", self.name)
         finally:
             try:
-                self._over = True
+                self._over = self.blocked = True  # new work goes to others, where there are any
                 with self._door:
                     self._shut = True
                 self.abandon()
                 self._tell_all()
             finally:
                 self._ended.set()  # whatever happens: others wait for it without a limit
+
+    def _lives_on(self) -> bool:
+        """Run a loop, as `_live` does; one that could not even be made is tried again, once there has been one."""
+        tries_left = _TRIES
+        while True:
+            tries_left -= 1
+            try:
+                return self._live()
+            except BaseException:
+                if not self._ready.done() or not tries_left:
+                    raise
+                log.exception("%s: the loop could not be made; it is tried again", self.name)
 
     def _live(self) -> bool:
         """Run a loop; True if it was lost and another one is to take over."""

@@ -49,6 +49,12 @@ def verbs(pool: WorkerPool) -> None:
     pool.get("https://example.org/", verify=False)  # type: ignore[call-arg]
 
 
+def attributes(pool: WorkerPool) -> None:
+    pool.gett("https://example.org/")  # type: ignore[attr-defined]
+    pool.timeout = 5  # type: ignore[attr-defined]
+    assert_type(pool.name, str)
+
+
 def options() -> None:
     lanes = [Lane("bulk", connections=4, queue=100_000), Lane("api", rate=5, timeout=(1, 5), retry=Retry(attempts=2))]
     pool = WorkerPool(workers=2, lanes=lanes, connections=5, timeout=10)
