@@ -10,7 +10,6 @@ import pytest
 
 from workerpool.testing import ScriptedSite
 
-pytestmark = pytest.mark.timeout(300)  # each runs pytest, some of them in several processes
 INI = """
     [pytest]
     filterwarnings = error
