@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import linecache
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -131,18 +133,64 @@ def test_a_result_that_was_taken_is_held_by_nobody_else():
         assert job.result() is None
 
 
-def test_an_interrupt_while_reading_ends_the_stream(pool, monkeypatch):
-    """What Ctrl-C may have lost is not left out silently."""
+@pytest.mark.parametrize("way", ["read", "bytes", "pieces", "lines", "raw", "loop"])
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, LookupError], ids=["Ctrl-C", "of a handler"])
+def test_an_interrupt_while_reading_ends_the_stream(pool, site, way, interrupt):
+    """Wherever it strikes, a chunk in nobody's hand is not left out silently."""
+    whole = 300 * 1024
 
-    def interrupted(_chunks):
-        raise KeyboardInterrupt
+    def read(answer, got):
+        if way == "raw":
+            while piece := answer.raw.read(100_000):
+                got.append(piece)
+        elif way == "loop":
+            asyncio.run(read_on_a_loop(answer, got))
+        else:
+            ways = {
+                "bytes": answer.iter_bytes,
+                "pieces": lambda: answer.iter_bytes(100_000),
+                "lines": answer.iter_lines,
+            }
+            got.extend(ways.get(way, lambda: [answer.read()])())
 
-    with stalling("length") as url, pool.stream("GET", url, timeout=None) as answer:
-        pieces = answer.iter_bytes()
-        assert 1000 == len(next(pieces))
-        with monkeypatch.context() as patched:
-            patched.setattr(Chunks, "get", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                next(pieces)
-        with pytest.raises(ConnectionLost):
-            answer.read()
+    async def read_on_a_loop(answer, got):
+        async for piece in answer.aiter_bytes():
+            got.append(piece)
+
+    lines = 1
+    while _interrupted_at(lines, interrupt, pool, site, read, whole):
+        lines += 1 if lines < 40 else 7
+
+
+def _interrupted_at(line, interrupt, pool, site, read, whole):
+    """Interrupt at the so-manieth line of the reading code; returns whether there were so many."""
+    left, got = [line], []
+
+    def trace(frame, event, _argument):
+        code = frame.f_code
+        if not code.co_filename.endswith(("streaming.py", "pieces.py", "chunks.py")) or code.co_name == "__del__":
+            return None
+        # At a "with" there are two, one of them between the block's end and the lock's release, where no signal strikes.
+        if event == "line" and not linecache.getline(code.co_filename, frame.f_lineno).lstrip().startswith("with"):
+            left[0] -= 1
+            if not left[0]:
+                raise interrupt
+        return trace
+
+    with pool.stream("GET", site.url_for(f"/large/{whole // 1024}")) as answer:
+        sys.settrace(trace)
+        try:
+            read(answer, got)
+        except interrupt:
+            sys.settrace(None)
+            try:
+                rest = answer.read()
+            except ConnectionLost:
+                with pytest.raises(ConnectionLost):
+                    answer.raw.read(1)
+            else:
+                assert whole == sum(map(len, got)) + len(rest)
+            return True
+        finally:
+            sys.settrace(None)
+    return left[0] <= 0

@@ -4,16 +4,20 @@ A cutter is fed with chunks and gives out what is complete. It never waits and c
 not handed out: so whoever stops reading, or is cancelled, leaves the rest to the next reader, however that reads.
 """
 
+import asyncio
 import codecs
 import io
 from collections import deque
 from collections.abc import Callable
+from operator import index
 from typing import Any, Protocol
 
-from .errors import BodyTooLarge
+from .errors import BodyTooLarge, WorkerPoolError
 
-__all__ = ["Cutter", "Lines", "Loose", "Pieces", "RawBody", "Text", "Whole"]
+__all__ = ["HARMLESS", "Cutter", "Lines", "Loose", "Pieces", "RawBody", "Text", "Whole"]
 
+# What ends the reading of a body and loses none of it: a cancel comes at an await, a reader leaves at a yield.
+HARMLESS = (WorkerPoolError, GeneratorExit, StopIteration, StopAsyncIteration, asyncio.CancelledError)
 _UTF8 = (codecs.BOM_UTF8, "utf-8")
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UTF32 = ((codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"))
@@ -56,7 +60,7 @@ class Loose:
         left = self.size if size is None else min(size, self.size)
         self.size -= left
         found: list[bytes] = []
-        while left:
+        while left and self._chunks:
             chunk = self._chunks[0]
             piece = chunk[self._at : self._at + left] if self._at or left < len(chunk) else chunk
             found.append(piece)
@@ -268,8 +272,14 @@ class RawBody(io.BufferedIOBase):
     Errors of the body are raised where it is read. Closing it closes the response.
     """
 
-    def __init__(self, next_chunk: Callable[[Loose], bytes | None], close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        next_chunk: Callable[[Loose], bytes | None],
+        close: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
         self._next_chunk = next_chunk
+        self._give_up = give_up
         self._close = close
         self._held = Loose()
 
@@ -279,28 +289,25 @@ class RawBody(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return so many bytes, fewer only at the end; all without a size."""
-        wanted = None if size is None or size < 0 else size
-        while (wanted is None or self._held.size < wanted) and self._fetch():
-            pass
-        return self._held.take(wanted) or b""
+        wanted = None if size is None or index(size) < 0 else index(size)
+        return bytes(self._unbroken(self._read, wanted))
 
     def read1(self, size: int = -1, /) -> bytes:
         """Return what is there, so many bytes at the most; blocks only if there is nothing."""
-        return (self._held.take(size if size >= 0 else None) or b"") if self.peek(size) else b""
+        wanted = None if index(size) < 0 else index(size)
+        return bytes(self._unbroken(self._read_one, wanted))
 
     def peek(self, size: int = 0, /) -> bytes:
         """Return what is there, without moving on; blocks only if there is nothing."""
-        if size and not self._held.size:
-            self._fetch()
-        return self._held.show()
+        return bytes(self._unbroken(self._show, index(size)))
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill the buffer, less only at the end, and return how many bytes that were."""
-        return _fill(buffer, self.read)
+        return int(self._unbroken(lambda view: _fill(view, self._read), memoryview(buffer).cast("B")))
 
     def readinto1(self, buffer: Any, /) -> int:
         """Put what is there into the buffer and return how many bytes that were."""
-        return _fill(buffer, self.read1)
+        return int(self._unbroken(lambda view: _fill(view, self._read_one), memoryview(buffer).cast("B")))
 
     def close(self) -> None:
         """Stop the download, unless it is complete. Repeatable."""
@@ -311,17 +318,41 @@ class RawBody(io.BufferedIOBase):
     def __del__(self) -> None:
         """Do nothing: the response may be in use."""
 
-    def _fetch(self) -> bool:
+    def _unbroken(self, read: Callable[[Any], Any], size: Any) -> Any:
+        """Read; if that is broken off, by Ctrl-C for one, nothing more is read of the body."""
         if self.closed:
             raise ValueError("the body was closed")
+        try:
+            return read(size)
+        except BaseException as exc:
+            if not isinstance(exc, HARMLESS):
+                self._held = Loose()
+                self._give_up()
+            raise
+
+    def _read(self, size: int | None) -> bytes:
+        while (size is None or self._held.size < size) and self._fetch():
+            pass
+        return self._held.take(size) or b""
+
+    def _read_one(self, size: int | None) -> bytes:
+        if size == 0 or (not self._held.size and not self._fetch()):
+            return b""
+        return self._held.take(size) or b""
+
+    def _show(self, size: int | None) -> bytes:
+        if size and not self._held.size:
+            self._fetch()
+        return self._held.show()
+
+    def _fetch(self) -> bool:
         if (chunk := self._next_chunk(self._held)) is None:
             return False
         self._held.feed(chunk)
         return True
 
 
-def _fill(buffer: Any, read: Callable[[int], bytes]) -> int:
-    view = memoryview(buffer).cast("B")
+def _fill(view: memoryview, read: Callable[[int], bytes]) -> int:
     data = read(len(view))
     view[: len(data)] = data
     return len(data)

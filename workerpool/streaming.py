@@ -7,12 +7,19 @@ from typing import Any
 
 from .bells import Ending
 from .chunks import Chunks, Closed
-from .errors import ConnectError, ConnectionLost, DeadlineExceeded, ForkedPool, ProtocolError, ReadTimeout
+from .errors import (
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    ForkedPool,
+    ProtocolError,
+    ReadTimeout,
+)
 from .events import EventStream, ServerSentEvent
 from .job import Process, check_may_block
 from .messages.request import Request
 from .messages.response import Response, checked_chunk_size
-from .pieces import Cutter, Lines, Pieces, RawBody, Text, Whole
+from .pieces import HARMLESS, Cutter, Lines, Pieces, RawBody, Text, Whole
 from .redaction import redact
 
 __all__ = ["MAX_LINE", "StreamedResponse", "Streaming"]
@@ -85,19 +92,27 @@ class StreamedResponse(Response):
     def raw(self) -> io.BufferedIOBase:
         """The decoded body as a file that can be read; each read blocks."""
         if self._raw is None:
-            self._raw = RawBody(self._next, self.close)
+            self._raw = RawBody(self._next, self.close, self._give_up)
         return self._raw
 
     def read(self) -> bytes:
         """Block until the body is complete and return the rest of it."""
         if self._whole is None:
-            self._whole = b"".join(self._cut(Whole()))
+            try:
+                self._whole = b"".join(self._cut(Whole()))
+            except BaseException as exc:
+                self._broken_off(exc)
+                raise
         return self._whole
 
     async def aread(self) -> bytes:
         """Wait until the body is complete and return the rest of it; `read`, `text` and `json` have it then, too."""
         if self._whole is None:
-            self._whole = b"".join([each async for each in self._acut(Whole())])
+            try:
+                self._whole = b"".join([each async for each in self._acut(Whole())])
+            except BaseException as exc:
+                self._broken_off(exc)
+                raise
         return self._whole
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -266,30 +281,46 @@ class StreamedResponse(Response):
         return Lines(known or self.encoding, _checked_line(longest), sniffs=not known)
 
     def _iter_chunks(self) -> Iterator[bytes]:
-        while (chunk := self._next(None)) is not None:
-            yield chunk
+        try:
+            while (chunk := self._next(None)) is not None:
+                yield chunk
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
 
     async def _aiter_chunks(self) -> AsyncIterator[bytes]:
-        while (chunk := await self._anext(None)) is not None:
-            yield chunk
+        try:
+            while (chunk := await self._anext(None)) is not None:
+                yield chunk
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
 
     def _cut(self, cutter: Cutter) -> Iterator[Any]:
-        while (chunk := self._next(cutter)) is not None:
-            cutter.feed(chunk)
+        try:
+            while (chunk := self._next(cutter)) is not None:
+                cutter.feed(chunk)
+                while (piece := cutter.take()) is not None:
+                    yield piece
+            cutter.finish()
             while (piece := cutter.take()) is not None:
                 yield piece
-        cutter.finish()
-        while (piece := cutter.take()) is not None:
-            yield piece
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
 
     async def _acut(self, cutter: Cutter) -> AsyncIterator[Any]:
-        while (chunk := await self._anext(cutter)) is not None:
-            cutter.feed(chunk)
+        try:
+            while (chunk := await self._anext(cutter)) is not None:
+                cutter.feed(chunk)
+                while (piece := cutter.take()) is not None:
+                    yield piece
+            cutter.finish()
             while (piece := cutter.take()) is not None:
                 yield piece
-        cutter.finish()
-        while (piece := cutter.take()) is not None:
-            yield piece
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
 
     def _next(self, cutter: Cutter | None) -> bytes | None:
         """Block for the next chunk, for this cutter; None at the end of the body."""
@@ -302,11 +333,6 @@ class StreamedResponse(Response):
         except Closed:
             self._check_whole()
             return None
-        except BaseException as exc:
-            if exc is not self._chunks.error:  # Ctrl-C, which may have come while a chunk was in nobody's hand
-                self.close()
-                self._chunks.given_up = True
-            raise
 
     async def _anext(self, cutter: Cutter | None) -> bytes | None:
         """Wait for the next chunk, for this cutter; None at the end of the body. A cancel takes nothing."""
@@ -332,6 +358,18 @@ class StreamedResponse(Response):
         if rest:
             self._rest = b""
         return rest
+
+    def _broken_off(self, error: BaseException) -> None:
+        """Note what has left the reading code: Ctrl-C may leave a part of the body in nobody's hand."""
+        if not isinstance(error, HARMLESS):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Read nothing more of a body of which a part may be in nobody's hand."""
+        self._chunks.close()
+        self._chunks.given_up = True
+        self._cutter, self._rest = None, b""
+        self.close()
 
     def _check_whole(self) -> None:
         if not self._chunks.given_up:
