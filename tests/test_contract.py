@@ -211,6 +211,7 @@ NAMES = {
     "_resolve_host": "TCPConnector._resolve_host",
     "_create_proxy_connection": "TCPConnector._create_proxy_connection",
     "_wrap_create_connection": "TCPConnector._wrap_create_connection",
+    "_start_tls_connection": "TCPConnector._start_tls_connection",
     "_socket_factory": "TCPConnector:_socket_factory",
     "_raw_cookie_headers": "ClientResponse._raw_cookie_headers",
     "update_auto_headers": "ClientRequest.update_auto_headers",
@@ -237,6 +238,13 @@ with Site() as site, workerpool.WorkerPool(workers=2) as pool:
     with pool.session() as session:
         session.get(site.url_for("/cookies/set?a=1"))
         done.append("a" in session.get(site.url_for("/cookies")).text)
+    with workerpool.WorkerPool(proxy=site.url, retry=None) as proxied:  # which is none, and says so by its 404s
+        done.append(proxied.get("http://never.invalid/never").status_code)
+        try:
+            with proxied.websocket("ws://never.invalid/never"):
+                pass
+        except workerpool.RequestError as exc:
+            done.append("404" in str(exc) or isinstance(exc, workerpool.ProxyError))
     try:
         pool.get("http://127.0.0.1:1/", retry=None)
     except workerpool.ConnectError as exc:

@@ -233,7 +233,7 @@ class Transport:
             ),
             middlewares=(self._wait_for_turn, *lane.middlewares),
             proxy=self._proxy,
-            trust_env=lane.trust_env and not holds("request"),
+            trust_env=lane.trust_env and not holds("request", "routes"),
             trace_configs=list(lane.trace_configs),
         )
         lend(session)
@@ -241,7 +241,7 @@ class Transport:
 
     def _function_request(self) -> Any:
         """Return what makes the requests of functions."""
-        if not holds("request"):
+        if not holds("request", "routes"):
             return aiohttp.ClientRequest
         return partial(FunctionRequest, environment=self._environment)
 
