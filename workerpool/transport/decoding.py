@@ -36,7 +36,7 @@ __all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for"]
 STEP = 2**18  # bytes unpacked at a time
 _SLICE = 2**14  # bytes taken at a time; each end of a member copies what is left of them
 _MAX_CODINGS = 4  # codings stacked on one body; more is an attack or an accident
-_MAX_EMPTY = 1000  # members, of all codings together, that unpack to nothing
+_MAX_EMPTY = 1000  # members, of all codings together, that unpack to nothing, beyond those that do not
 _ALLOWANCE = 2**20  # bytes that one coding may take without giving anything
 _WORST = 64  # bytes taken for one that is given; members of a single byte are 10 (zstd) and 21 (gzip) bytes long
 
@@ -61,15 +61,15 @@ class _Coding(Protocol):
 
 
 class _Emptiness:
-    """Count the members that unpack to nothing: each costs as much as one that is worth it."""
+    """Count the members that unpack to nothing, and cost as much as others; some formats have one beside each other."""
 
     def __init__(self) -> None:
-        self._seen = 0
+        self._surplus = 0
 
     def note(self, given: int) -> None:
         """Note the end of a member that gave so many bytes; raises DecodingError for too many of none."""
-        self._seen += not given
-        if self._seen > _MAX_EMPTY:
+        self._surplus += -1 if given else 1
+        if self._surplus > _MAX_EMPTY:
             raise DecodingError(f"the body has more than {_MAX_EMPTY} compressed members that unpack to nothing")
 
 
