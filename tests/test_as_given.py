@@ -150,7 +150,7 @@ FILES = [
     lambda: {"f": "text ü"},
     lambda: {"f": bytearray(b"x")},
     lambda: {"f": io.BytesIO(b"x")},
-    lambda: {"f": Named(b"x", "/tmp/a.txt")},
+    lambda: {"f": Named(b"x", "/some/where/a.txt")},
     lambda: {"f": Named(b"x", "<stdin>")},
     lambda: {"f": Named(b"x", 7)},
     lambda: {"f": io.StringIO("ü")},
