@@ -209,6 +209,21 @@ def test_waiters_and_callbacks_hear_of_each_job_once():
         assert [set(), *[True] * 40] == orders
 
 
+def test_a_wait_that_was_interrupted_halfway_holds_up_no_worker():
+    """What concurrent.futures.wait() has taken and Ctrl-C kept it from giving back is not waited for."""
+
+    async def one(session):
+        return 1
+
+    event = threading.Event()
+    with WorkerPool(workers=1) as pool:
+        job = pool.submit(hold, event)
+        assert job._condition.acquire()  # as `_AcquireFutures` does, which is then interrupted
+        event.set()
+        assert "done" == job.result(PATIENCE)
+        assert 1 == pool.submit(one).result(PATIENCE)
+
+
 def test_sys_exit_in_a_callback_at_a_deadline_keeps_no_other_deadline_from_falling():
     """Six jobs of one moment, three of them with a callback that wants to end the program."""
     event = threading.Event()

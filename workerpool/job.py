@@ -29,6 +29,7 @@ log = logging.getLogger("workerpool.job")
 T = TypeVar("T")
 
 _PENDING = "PENDING"  # as concurrent.futures has them, whose wait() and as_completed() read them
+_PATIENCE = 1.0  # seconds that whoever has a job's condition gets to let go of it; microseconds are usual
 _STATES = {"succeeded": "FINISHED", "failed": "FINISHED", "cancelled": "CANCELLED_AND_NOTIFIED"}
 
 
@@ -87,7 +88,7 @@ class Job(Work, Future[T], Generic[T]):
         """Call `fn(job)` once there is an outcome, at once if there is; on whichever thread decides the job."""
         self._callbacks.append(fn)
         if self.decided:  # now, or since: each is called by the thread that takes it out
-            self._call_listeners()
+            self._call_back()
 
     def renew(self, error: Exception) -> None:
         """Fail the job in a forked child, where a thread that stayed behind may hold its locks for ever."""
@@ -153,23 +154,22 @@ class Job(Work, Future[T], Generic[T]):
         first = self._verdicts[0]
         if first is not verdict:
             self._tell_waiters(first, verdict)
-        self._call_listeners()
+        self._call_back()
 
     def _tell_waiters(self, condition: _Condition, verdict: Verdict) -> None:
         """Let wait() and as_completed() know, which must find the state and the waiters as of one moment."""
-        with condition:
+        # Those may be interrupted by Ctrl-C while they take it, and never give it back; a worker must not wait for that.
+        held = condition.acquire(timeout=_PATIENCE)
+        try:
             if self._shown == _PENDING:
                 for waiter in condition.waiters:
-                    if verdict[0] == "cancelled":
-                        waiter.add_cancelled(self)
-                    elif verdict[0] == "failed":
-                        waiter.add_exception(self)
-                    else:
-                        waiter.add_result(self)
+                    _add_to(waiter, self, verdict[0])
                 self._shown = _STATES[verdict[0]]
-            condition.notify_all()
+        finally:
+            if held:
+                condition.release()
 
-    def _call_listeners(self) -> None:
+    def _call_back(self) -> None:
         for gate in tuple(self._gates):  # each is taken out by the thread that waits at it
             with suppress(RuntimeError):  # opened before
                 gate.release()
@@ -186,7 +186,7 @@ class Job(Work, Future[T], Generic[T]):
                 if fn is not None and not begun:
                     self._callbacks.insert(0, fn)
                 if not on_worker_thread():
-                    self._call_listeners()
+                    self._call_back()
                     raise
                 # sys.exit() there ends neither the worker nor what else is due.
                 log.exception("exception calling callback for %r", self)
@@ -221,3 +221,13 @@ class Job(Work, Future[T], Generic[T]):
     def _exception(self) -> BaseException | None:  # type: ignore[override]
         verdict = self.verdict
         return verdict[1] if verdict is not None and verdict[0] == "failed" else None
+
+
+def _add_to(waiter: Any, job: Job[Any], outcome: str) -> None:
+    """Tell one of concurrent.futures' own waiters."""
+    if outcome == "cancelled":
+        waiter.add_cancelled(job)
+    elif outcome == "failed":
+        waiter.add_exception(job)
+    else:
+        waiter.add_result(job)
