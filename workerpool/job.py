@@ -158,7 +158,7 @@ class Job(Work, Future[T], Generic[T]):
 
     def _tell_waiters(self, condition: _Condition, verdict: Verdict) -> None:
         """Let wait() and as_completed() know, which must find the state and the waiters as of one moment."""
-        # Those may be interrupted by Ctrl-C while they take it, and never give it back; a worker must not wait for that.
+        # Ctrl-C may come while those take it, who then never give it back; a worker must not wait for that.
         held = condition.acquire(timeout=_PATIENCE)
         try:
             if self._shown == _PENDING:
