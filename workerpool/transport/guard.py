@@ -251,11 +251,18 @@ class WireProtocol(ResponseHandler):
         super().eof_received()
 
     def close(self) -> None:
-        """Close the connection, and let nothing more of a request be sent that was given up."""
-        if self.transport is not None and self.transport.get_write_buffer_size():
+        """Close the connection, and let nothing more of a request be sent that was given up.
+
+        With TLS the goodbye is sent and not waited for (RFC 8446, 6.1): a server that is silent would hold the socket
+        for half a minute, beyond the end of the pool, which uvloop warns of.
+        """
+        transport = self.transport
+        if transport is not None and transport.get_write_buffer_size():
             self.abort()  # else it would stay open for as long as the server does not read
-        else:
-            super().close()
+            return
+        super().close()
+        if transport is not None and transport.get_extra_info("sslcontext") is not None:
+            transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Fail the body that is under way, unless this is how it ends."""
