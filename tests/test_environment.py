@@ -142,6 +142,15 @@ def test_what_cannot_be_a_proxy_is_refused_when_the_lane_is_opened(environment, 
         pass
 
 
+def test_a_socks_proxy_of_no_version_is_told_what_to_say(environment):
+    """As desktops set it; it is not guessed."""
+    environment(ALL_PROXY="socks://127.0.0.1:1080/")
+    with pytest.raises(
+        InvalidRequest, match="ALL_PROXY is not a URL of a proxy: say which SOCKS it is, such as socks5h:"
+    ):
+        WorkerPool(trust_env=True)
+
+
 def test_a_socks_proxy_names_its_extra(environment, monkeypatch):
     """It is refused where the extra is missing, and never asked in another protocol."""
     monkeypatch.setattr("workerpool.lane.find_spec", lambda _name: None)

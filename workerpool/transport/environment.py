@@ -97,6 +97,8 @@ def _checked(variable: str, text: str, lane: Lane) -> URL:
         return parse_url(url)
     except InvalidRequest as exc:
         reason = str(exc).partition(": ")[2]
+    if url.lower().startswith("socks:"):  # as desktops set it
+        reason = "say which SOCKS it is, such as socks5h://host:1080"
     raise InvalidRequest(f"lane {lane.name!r}: {variable} is not a URL of a proxy: {reason}", lane=lane.name)
 
 
