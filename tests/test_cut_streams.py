@@ -86,6 +86,29 @@ def test_a_deadline_cuts_a_stream_with_an_error(pool, framing):
     assert DeadlineExceeded is type(outcome[0])
 
 
+@pytest.mark.parametrize("way", ["thread", "loop"])
+def test_a_deadline_falls_where_the_workers_loop_is_blocked(way):
+    """Whoever reads a stream keeps the time, too."""
+    go_on, blocked = threading.Event(), threading.Event()
+
+    async def block(session):
+        blocked.set()
+        go_on.wait(60)
+
+    async def read(answer):
+        return [piece async for piece in answer.aiter_bytes()]
+
+    with stalling("length") as url, WorkerPool(workers=1, slow_callback=None) as pool:
+        with pool.stream("GET", url, timeout=1) as answer:
+            assert 1000 == len(next(answer.iter_bytes()))
+            job = pool.submit(block)
+            assert blocked.wait(60)
+            with pytest.raises(DeadlineExceeded):
+                asyncio.run(read(answer)) if way == "loop" else answer.read()
+            assert not job.done()
+            go_on.set()
+
+
 def test_the_first_end_of_a_channel_stands():
     """An end after an error is none, nor an error after the end."""
     failed, cut, whole = Chunks(), Chunks(), Chunks()

@@ -7,6 +7,9 @@ from contextlib import suppress
 __all__ = ["Bell", "Ending", "LoopBell", "ThreadBell"]
 
 
+_LONG = 10.0**6  # seconds; some loops take no timer of a hundred years
+
+
 class ThreadBell:
     """Wake one thread, once; ringing again does nothing."""
 
@@ -21,9 +24,9 @@ class ThreadBell:
         with suppress(RuntimeError):  # rung before
             self._gate.release()
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Block until it rings, or for so many seconds."""
-        self._gate.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until it rings, or for so many seconds; returns whether it has rung."""
+        return self._gate.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX))
 
 
 class LoopBell:
@@ -33,16 +36,26 @@ class LoopBell:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.rung: asyncio.Future[None] = self._loop.create_future()
+        self.rung: asyncio.Future[bool] = self._loop.create_future()
 
     def ring(self) -> None:
         """Wake the task. From any thread; on a loop that is closed nobody waits."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._note)
 
-    def _note(self) -> None:
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it rings, or for so many seconds; returns whether it has rung."""
+        if timeout is None:
+            return await self.rung
+        timer = self._loop.call_later(min(timeout, _LONG), self._note, False)
+        try:
+            return await self.rung
+        finally:
+            timer.cancel()
+
+    def _note(self, rung: bool = True) -> None:
         if not self.rung.done():
-            self.rung.set_result(None)
+            self.rung.set_result(rung)
 
 
 Bell = ThreadBell | LoopBell

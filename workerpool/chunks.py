@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import TypeVar
 
 from .bells import Bell, LoopBell, ThreadBell
@@ -11,6 +12,7 @@ __all__ = ["ROOM", "Chunks", "Closed"]
 
 B = TypeVar("B", ThreadBell, LoopBell)
 
+_GRACE = 0.5  # seconds beyond the deadline that the sender gets to end the channel, whose loop may be blocked
 ROOM = 4  # runs of chunks on their way between a body and its reader; 3 MiB at the most
 
 
@@ -34,6 +36,8 @@ class Chunks:
         self._run: deque[bytes] = deque()  # the one that is being read
         self._waiting: list[Bell] = []  # of either side
         self._ended = False
+        self._deadline: float | None = None  # as monotonic() counts
+        self._on_deadline: Callable[[], None] = self.cut
         self.error: BaseException | None = None  # what ended the channel, if anything did
         self.given_up = False  # closed or cut before the sender had come to the end
 
@@ -56,14 +60,20 @@ class Chunks:
     def get(self) -> bytes:
         """Take a chunk in a thread; blocks, raises Closed at the end or the sender's error."""
         while isinstance(found := self._take(ThreadBell), ThreadBell):
-            found.wait()
+            if not found.wait(self._left()):
+                self._fall()
         return found
 
     async def aget(self) -> bytes:
         """Take a chunk on a loop; waits, raises Closed at the end or the sender's error. A cancel takes nothing."""
         while isinstance(found := self._take(LoopBell), LoopBell):
-            await found.rung
+            if not await found.wait(self._left()):
+                self._fall()
         return found
+
+    def keep_time(self, deadline: float | None, fall: Callable[[], None]) -> None:
+        """Let the reader call `fall`, which ends the channel, where nobody else does so soon after the deadline."""
+        self._deadline, self._on_deadline = deadline, fall
 
     def end(self) -> None:
         """Say that nothing follows; what is under way is still read."""
@@ -85,6 +95,13 @@ class Chunks:
             self._runs.clear()
             self._run.clear()
             self._wake()
+
+    def _left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline + _GRACE - monotonic())
+
+    def _fall(self) -> None:
+        self._deadline = None
+        self._on_deadline()
 
     def _send(self, run: deque[bytes], kind: Callable[[], B]) -> B | None:
         """Send the run, or return a bell that tells when to try again."""

@@ -107,6 +107,7 @@ class Exchange:
     def _hand_out(self, head: Response, chunks: Chunks) -> bool:
         """Answer the work; nothing here holds the response afterwards, so that it is collected when all forget it."""
         work = self._work
+        chunks.keep_time(work.final_deadline, work.expire)
         answered = work.answer(StreamedResponse(head, chunks, work.stop, self._give_up_on(work)))
         work.forget()
         return answered
