@@ -190,8 +190,8 @@ def _interrupted_at(line, interrupt, pool, site, read, whole):
     left, got = [line], []
 
     def trace(frame, event, _argument):
-        code = frame.f_code
-        if not code.co_filename.endswith(("streaming.py", "pieces.py", "chunks.py")) or code.co_name == "__del__":
+        code, callers = frame.f_code, {frame.f_code.co_name, frame.f_back.f_code.co_name}
+        if not code.co_filename.endswith(("streaming.py", "pieces.py", "chunks.py")) or "__del__" in callers:
             return None
         # At a "with" there are two, one of them between the block's end and the lock's release, where no signal strikes.
         if event == "line" and not linecache.getline(code.co_filename, frame.f_lineno).lstrip().startswith("with"):
