@@ -182,7 +182,7 @@ def test_an_interrupt_while_reading_ends_the_stream(pool, site, way, interrupt):
 
     lines = 1
     while _interrupted_at(lines, interrupt, pool, site, read, whole):
-        lines += 1 if lines < 40 else 7
+        lines += 1 if lines < 20 else 9
 
 
 def _interrupted_at(line, interrupt, pool, site, read, whole):
