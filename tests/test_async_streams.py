@@ -303,3 +303,24 @@ def test_a_source_whose_loop_is_closed_is_refused(pool, site):
     error = pool.submit(Request("POST", site.url_for("/echo"), data=asyncio.run(made()))).exception()
     assert isinstance(error, InvalidRequest)
     assert "loop" in str(error)
+
+
+def test_a_stream_may_be_opened_anew(pool, site):
+    """Each block sends a request of its own, and closes what it has opened; exit stacks of both kinds take it."""
+
+    async def main():
+        async with contextlib.AsyncExitStack() as stack:
+            answers = [await stack.enter_async_context(stream) for _ in range(2)]
+            first = answers[0]
+            return [len(await answer.aread()) for answer in answers], first
+
+    stream = pool.stream("GET", site.url_for("/large/1000"))
+    sizes, first = asyncio.run(main())
+    assert [1024000, 1024000] == sizes
+    with stream as outer, stream as inner:
+        assert outer is not inner
+        assert outer is not first
+    for answer in (outer, inner):
+        with pytest.raises(ConnectionLost):
+            answer.read()
+    assert pool.drain(10)

@@ -395,19 +395,18 @@ class Streaming:
         self._open = open_it
         self._open_async = open_async
         self._request = request
-        self._response: StreamedResponse | None = None
+        self._opened: list[StreamedResponse] = []  # by blocks that are not left yet
 
     def __enter__(self) -> StreamedResponse:
-        self._response = self._open(self._request())
-        return self._response
+        self._opened.append(response := self._open(self._request()))
+        return response
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._response is not None:
-            self._response.close()
+        self._opened.pop().close()
 
     async def __aenter__(self) -> StreamedResponse:
-        self._response = await self._open_async(self._request())
-        return self._response
+        self._opened.append(response := await self._open_async(self._request()))
+        return response
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.__exit__()
