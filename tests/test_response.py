@@ -246,6 +246,10 @@ def test_a_body_can_be_read_as_requests_reads_it(pool, shared_site, streamed):
 def test_lines_are_those_of_a_stream(pool, shared_site):
     """A whole answer and a streamed one have the same."""
     assert ['{"n": 3}'] == list(pool.get(shared_site.url_for("/gzip/3")).iter_lines())
+    for content, lines in ((b"", []), (b"a", ["a"]), (b"a\n\nb\r\nc\rd\n", ["a", "", "b", "c", "d"]), (b"\n", [""])):
+        assert lines == list(response(content).iter_lines())
+    text = "a\u2028b\x85c\x0cd\x1ce"  # line ends to str.splitlines(), which JSON lines may hold
+    assert [text] == list(response(text.encode()).iter_lines())
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
@@ -310,3 +314,13 @@ def test_an_error_of_a_hook_is_its_own():
 def test_the_names_are_public():
     """And one root catches it."""
     assert issubclass(workerpool.JSONDecodeError, workerpool.RequestError)
+
+
+def test_a_response_is_copied_whole():
+    """By copy, deepcopy and pickle, the chosen encoding and repeated headers included."""
+    answer = response("ü".encode("latin-1"), "text/plain", Link="<a>; rel=next")
+    answer.encoding = "latin-1"
+    assert b"\xfc" == answer.raw.read()
+    for again in (copy.copy(answer), copy.deepcopy(answer), pickle.loads(pickle.dumps(answer))):
+        assert ("ü", answer.links, answer.url, answer.headers) == (again.text, again.links, again.url, again.headers)
+        assert b"\xfc" == again.raw.read()

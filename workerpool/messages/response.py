@@ -1,6 +1,7 @@
 """An answer as a value: finished, frozen, picklable; what is costly is worked out when asked for."""
 
 import json as jsonlib
+import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from http.cookies import CookieError, SimpleCookie
@@ -20,6 +21,7 @@ from .request import Request
 __all__ = ["Response", "Result", "Seconds", "charset", "checked_chunk_size"]
 
 _PIECE = 2**16  # bytes that iter_content hands out at once unless told otherwise
+_LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines() has more, which may stand within JSON
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
 
@@ -227,8 +229,9 @@ class Response:
         return _decoded(pieces, self.encoding) if decode_unicode else pieces
 
     def iter_lines(self) -> Iterator[str]:
-        """Yield the body line by line as text, without line ends."""
-        return iter(self.text.splitlines())
+        """Yield the body line by line as text, without line ends: LF, CR or CRLF."""
+        lines = _LINE_END.split(self.text)
+        return iter(lines if lines[-1] else lines[:-1])
 
     @property
     def raw(self) -> BufferedIOBase:
