@@ -3,7 +3,7 @@
 import io
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -106,8 +106,17 @@ def _early(status, location):
         while b"\r\n\r\n" not in connection.recv(65536):
             pass
         connection.sendall(redirect(status, location))
+        connection.shutdown(socket.SHUT_WR)
+        threading.Thread(target=_read_on, args=(connection.dup(),), daemon=True).start()
 
     return answer
+
+
+def _read_on(connection):
+    """Read what is still on its way: a close before that is a reset, which may take the answer away from the client."""
+    with connection, suppress(OSError):
+        while connection.recv(65536):
+            pass
 
 
 def _late(status, location):
