@@ -20,7 +20,7 @@ _EMPTY_STATUSES = frozenset({204, 304})
 _AT_ONCE = 2**20  # bytes that are written in one go; aiohttp warns beyond, since all of it would be copied at once
 _SLICE = 2**18
 _RUN = 2**19  # bytes handed to the reader of a stream at once
-_STEPS = 16  # of a decoder, some 0.1 ms each, before the loop's other tasks get their turn
+_STEPS = 4  # of a decoder, a millisecond each at most, before the loop's other tasks get their turn
 _OVERHEAD = 2**16  # bytes that a body may be larger as it was sent than as it is handed out
 _TURNS = 4  # of the loop, some 10 µs each, that bytes wait for more; with 1 a fast download has three times the runs
 

@@ -33,8 +33,8 @@ except ImportError:
 
 __all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for"]
 
-STEP = 2**18  # bytes unpacked at a time
-_SLICE = 2**16  # bytes taken at a time; each end of a member copies what is left of them
+STEP = 2**20  # bytes unpacked at a time; a body of less is not copied once more
+_SLICE = 2**19  # bytes taken at a time; each end of a member copies what is left of them
 _MAX_CODINGS = 4  # codings stacked on one body; more is an attack or an accident
 _MAX_EMPTY = 1000  # members, of all codings together, that unpack to nothing, beyond those that do not
 _ALLOWANCE = 2**20  # bytes that one coding may take without giving anything
