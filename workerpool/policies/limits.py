@@ -11,7 +11,7 @@ from ..settings import Rate
 
 __all__ = ["HostLimits", "Pace"]
 
-_LATE = 0.01  # seconds that a start may come late and the next ones still keep their times: timers are that coarse
+_LATE = 0.005  # seconds that a start may come late and the next ones still keep their times: timers are that coarse
 _KEPT = 10_000  # paces of hosts remembered before the idle ones are dropped; a guess
 
 
