@@ -67,11 +67,11 @@ class Attempts:
             response = await transport.fetch(work)
             wait = self._wait_after(work, retry, response)
             if wait is None:
-                work.answer(response)
+                work.conclude("succeeded", response)
         except RequestError as exc:
             wait = self._wait_after(work, retry, exc)
             if wait is None:
-                work.fail(exc)
+                work.conclude("failed", exc)
         except Moved as moved:
             if moved.onward.history:
                 self._note_good(work)

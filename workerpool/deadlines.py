@@ -42,7 +42,7 @@ class Deadlines:
         """Watch over the work from now on."""
         if work.deadline is None:
             return
-        slot = ceil((work.deadline + work.grace) / GRAIN)
+        slot = work.slot = ceil((work.deadline + work.grace) / GRAIN)
         while True:
             waiting = self._slots.get(slot)
             if waiting is None:
@@ -54,10 +54,9 @@ class Deadlines:
 
     def discard(self, work: Work) -> None:
         """Forget the work, if it is here."""
-        if work.deadline is not None:
-            waiting = self._slots.get(ceil((work.deadline + work.grace) / GRAIN))
-            if waiting is not None:
-                waiting.discard(work)
+        waiting = self._slots.get(work.slot)
+        if waiting is not None:
+            waiting.discard(work)
 
     def start(self) -> None:
         """Watch on the running loop from now on."""

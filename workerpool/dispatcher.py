@@ -403,13 +403,13 @@ class Dispatcher:
             self._accepted.discard(work)
             if work.deadline is not None:
                 self._home.deadlines.discard(work)
-            if not work.told:  # an interrupt came between the deciding and the telling
-                work.tell()
             verdict = work.verdict
             assert verdict is not None
             self._home.ended += 1
             self._ended[verdict[0]] += 1
             self.durations.note(verdict[2] - work.started)
+            if not work.told:  # it was left to this, or an interrupt came between the deciding and the telling
+                work.tell()
 
     def _cancel_rest(self) -> None:
         """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""

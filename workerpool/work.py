@@ -13,7 +13,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -82,6 +81,7 @@ class Work(ABC):
     at_place = False
     inner = False  # submitted on a worker's own thread
     deadline: float | None = None  # as monotonic() counts; none yet where the time begins with the place
+    slot = 0  # of the deadline, among those of the worker
     begun: float | None = None  # when it got its place
     attempts = 0
     stage = "queued"
@@ -173,6 +173,10 @@ class Work(ABC):
     def fail(self, error: BaseException) -> bool:
         """Offer the error; False if the work was decided before."""
         return self._decide("failed", error)
+
+    def conclude(self, outcome: str, value: Any) -> bool:
+        """Offer the outcome as the worker that has the work, and counts it next; False if it was decided before."""
+        return self._decide(outcome, value)
 
     def cancel(self) -> bool:
         """Give the work up, queued or in flight; False only if it has an outcome. Thread-safe, never blocks."""
@@ -303,6 +307,15 @@ class Blocking(Work):
         self._gate = threading.Lock()  # opened with the outcome
         self._gate.acquire()
 
+    def conclude(self, outcome: str, value: Any) -> bool:
+        """Decide without telling: the worker tells when it has counted the work.
+
+        The thread would be woken only to wait for the GIL until the worker's loop has done the rest.
+        """
+        mine = (outcome, value, monotonic())
+        self._verdicts.append(mine)  # the step that decides
+        return self._verdicts[0] is mine
+
     def wait(self) -> Any:
         """Block for the outcome; returns it or raises it. Whatever interrupts the wait cancels the work."""
         try:
@@ -330,8 +343,10 @@ class Blocking(Work):
             del self, value  # else the error's traceback would lead back to the error
 
     def _tell(self, verdict: Verdict) -> None:
-        with suppress(RuntimeError):  # told before
+        try:  # noqa: SIM105  for each request: suppress() costs more than what it guards
             self._gate.release()
+        except RuntimeError:  # told before
+            pass
 
 
 def _earlier(one: float | None, other: float) -> float:

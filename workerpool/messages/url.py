@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,13 +31,24 @@ def parse_url(url: object, params: Any = None) -> URL:
 
     What is percent-encoded stays as it was given, a host beyond ASCII goes by IDNA.
     """
-    if type(url) is str and "/." not in url:
-        if params is None and _PLAIN.fullmatch(url):
-            return _parsed(url)
-        if _ENCODED.fullmatch(url):
-            return _parsed(url if params is None else _followed_by(url, _query(params)), encoded=True)
+    if type(url) is str:
+        if params is None:
+            return _parsed_before(url)
+        if "/." not in url and _ENCODED.fullmatch(url):
+            return _parsed(_followed_by(url, _query(params)), encoded=True)
     target = _given(url)
     return target if params is None else _extended(target, _query(params))
+
+
+@lru_cache(1024)
+def _parsed_before(url: str) -> URL:
+    """Return what the URL parses to, which is mostly asked for again: a URL is never changed."""
+    if "/." not in url:
+        if _PLAIN.fullmatch(url):
+            return _parsed(url)
+        if _ENCODED.fullmatch(url):
+            return _parsed(url, encoded=True)
+    return _given(url)
 
 
 def _given(url: object) -> URL:
