@@ -62,7 +62,7 @@ class Attempts:
     async def _try(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; return the seconds to the next try, None if the work is decided."""
         try:
-            if work.streamed:
+            if work.streamed_as is not None:
                 return await self._stream(work, transport, retry)
             response = await transport.fetch(work)
             wait = self._wait_after(work, retry, response)

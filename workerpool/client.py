@@ -18,6 +18,7 @@ from .channels import ResultQueue
 from .errors import InvalidRequest
 from .job import Blocking, Call, Job, Work, check_may_block, on_worker_thread
 from .lane import Lane
+from .link import Link, Opening
 from .messages.checks import checked_priority
 from .messages.keywords import no_attribute
 from .messages.request import (
@@ -37,7 +38,7 @@ from .streaming import StreamedResponse, Streaming
 from .targets import checked_function, url_of
 from .transport import serve_websocket, sessions_are_patched, sessions_are_traced
 from .waiting import awaited_head_of, head_of, in_order, opened
-from .websocket import Link, Opening, WebSocket
+from .websocket import WebSocket
 
 __all__ = ["Client", "SubmitOptions"]
 
@@ -277,7 +278,7 @@ class Client(ABC):
         opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
         link = Link()
         call = Call(serve_websocket, (opening, link), {})
-        job: Job[None] = Job(lane.name, self._owner, None, None, call, None, False, copy_context())
+        job: Job[None] = Job(lane.name, self._owner, None, None, call, None, None, copy_context())
         link.work = job
         job.request = request
         self._post(job)
@@ -334,9 +335,7 @@ class Client(ABC):
         lane, inner = self._lane, on_worker_thread()
         patience = self._inner_patience(limits) if inner else limits.queue
         owner = self._owner
-        job: Job[Any] = Job(
-            lane.name, owner, None, None, call, limits.total, False, copy_context(), not inner, patience
-        )
+        job: Job[Any] = Job(lane.name, owner, None, None, call, limits.total, None, copy_context(), not inner, patience)
         job.inner = inner
         return job
 
@@ -345,15 +344,16 @@ class Client(ABC):
         lane = self._lane
         context = copy_context() if _sees_context(lane) else None
         limits, target = lane.timeout_for(request), lane.resolve(request)
+        streamed_as = StreamedResponse if streamed else None
         if on_worker_thread():
-            return self._make_inner_job(request, target, limits, streamed, context)
+            return self._make_inner_job(request, target, limits, streamed_as, context)
         # By place: CPython takes three times as long over keywords, and this is done for each job.
         return Job(
-            lane.name, self._owner, request, target, None, limits.total, streamed, context, at_place, limits.queue
+            lane.name, self._owner, request, target, None, limits.total, streamed_as, context, at_place, limits.queue
         )
 
     def _make_inner_job(
-        self, request: Request, target: URL, limits: Timeout, streamed: bool, context: Context | None
+        self, request: Request, target: URL, limits: Timeout, streamed_as: Any, context: Context | None
     ) -> Job[Any]:
         """Make work that code on a worker's own thread submits, and may wait for while it holds a place itself.
 
@@ -361,7 +361,7 @@ class Client(ABC):
         """
         patience, lane = self._inner_patience(limits), self._lane
         job: Job[Any] = Job(
-            lane.name, self._owner, request, target, None, limits.total, streamed, context, False, patience
+            lane.name, self._owner, request, target, None, limits.total, streamed_as, context, False, patience
         )
         job.inner = True
         return job
@@ -383,7 +383,7 @@ class Client(ABC):
             lane.resolve(request),
             None,
             limits.total,
-            False,
+            None,
             context,
             not inner,
             patience,

@@ -26,6 +26,7 @@ from .client import Client
 from .errors import ForkedPool, InvalidRequest, PoolClosed
 from .job import Job, Work, check_may_block, on_worker_thread
 from .lane import Lane, LaneOptions, check_options
+from .link import Link
 from .loops import loop_factory
 from .options import check_threads, checked_lanes, checked_name, checked_patience, checked_workers, default_workers
 from .routing import Route
@@ -36,7 +37,6 @@ from .transport import read_environment
 from .views import LaneView, PoolSession
 from .waiting import seconds_left
 from .watchdog import Watchdog
-from .websocket import Link
 from .worker import Worker
 
 __all__ = ["WorkerPool", "default_workers"]

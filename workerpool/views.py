@@ -5,8 +5,8 @@ from typing import Protocol, Self
 
 from .client import Client
 from .job import Job, Work
+from .link import Link
 from .routing import Route
-from .websocket import Link
 
 __all__ = ["LaneView", "PoolSession"]
 

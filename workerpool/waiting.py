@@ -9,9 +9,10 @@ from typing import Any
 
 from .errors import DeadlineExceeded
 from .job import Job
+from .link import Link
 from .redaction import redact
 from .streaming import StreamedResponse
-from .websocket import Link, WebSocket
+from .websocket import WebSocket
 
 __all__ = ["awaited_head_of", "head_of", "in_order", "opened", "seconds_left"]
 

@@ -21,6 +21,7 @@ from yarl import URL
 
 from .errors import DeadlineExceeded
 from .messages.request import Request
+from .messages.response import Response
 from .redaction import redact
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Work(ABC):
     """One piece of work on its way through the pool.
 
     `total` is how many seconds it may take, from now on, or with `at_place` from when it gets its place; `patience` is
-    how many it may wait for that.
+    how many it may wait for that. `streamed_as` makes, of the head and the chunks, what a
+    streamed answer is handed out as; without it the whole answer is.
     """
 
     # Defaults of the class: what a piece of work does not need is never written (a third of its cost to make).
@@ -74,7 +76,7 @@ class Work(ABC):
     target: URL | None = None
     place: URL | None = None  # where a redirect has led it, if to another host whose limits count
     onward: "Onward | None" = None  # what is to be sent there, until it is
-    streamed = False
+    streamed_as: "Callable[[Response, Chunks, Callable[[], None], Callable[[], None]], Any] | None" = None
     grace = 0.0  # seconds beyond the deadline after which the worker lets it fall
     total: float | None = None
     patience: float | None = None
@@ -101,7 +103,7 @@ class Work(ABC):
         target: URL | None = None,
         call: Call | None = None,
         total: float | None = None,
-        streamed: bool = False,
+        streamed_as: Any = None,
         context: Context | None = None,
         at_place: bool = False,
         patience: float | None = None,
@@ -128,8 +130,8 @@ class Work(ABC):
         if patience is not None:
             self.patience = patience
             self.deadline = _earlier(self.deadline, self.started + patience)
-        if streamed:
-            self.streamed = True
+        if streamed_as is not None:
+            self.streamed_as = streamed_as
 
     @property
     def host(self) -> str:
@@ -303,7 +305,7 @@ class Blocking(Work):
         context: Context | None,
         patience: float | None = None,
     ) -> None:
-        super().__init__(lane, pool, request, target, None, total, False, context, False, patience)
+        super().__init__(lane, pool, request, target, None, total, None, context, False, patience)
         self._gate = threading.Lock()  # opened with the outcome
         self._gate.acquire()
 

@@ -14,7 +14,6 @@ from ..job import Work, host_of
 from ..messages.body import Upload
 from ..messages.response import Response
 from ..redaction import redact
-from ..streaming import StreamedResponse
 from .bodies import Payload, decoded, iter_body, read_body, too_large
 from .express import sessions_are_patched
 from .faults import FOREIGN, adopt, fault_of_head, raised_below
@@ -108,7 +107,8 @@ class Exchange:
         """Answer the work; nothing here holds the response afterwards, so that it is collected when all forget it."""
         work = self._work
         chunks.keep_time(work.final_deadline, work.expire)
-        answered = work.answer(StreamedResponse(head, chunks, work.stop, self._give_up_on(work)))
+        assert work.streamed_as is not None
+        answered = work.answer(work.streamed_as(head, chunks, work.stop, self._give_up_on(work)))
         work.forget()
         return answered
 
@@ -137,7 +137,7 @@ class Exchange:
             await chunks.aput(run)
 
     def _stream_failed(self, chunks: Chunks, error: Exception) -> None:
-        if not self._work.streamed or self._work.channel is None:
+        if self._work.streamed_as is None or self._work.channel is None:
             raise error
         chunks.fail(error)
 

@@ -10,8 +10,8 @@ from yarl import URL
 from ..channels import Closed
 from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolError, RequestError
 from ..job import Work
+from ..link import GOODBYE, Frame, Link, Opening
 from ..redaction import redact
-from ..websocket import GOODBYE, Frame, Link, Opening
 from .faults import FOREIGN, adopt, raised_below
 
 __all__ = ["check_origin", "serve_websocket"]
