@@ -16,14 +16,12 @@ from .inbox import Inbox
 from .job import Job, Work, on_worker_thread
 from .lane import Lane
 from .loops import on_a_loop
-from .stats import Stopwatch
+from .tally import Tally
+from .tasks import Tasks
 from .transport import Environment, Moved, Transport
 from .turns import Turns
 
 __all__ = ["Dispatcher"]
-
-
-_RESTING = 100  # tasks that wait for work, 2 KiB each; as many as a lane has connections, as a rule
 
 
 class Dispatcher:
@@ -33,40 +31,18 @@ class Dispatcher:
         self.name = home.name
         self.lane = lane
         self.inbox = Inbox(f"the queue of lane '{lane.name}' on {home.name}", queue)
-        self.submitted = 0  # under the pool's lock
-        self.taken_over = 0  # from other workers; written under the worker's door
-        self.own_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
-        self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
-        self.durations = Stopwatch()  # of what ended
+        self.tally = Tally(home)
         self._home = home
         self._connections, self._environment = connections, environment
         self._free: float = connections or inf  # places; the loop's only
-        self._turns = Turns(lane, self.inbox, self._settle)
+        self._turns = Turns(lane, self.inbox, self.tally.settle)
         self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
         self._attempts = Attempts(lane, self._turns.reserve)
+        self._tasks = Tasks(home, self._serve, self._end, self._stopped)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: Transport | None = None
-        self._accepted: set[Work] = set()  # and not counted yet; a set's own methods are atomic
-        self._held: set[Work] = set()  # started and not ended; the loop's only
-        self._resting: list[tuple[asyncio.Future[Work], asyncio.Task[None]]] = []  # wait for work; the loop's only
         self._timer: asyncio.TimerHandle | None = None
-        self._closing = False  # the loop's only
         self.inbox.connect(lambda: home.call_soon(self.drain))
-
-    @property
-    def succeeded(self) -> int:
-        """How many jobs ended with a result."""
-        return self._ended["succeeded"]
-
-    @property
-    def failed(self) -> int:
-        """How many jobs ended with an error."""
-        return self._ended["failed"]
-
-    @property
-    def cancelled(self) -> int:
-        """How many jobs were cancelled."""
-        return self._ended["cancelled"]
 
     @property
     def attempts(self) -> int:
@@ -76,7 +52,7 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """How many jobs have been started and have not ended."""
-        return len(self._held)
+        return len(self._tasks.held)
 
     @property
     def queued(self) -> int:
@@ -86,12 +62,12 @@ class Dispatcher:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is held and nothing waits."""
-        return not self._held and not self.queued
+        return not self._tasks.held and not self.queued
 
     @property
-    def has_work(self) -> bool:
-        """Whether something that was handed over here has not ended, its body included. From any thread."""
-        return bool(self._accepted)
+    def runs_own_code(self) -> bool:
+        """Whether code of the user's is under way here. From any thread."""
+        return bool(self._tasks.own_code)
 
     def set_owner_of(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
         """Say which dispatcher of the lane counts for the host that a piece of work is at."""
@@ -100,19 +76,13 @@ class Dispatcher:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Work on this loop from now on. On the loop."""
         self._loop = loop
+        self._tasks.attach(loop)
         self.drain()
-
-    def count(self, number: int) -> None:
-        """Note that so many jobs more are on their way here. Under the pool's lock."""
-        self.submitted += number
-        self._home.posted += number
 
     def post(self, work: Work, *, block: bool = True) -> None:
         """Accept the work; blocks while the queue is full. From any thread. Raises QueueFull or PoolClosed."""
         work.holder = self
-        self._accepted.add(work)
-        if work.deadline is not None:
-            self._home.deadlines.add(work)
+        self.tally.accept(work)
         try:
             if self.lane.queue:
                 # On a worker's thread nothing may wait, not even for room in a queue.
@@ -120,8 +90,7 @@ class Dispatcher:
             else:
                 self.inbox.put(work)
         except BaseException as exc:
-            self._home.deadlines.discard(work)
-            self._accepted.discard(work)
+            self.tally.refuse(work)
             if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
                 work.give_up()
                 self.inbox.leave(work)
@@ -152,9 +121,7 @@ class Dispatcher:
 
         def let_in() -> None:
             work.holder = self
-            self.taken_over += 1
-            self._home.taken += 1
-            self._accepted.add(work)
+            self.tally.take_over(work)
             self._turns.admit(work)
 
         if not self._home.while_open(let_in):
@@ -165,12 +132,7 @@ class Dispatcher:
 
     def cancel_all(self) -> "list[asyncio.Task[None]]":
         """Cancel every task, and return those that run. On the loop."""
-        self._closing = True
-        tasks = [work.task for work in self._held if work.task is not None]
-        tasks += [task for _, task in self._resting]
-        for task in tasks:
-            task.cancel()
-        return tasks
+        return self._tasks.cancel_all()
 
     def cancel_queued(self, until: float) -> None:
         """Cancel what has not been started, from any thread, as far as the time suffices."""
@@ -189,14 +151,14 @@ class Dispatcher:
 
     def abandon(self, error: Callable[[], Exception]) -> None:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
-        for work in self._accepted.copy():
+        for work in self.tally.open_work():
             _fail(work, error())
-            if work not in self._held:  # else its task counts it
-                self._settle(work)
+            if work not in self._tasks.held:  # else its task counts it
+                self.tally.settle(work)
 
     def forget(self, error: Exception) -> None:
         """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""
-        for work in self._accepted.copy():
+        for work in self.tally.open_work():
             if isinstance(work, Job):
                 work.renew(error)
 
@@ -207,18 +169,15 @@ class Dispatcher:
         """
         transport, self._transport = self._transport, None
         self._loop = self._timer = None
-        self._resting.clear()
-        for work in self._accepted - self._turns.waiting():
-            started = work in self._held
-            self._held.discard(work)
-            work.detach()  # its task, if there is one, finds that the work is no longer its own
+        self._tasks.detach()
+        for work in self.tally.open_work() - self._turns.waiting():
+            begun = self._tasks.lose(work)
             _fail(work, error())
-            self._settle(work)
+            self.tally.settle(work)
             self.inbox.leave(work)
-            if started:
+            if begun:
                 self._turns.release(work)
         self._free = self._connections or inf
-        self.own_code = 0
         return transport
 
     def _patience(self, work: Work) -> float | None:
@@ -235,10 +194,10 @@ class Dispatcher:
         try:
             while self._free > 0 and (work := self._next()) is not None:
                 self._free -= 1
-                self._start(work)
+                self._tasks.start(work)
         except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
             self._home.on_broken(exc)
-        if not self._held and not self.queued:
+        if not self._tasks.held and not self.queued:
             self._home.on_idle()
 
     def _next(self) -> Work | None:
@@ -261,53 +220,6 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(wait, self.drain)
-
-    def _start(self, work: Work) -> None:
-        assert self._loop is not None
-        self._held.add(work)
-        if work.context is not None:
-            self.own_code += 1
-            if self.own_code == 1:
-                self._home.on_own_code()
-        elif self._resting:
-            given, work.task = self._resting.pop()
-            given.set_result(work)
-            return
-        work.task = self._loop.create_task(self._run(work), context=work.context)
-        work.task.add_done_callback(self._on_task_end)
-
-    async def _run(self, work: Work | None) -> None:
-        """Serve the work, and then what waits for the place that it leaves, if that may share the context.
-
-        A task per request would cost a tenth more, most of it in the garbage collector: all that ended in one
-        turn of the loop would be freed at once and made anew in the next. So a task without work waits for more.
-        """
-        # A loop may begin its tasks before it hands them out.
-        task = asyncio.current_task() if work is None or work.task is None else work.task
-        assert task is not None
-        while work is not None and work.task is task:
-            alone = work.context is not None
-            await self._serve(work, task)
-            if work.task is not task:  # lost meanwhile, and settled by others
-                return
-            work = self._end(work)
-            if work is None and not alone:
-                work = await self._rest(task)
-
-    async def _rest(self, task: "asyncio.Task[None]") -> Work | None:
-        """Wait for work; None if there is to be none."""
-        if self._loop is None or self._closing or len(self._resting) >= _RESTING:
-            return None
-        given: asyncio.Future[Work] = self._loop.create_future()
-        self._resting.append((given, task))
-        try:
-            return await given
-        except asyncio.CancelledError:
-            if given.cancelled():
-                return None
-            task.uncancel()  # the cancel was meant for the work, and came before the task knew of it
-            self._stopped(given.result())
-            return given.result()
 
     async def _serve(self, work: Work, task: "asyncio.Task[None]") -> None:
         """Do what there is to do, until the work is decided or, after a redirect, to be gone on with elsewhere."""
@@ -336,53 +248,32 @@ class Dispatcher:
             if isinstance(exc, GeneratorExit) and not on_a_loop():
                 raise  # the loop is gone, and this coroutine is being cleared away
 
-    def _on_task_end(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled():  # before its first step
-            for work in [work for work in self._held if work.task is task]:
-                self._stopped(work)
-                following = self._end(work)
-                if following is not None:
-                    self._start(following)
-        elif (error := task.exception()) is not None:  # out of memory, or set from another thread
-            self._home.on_broken(error)
-
     def _open_transport(self) -> Transport:
         self._transport = Transport(self.lane, self._connections, self._turns.reserve, self._environment)
         return self._transport
 
     def _stopped(self, work: Work) -> None:
         """Settle work whose task was cancelled: by its caller, its deadline, its own code, or the worker's end."""
-        if self._closing:
+        if self._tasks.closing:
             _fail(work, PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done"))
         elif not work.cancel() and work.channel is not None:
             work.channel.cut()
 
     def _end(self, work: Work) -> Work | None:
-        """Settle the work and pass its place on; return what its task is to go on with."""
-        task, alone = work.task, work.context is not None
-        if alone:
-            self.own_code -= 1
-        self._held.discard(work)
-        work.detach()
+        """Settle the work and pass its place on; return the work that gets it."""
         if work.channel is not None:
             work.channel.cut()  # does nothing if the body has come to its end
         self._turns.release(work)
         if work.onward is None or work.decided:
-            self._settle(work)
+            self.tally.settle(work)
         else:
             self._pass_on(work)
-        following = None if self._closing else self._next()
+        following = None if self._tasks.closing else self._next()
         if following is None:
             self._free += 1
-            if not self._held and not self.queued:
+            if not self._tasks.held and not self.queued:
                 self._home.on_idle()
-        elif alone or following.context is not None:
-            self._start(following)
-        else:
-            self._held.add(following)
-            following.task = task
-            return following
-        return None
+        return following
 
     def _pass_on(self, work: Work) -> None:
         """Let the work go on where the host is counted that a redirect has led it to."""
@@ -393,23 +284,7 @@ class Dispatcher:
         if owner is self or not owner.take_over(work):  # a worker that has ended sends nothing more to its hosts
             self._turns.admit(work)
             return
-        self._home.ended += 1
-        self._accepted.discard(work)
-        self._home.deadlines.discard(work)
-
-    def _settle(self, work: Work) -> None:
-        """Count the outcome, once per work."""
-        if work in self._accepted:
-            self._accepted.discard(work)
-            if work.deadline is not None:
-                self._home.deadlines.discard(work)
-            verdict = work.verdict
-            assert verdict is not None
-            self._home.ended += 1
-            self._ended[verdict[0]] += 1
-            self.durations.note(verdict[2] - work.started)
-            if not work.told:  # it was left to this, or an interrupt came between the deciding and the telling
-                work.tell()
+        self.tally.pass_on(work)
 
     def _cancel_rest(self) -> None:
         """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""
@@ -424,7 +299,7 @@ class Dispatcher:
             work.task.cancel()
         elif work.decided:
             self._turns.pass_over(work)
-            if not self._held and not self.queued:
+            if not self._tasks.held and not self.queued:
                 self._home.on_idle()
 
 

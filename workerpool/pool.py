@@ -31,7 +31,7 @@ from .loops import loop_factory
 from .options import check_threads, checked_lanes, checked_name, checked_patience, checked_workers, default_workers
 from .routing import Route
 from .settings import checked_seconds
-from .stats import COUNTS, Durations, LaneStats, PoolStats, WorkerStats
+from .stats import Durations, LaneStats, PoolStats, WorkerStats
 from .threads import is_amid_own_code
 from .transport import read_environment
 from .views import LaneView, PoolSession
@@ -47,6 +47,9 @@ _LEAVING = 1.0  # seconds that what runs gets when an error leaves the `with` bl
 _AT_EXIT = 2.0  # seconds that the interpreter's exit waits for each pool
 
 _pools: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
+
+_TALLIED = ("submitted", "succeeded", "failed", "cancelled")
+_COUNTED = ("in_flight", "queued", "attempts")
 
 
 class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
@@ -183,7 +186,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
                 return True
 
     def _moves(self) -> int:
-        return sum(dispatcher.taken_over for worker in self._workers for dispatcher in worker.dispatchers)
+        return sum(dispatcher.tally.taken_over for worker in self._workers for dispatcher in worker.dispatchers)
 
     def shutdown(
         self,
@@ -274,12 +277,12 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
             if self._state != "open":
                 self._refuse()
             dispatcher = route.choose(work)
-            dispatcher.count(1)
+            dispatcher.tally.count(1)
         try:
             dispatcher.post(work, block=block)
         except BaseException:
             with self._lock:
-                dispatcher.count(-1)
+                dispatcher.tally.count(-1)
             raise
 
     def _retire(self, route: Route) -> None:
@@ -369,8 +372,10 @@ def _end_of(timeout: object, what: str) -> float | None:
 
 def _lane_stats(route: Route) -> LaneStats:
     dispatchers = route.dispatchers
-    durations = Durations.sum(dispatcher.durations.read() for dispatcher in dispatchers)
-    counts = dict(zip(COUNTS, _sums(dispatchers, *COUNTS), strict=True))
+    durations = Durations.sum(dispatcher.tally.durations.read() for dispatcher in dispatchers)
+    tallied = _sums([dispatcher.tally for dispatcher in dispatchers], *_TALLIED)
+    counted = _sums(dispatchers, *_COUNTED)
+    counts = dict(zip((*_TALLIED, *_COUNTED), (*tallied, *counted), strict=True))
     return LaneStats(name=route.lane.name, group=route.group, durations=durations, **counts)
 
 

@@ -75,7 +75,7 @@ class Worker:
     @property
     def runs_own_code(self) -> bool:
         """Whether code of the user's is under way here."""
-        return any(dispatcher.own_code for dispatcher in self.dispatchers)
+        return any(dispatcher.runs_own_code for dispatcher in self.dispatchers)
 
     @property
     def dispatchers(self) -> tuple[Dispatcher, ...]:

@@ -58,7 +58,7 @@ def jobs_left(pool: WorkerPool) -> list[str]:
     if not pool.is_open or pool.drain(_MOMENT):
         return []
     stats = pool.stats()
-    works = [work for worker in pool._workers for each in worker.dispatchers for work in each._accepted.copy()]
+    works = [work for worker in pool._workers for each in worker.dispatchers for work in each.tally.open_work()]
     named = ", ".join([*map(_named, works[:_NAMED]), *(["..."] if len(works) > _NAMED else [])])
     return [f"{stats.in_flight + stats.queued} jobs of pool '{pool.name}', {stats.in_flight} in flight: {named}"]
 

@@ -58,7 +58,7 @@ class Used:
     @property
     def idle(self) -> bool:
         """Whether nobody is about to send by it and nothing is under way."""
-        return not self.users and not any(dispatcher.has_work for dispatcher in self.route.dispatchers)
+        return not self.users and not any(dispatcher.tally.has_work for dispatcher in self.route.dispatchers)
 
 
 _Key = tuple[str, Config]
