@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from enum import IntEnum
 from math import inf
 from typing import Any
 
@@ -19,6 +20,17 @@ from .transport import Environment
 __all__ = ["Worker"]
 
 log = logging.getLogger("workerpool.worker")
+
+
+class State(IntEnum):
+    """How far a worker's life has gone; it only ever goes on."""
+
+    OPEN = 0
+    FINISHING = 1  # ends as soon as nothing is held
+    SHUT = 2  # its end is decided: nothing comes from other workers any more
+    HALTING = 3  # ends now
+    OVER = 4  # the thread is at its end
+
 
 _PATIENCE = 1.0  # seconds that a session of a lost loop gets to close
 _TRIES = 3
@@ -46,14 +58,11 @@ class Worker:
         self._dispatchers: dict[str, Dispatcher] = {}  # added under the pool's lock, read by all
         self._stopped: asyncio.Event | None = None  # the loop's only
         self._broken: BaseException | None = None  # why the loop is to be given up; the loop's only
-        self._finishing = False  # end as soon as nothing is held
-        self._halting = False  # end now
-        self._over = False  # the thread is at its end
         self.posted = 0  # jobs handed over here, under the pool's lock
         self.taken = 0  # and by other workers, under the door
         self.ended = 0  # and settled, or passed on to other workers; the loop's only
         self._door = threading.RLock()  # guards the next three, and what comes from other workers
-        self._shut = False  # nothing comes from other workers any more
+        self._state = State.OPEN
         self._idle_waiters: list[Future[None]] = []
         self._leaving: dict[Dispatcher, Future[None]] = {}
 
@@ -107,7 +116,7 @@ class Worker:
         with self._door:
             self._leaving[dispatcher] = done
         self.call_soon(self._spawn_close, dispatcher)
-        if self._over:
+        if self._state is State.OVER:
             self._tell_all()
         return done
 
@@ -117,7 +126,7 @@ class Worker:
         with self._door:
             self._idle_waiters.append(idle)
         self.call_soon(self.on_idle)
-        if self._over:
+        if self._state is State.OVER:
             self._tell_all()
         return idle
 
@@ -130,16 +139,14 @@ class Worker:
             dispatcher.inbox.close()
             if cancel_queued:
                 dispatcher.cancel_queued(until)
-        self._finishing = True
+        self._go_on_to(State.FINISHING)
         self.call_soon(self.on_idle)
 
     def halt(self) -> None:
         """End at once: everything held is stopped. From any thread, repeatable."""
         for dispatcher in self.dispatchers:
             dispatcher.inbox.close()
-        with self._door:
-            self._shut = True
-        self._finishing = self._halting = True
+        self._go_on_to(State.HALTING)
         self.call_soon(self._stop)
 
     def join(self, timeout: float | None) -> bool:
@@ -176,23 +183,24 @@ class Worker:
     def while_open(self, step: Callable[[], object]) -> bool:
         """Do the step and return True, unless the end has been decided. From any thread."""
         with self._door:
-            if self._shut:
+            if self._state >= State.SHUT:
                 return False
             step()
             return True
 
     def on_idle(self) -> None:
         """Tell who waits for it that nothing is held and nothing waits, if so. On the loop."""
-        if not self._finishing and not self._idle_waiters:
+        if self._state is State.OPEN and not self._idle_waiters:
             return
         with self._door:
             if not all(dispatcher.is_idle for dispatcher in self.dispatchers):
                 return
-            self._shut = self._finishing
+            if self._state is State.FINISHING:
+                self._state = State.SHUT
             waiters, self._idle_waiters = self._idle_waiters, []
         for waiter in waiters:
             waiter.set_result(None)
-        if self._finishing:
+        if self._state is not State.OPEN:
             self._stop()
 
     def on_broken(self, error: BaseException) -> None:
@@ -212,9 +220,8 @@ class Worker:
                 log.exception("%s ended and is not replaced", self.name)
         finally:
             try:
-                self._over = self.blocked = True  # new work goes to others, where there are any
-                with self._door:
-                    self._shut = True
+                self.blocked = True  # new work goes to others, where there are any
+                self._go_on_to(State.OVER)
                 self.abandon()
                 self._tell_all()
             finally:
@@ -249,7 +256,7 @@ class Worker:
             if not lost:
                 raise
             log.exception("%s: what was left of the lost loop", self.name)
-        return lost and not self._halting
+        return lost and self._state < State.HALTING
 
     def _lose(self, runner: asyncio.Runner, error: BaseException) -> None:
         log.error("%s was lost and is replaced", self.name, exc_info=error)
@@ -285,7 +292,7 @@ class Worker:
         if not self._ready.done():
             self._ready.set_result(None)
         self.on_idle()  # while there was no loop, an end may have been asked for
-        if self._halting:
+        if self._state >= State.HALTING:
             self._stop()
         await self._stopped.wait()
         if self._broken is not None:
@@ -335,6 +342,10 @@ class Worker:
             leaving, self._leaving = self._leaving, {}
         for waiter in (*waiters, *leaving.values()):
             waiter.set_result(None)
+
+    def _go_on_to(self, state: State) -> None:
+        with self._door:
+            self._state = max(self._state, state)
 
     def _stop(self) -> None:
         if self._stopped is not None:
