@@ -90,7 +90,7 @@ def test_per_host_holds_and_blocks_no_other_host(site):
 
 def test_rates_are_kept_in_order():
     """Starts are spaced out by the rate, first come first served."""
-    from workerpool.policies.limits import Pace
+    from workerpool.policies.pace import Pace
 
     pace = Pace(Rate(10))
     assert [0.0, 0.1, 0.2] == [round(pace.reserve(100.0), 6) for _ in range(3)]

@@ -22,7 +22,8 @@ from workerpool import (
 )
 from workerpool.job import Job
 from workerpool.messages.request import Request
-from workerpool.policies.limits import HostLimits, Pace
+from workerpool.policies.host_limits import HostLimits
+from workerpool.policies.pace import Pace
 from workerpool.testing import Site
 
 

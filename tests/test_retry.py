@@ -12,7 +12,8 @@ from test_hazards import Scripted, ok
 from workerpool import ConnectError, InvalidRequest, Retry, TruncatedBody, WorkerPool
 from workerpool.messages.request import Request
 from workerpool.messages.response import Response
-from workerpool.policies.health import Breaker, RetryBudget
+from workerpool.policies.breaker import Breaker
+from workerpool.policies.budget import RetryBudget
 from workerpool.policies.retry import wait_before_retry
 
 

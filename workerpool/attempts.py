@@ -10,7 +10,8 @@ from .job import Work
 from .lane import Lane
 from .loops import pause
 from .messages.response import Response
-from .policies.health import Breaker, RetryBudget
+from .policies.breaker import Breaker
+from .policies.budget import RetryBudget
 from .policies.retry import is_good, is_unreachable, wait_before_retry
 from .redaction import redact
 from .settings import Retry, RetryDetails

@@ -31,7 +31,8 @@ from .messages.request import (
     RequestOptions,
     TimeoutLike,
 )
-from .messages.response import Response, Result
+from .messages.response import Response
+from .messages.result import Result
 from .results import Entry, Results
 from .settings import Retry, Timeout, checked_seconds
 from .streaming import StreamedResponse, Streaming

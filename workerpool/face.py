@@ -31,7 +31,8 @@ from .events import ServerSentEvent
 from .job import Job
 from .lane import Lane
 from .messages.request import Request
-from .messages.response import Response, Result
+from .messages.response import Response
+from .messages.result import Result
 from .pool import WorkerPool
 from .registry import configure, delete, get, get_pool, head, options, patch, post, put, request
 from .settings import Rate, Retry, Timeout

@@ -11,7 +11,7 @@ from .channels import Closed, ResultQueue
 from .errors import InvalidRequest, QueueFull, WorkerPoolError
 from .job import Process, Work, check_may_block
 from .messages.request import Request
-from .messages.response import Result
+from .messages.result import Result
 from .work import Verdict
 
 __all__ = ["Entry", "Results"]

@@ -1,12 +1,11 @@
 """One frozen snapshot of the pool's numbers, for the person at three in the morning."""
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Self
 
-__all__ = ["Durations", "LaneStats", "PoolStats", "Stopwatch", "WorkerStats"]
+__all__ = ["Durations", "LaneStats", "PoolStats", "WorkerStats"]
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # seconds
 
@@ -52,25 +51,6 @@ class Durations:
                 return low + (bound - low) * (rank - below) / (sum_so_far - below)
             below, low = sum_so_far, bound
         return float("inf") if self.count else 0.0
-
-
-class Stopwatch:
-    """Sort durations into their classes; written by one thread, read by all."""
-
-    __slots__ = ("_counts", "_total")
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS) + 1)
-        self._total = 0.0
-
-    def note(self, seconds: float) -> None:
-        """Count one more."""
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
-        self._total += seconds
-
-    def read(self) -> Durations:
-        """Return what has been counted so far. From any thread."""
-        return Durations(tuple(self._counts), self._total)
 
 
 @dataclass(frozen=True, slots=True)

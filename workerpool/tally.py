@@ -1,10 +1,31 @@
 """The work of one lane on one worker, counted: what was accepted, what became of it, how long it took."""
 
+from bisect import bisect_left
+
 from .home import Home
 from .job import Work
-from .stats import Stopwatch
+from .stats import BOUNDS, Durations
 
-__all__ = ["Tally"]
+__all__ = ["Stopwatch", "Tally"]
+
+
+class Stopwatch:
+    """Sort durations into their classes; written by one thread, read by all."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BOUNDS) + 1)
+        self._total = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Count one more."""
+        self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self._total += seconds
+
+    def read(self) -> Durations:
+        """Return what has been counted so far. From any thread."""
+        return Durations(tuple(self._counts), self._total)
 
 
 class Tally:

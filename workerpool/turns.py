@@ -7,7 +7,8 @@ from time import monotonic
 from .inbox import Inbox
 from .job import Work
 from .lane import Lane
-from .policies.limits import HostLimits, Pace
+from .policies.host_limits import HostLimits
+from .policies.pace import Pace
 from .settings import Rate
 
 __all__ = ["Turns"]

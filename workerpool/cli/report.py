@@ -6,7 +6,8 @@ from typing import Any
 
 from ..errors import InvalidRequest, RequestError
 from ..messages.request import Request
-from ..messages.response import Response, Result
+from ..messages.response import Response
+from ..messages.result import Result
 from ..redaction import redact
 
 __all__ = ["json_line", "succeeded"]

@@ -1,51 +1,14 @@
-"""Mercy for servers in trouble: how many retries a lane may make, and whether a host is asked at all.
-
-Used on one worker's loop only.
-"""
+"""The circuit breaker: whether a host that could not be reached is asked at all. Used on one worker's loop only."""
 
 from collections.abc import Callable
 from time import monotonic
 
-__all__ = ["Breaker", "RetryBudget"]
-
-_AT_ONCE = 4.0  # retries that a lane may make before anything else is known, or what one request may make
-_PER_ATTEMPT = 0.1  # and for each first attempt
-_PER_GOOD = 1.0  # and for each good answer
-_SAVED = 50.0  # that can be saved up
+__all__ = ["Breaker"]
 
 _FAILURES = 10  # connection failures in a row that open the circuit
 _PAUSE = 0.5  # seconds until the first probe; doubled for each one that fails
 _PAUSE_MAX = 30.0
 _KEPT = 10_000  # hosts in trouble that are remembered
-
-
-class RetryBudget:
-    """Grant a lane's retries, so that they never make an outage worse.
-
-    Good answers pay for retries; where nothing succeeds, the server is asked 1.1 times as often as the callers
-    asked, and a few times more. The idea is gRPC's retry throttling (proposal A6).
-    """
-
-    __slots__ = ("_left",)
-
-    def __init__(self, retries: int) -> None:
-        self._left = max(_AT_ONCE, retries)
-
-    def attempted(self) -> None:
-        """Count a first attempt."""
-        self._left += _PER_ATTEMPT
-
-    def succeeded(self) -> None:
-        """Count a good answer."""
-        if self._left < _SAVED:
-            self._left += _PER_GOOD
-
-    def take(self) -> bool:
-        """Take one retry, if there is one left."""
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class _Circuit:
