@@ -11,7 +11,7 @@ import pytest
 from streams import stalling
 
 from workerpool import ConnectionLost, DeadlineExceeded, PoolClosed, Request, WorkerPool
-from workerpool.channels import Chunks, Closed
+from workerpool.channel import Chunks, Closed
 from workerpool.job import Job
 
 BOTH_FRAMINGS = pytest.mark.parametrize("framing", ["length", "chunked"])
@@ -191,7 +191,7 @@ def _interrupted_at(line, interrupt, pool, site, read, whole):
 
     def trace(frame, event, _argument):
         code, callers = frame.f_code, {frame.f_code.co_name, frame.f_back.f_code.co_name}
-        if not code.co_filename.endswith(("streaming.py", "pieces.py", "chunks.py")) or "__del__" in callers:
+        if not code.co_filename.endswith(("streaming.py", "pieces.py", "channel.py")) or "__del__" in callers:
             return None
         # At a "with" there are two, one of them between the block's end and the lock's release, where no signal strikes.
         if event == "line" and not linecache.getline(code.co_filename, frame.f_lineno).lstrip().startswith("with"):

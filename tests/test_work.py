@@ -10,7 +10,7 @@ import pytest
 
 from workerpool import PoolClosed, WorkerPool
 from workerpool.job import Job
-from workerpool.worker import Worker
+from workerpool.worker import State, Worker
 
 PATIENCE = 60
 
@@ -165,7 +165,7 @@ def test_two_threads_that_tell_of_a_workers_end_leave_nothing_undone(monkeypatch
 
     monkeypatch.setattr(worker, "_tell_all", together)
     worker.halt()
-    worker._over = True
+    worker._go_on_to(State.OVER)
     other = threading.Thread(target=worker.when_idle)
     other.start()
     other.join(PATIENCE)

@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 import janus
 
 from .bells import ThreadBell
-from .chunks import Chunks, Closed
+from .channel import Closed
 
-__all__ = ["Chunks", "Closed", "Incoming", "Messages", "ResultQueue"]
+__all__ = ["Incoming", "ResultQueue"]
 
 T = TypeVar("T")
 
@@ -167,50 +167,3 @@ class ResultQueue(Generic[T]):
         with suppress(janus.SyncQueueShutDown):
             self._queue.sync_q.put_nowait(batch)
         self._ring()
-
-
-class Messages(Generic[T]):
-    """Carry messages between threads and one loop, bounded, in one direction."""
-
-    def __init__(self, room: int) -> None:
-        self._queue: janus.Queue[T] = _Queue(room)
-
-    def put(self, message: T, timeout: float | None) -> None:
-        """Send from a thread; blocks while there is no room. Raises TimeoutError, Closed."""
-        try:
-            self._queue.sync_q.put(message, timeout=timeout)
-        except janus.SyncQueueFull:
-            raise TimeoutError from None
-        except janus.SyncQueueShutDown:
-            raise Closed from None
-
-    def get(self, timeout: float | None) -> T:
-        """Take in a thread; blocks. Raises TimeoutError, and Closed when all that was sent has been taken."""
-        try:
-            return self._queue.sync_q.get(timeout=timeout)
-        except janus.SyncQueueEmpty:
-            raise TimeoutError from None
-        except janus.SyncQueueShutDown:
-            raise Closed from None
-
-    async def aput(self, message: T) -> None:
-        """Send from the loop; waits while there is no room. Raises Closed."""
-        try:
-            await self._queue.async_q.put(message)
-        except janus.AsyncQueueShutDown:
-            raise Closed from None
-
-    async def aget(self) -> T:
-        """Take on the loop; waits. Raises Closed when all that was sent has been taken."""
-        try:
-            return await self._queue.async_q.get()
-        except janus.AsyncQueueShutDown:
-            raise Closed from None
-
-    def end(self) -> None:
-        """Say that nothing follows; what is under way is still taken. From any thread, repeatable."""
-        self._queue.shutdown(immediate=False)
-
-    def close(self) -> None:
-        """Drop what is under way and refuse the rest. From any thread, repeatable."""
-        self._queue.shutdown(immediate=True)

@@ -12,7 +12,8 @@ from itertools import chain, count
 from time import monotonic
 from typing import Any, NoReturn
 
-from .channels import Closed, Incoming
+from .channel import Closed
+from .channels import Incoming
 from .errors import PoolClosed, QueueFull
 from .work import Work
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
 
-from .channels import Closed, Messages
+from .channel import Channel, Closed
 from .errors import ConnectionLost, InvalidRequest
 from .job import Work
 from .redaction import redact
@@ -59,8 +59,8 @@ class Opening:
 class Link:
     """What the thread's side and the worker's share."""
 
-    incoming: "Messages[str | bytes]" = field(default_factory=lambda: Messages(_ROOM))
-    outgoing: "Messages[Frame]" = field(default_factory=lambda: Messages(_ROOM))
+    incoming: "Channel[str | bytes]" = field(default_factory=lambda: Channel(_ROOM))
+    outgoing: "Channel[Frame]" = field(default_factory=lambda: Channel(_ROOM))
     opened: "Future[str | None]" = field(default_factory=Future)  # the protocol that was agreed on
     work: Work | None = None  # what carries the messages
     close_code: int | None = None

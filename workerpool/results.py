@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mappin
 from contextlib import suppress
 from typing import Any, Protocol
 
-from .channels import Closed, ResultQueue
+from .channel import Closed
+from .channels import ResultQueue
 from .errors import InvalidRequest, QueueFull, WorkerPoolError
 from .job import Process, Work, check_may_block
 from .messages.request import Request

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from .bells import Ending
-from .chunks import Chunks, Closed
+from .channel import Chunks, Closed
 from .errors import (
     ConnectError,
     ConnectionLost,

@@ -36,8 +36,8 @@ def check_may_block(what: str) -> None:
 _LOCKING = frozenset(
     {
         "workerpool.bells",
+        "workerpool.channel",
         "workerpool.channels",
-        "workerpool.chunks",
         "workerpool.deadlines",
         "workerpool.inbox",
         "workerpool.pool",

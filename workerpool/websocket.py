@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 
-from .channels import Closed
+from .channel import Closed
 from .errors import ConnectionLost, ReadTimeout, RequestError
 from .job import Job, Process, check_may_block
 from .link import GOING_AWAY, GOODBYE, Frame, Link, checked_timeout

@@ -25,7 +25,7 @@ from .messages.response import Response
 from .redaction import redact
 
 if TYPE_CHECKING:
-    from .chunks import Chunks
+    from .channel import Chunks
     from .transport.hops import Onward
 
 __all__ = ["Blocking", "Call", "Holder", "Verdict", "Work", "host_of"]

@@ -17,7 +17,7 @@ from .lane import Lane
 from .loops import never_free
 from .transport import Environment
 
-__all__ = ["Worker"]
+__all__ = ["State", "Worker"]
 
 log = logging.getLogger("workerpool.worker")
 

@@ -8,7 +8,7 @@ from typing import IO, Any, cast
 
 import aiohttp
 
-from ..chunks import Chunks, Closed
+from ..channel import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..messages.body import Body, Upload
 from .decoding import Decoder, decoder_for

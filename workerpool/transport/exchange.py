@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from multidict import CIMultiDict
 
-from ..channels import Chunks, Closed
+from ..channel import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..job import Work, host_of
 from ..messages.body import Upload
@@ -134,7 +134,7 @@ class Exchange:
             size += sum(map(len, run))
             if limit is not None and size > limit:
                 raise too_large(limit)
-            await chunks.aput(run)
+            await chunks.aput_run(run)
 
     def _stream_failed(self, chunks: Chunks, error: Exception) -> None:
         if self._work.streamed_as is None or self._work.channel is None:

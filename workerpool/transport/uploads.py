@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from itertools import count
@@ -10,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from ..bells import Ending
-from ..chunks import Chunks, Closed
+from ..channel import Chunks, Closed
 from ..errors import InvalidRequest
 from ..messages.body import Upload
 
@@ -122,7 +121,7 @@ class Feeder:
         pieces = aiter(self._upload.source)  # type: ignore[arg-type]
         try:
             async for piece in pieces:
-                await self.chunks.aput(deque((_as_bytes(piece),)))
+                await self.chunks.aput(_as_bytes(piece))
         except Closed:
             self._end()
         except BaseException as exc:

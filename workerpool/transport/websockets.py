@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ..channels import Closed
+from ..channel import Closed
 from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolError, RequestError
 from ..job import Work
 from ..link import GOODBYE, Frame, Link, Opening
