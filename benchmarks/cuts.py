@@ -31,7 +31,7 @@ from time import monotonic
 from typing import Any
 
 from workerpool import PoolSession, Timeout, WorkerPool, WorkerPoolError
-from workerpool.streaming import StreamedResponse
+from workerpool.caller.streaming import StreamedResponse
 
 AT_ONCE = 16  # streams of one round
 SIZES = (0, 1, 1_000, 30_000, 300_000, 300_000)  # bytes, at most

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from workerpool import DeadlineExceeded, Lane, WorkerPool
-from workerpool.deadlines import GRAIN, Deadlines
-from workerpool.job import Job
+from workerpool.handover.deadlines import GRAIN, Deadlines
+from workerpool.handover.job import Job
 
 SITE = """
 import sys

@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from workerpool.channel import Channel, Closed
+from workerpool.handover.channel import Channel, Closed
 
 
 def test_what_is_sent_before_the_end_is_still_taken():

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from workerpool import PoolClosed, QueueFull, Request
-from workerpool.inbox import Inbox
-from workerpool.job import Job
+from workerpool.handover.inbox import Inbox
+from workerpool.handover.job import Job
 
 PUTTERS, EACH = 6, 3000
 

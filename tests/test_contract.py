@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from workerpool.transport.contract import _NEEDS, holds
+from workerpool.transport.inside.contract import _NEEDS, holds
 
 
 async def make_session():
@@ -120,7 +120,7 @@ def test_a_request_has_the_attributes_that_are_set_in_one_step(run):
     from multidict import CIMultiDict
     from yarl import URL
 
-    from workerpool.transport.wire import WireRequest
+    from workerpool.transport.inside.request import WireRequest
 
     async def both():
         url = URL("http://127.0.0.1:1/a?b#c")

@@ -11,8 +11,8 @@ import pytest
 from streams import stalling
 
 from workerpool import ConnectionLost, DeadlineExceeded, PoolClosed, Request, WorkerPool
-from workerpool.channel import Chunks, Closed
-from workerpool.job import Job
+from workerpool.handover.channel import Chunks, Closed
+from workerpool.handover.job import Job
 
 BOTH_FRAMINGS = pytest.mark.parametrize("framing", ["length", "chunked"])
 

@@ -10,7 +10,7 @@ _STREAMS = 256  # one round of each way
 _BLIND = """
 import sys
 from benchmarks import cuts
-from workerpool.channel import Chunks
+from workerpool.handover.channel import Chunks
 Chunks.fail = lambda chunks, error: chunks.end()
 Chunks.cut = Chunks.end
 if "--serve" not in sys.argv:

@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-import workerpool.events
+import workerpool.caller.sse
 from workerpool import BodyTooLarge, ConnectError, HTTPStatusError, ProtocolError, ServerSentEvent
-from workerpool.events import EventStream
+from workerpool.caller.sse import EventStream
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def test_closing_ends_the_wait_for_the_next_connection(pool):
 
 def test_a_server_that_has_gone_is_told_after_ten_tries(pool, monkeypatch):
     """The error of the last try is raised."""
-    monkeypatch.setattr(workerpool.events, "_SHORTEST_PAUSE", 0.001)
+    monkeypatch.setattr(workerpool.caller.sse, "_SHORTEST_PAUSE", 0.001)
     with serving((200, b"retry: 0\ndata: one\n\n")) as (url, _ids):
         stream = pool.stream("GET", url, retry=None)
         response = stream.__enter__()

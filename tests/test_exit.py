@@ -15,12 +15,12 @@ _NO_FORK_WARNING = "import warnings; warnings.filterwarnings('ignore', '.*fork',
 
 # `announce` prints "ready" once the main thread waits for a lock, so that the signal finds it there.
 ANNOUNCE = """
-import sys, threading, time, workerpool.bells, workerpool.job, workerpool.work
+import sys, threading, time, workerpool.bells, workerpool.handover.job, workerpool.handover.work
 url = sys.argv[1]
 def _is_waiting(main):
     frame = sys._current_frames()[main]
     waits = ("wait", "join", "_wait_for_tstate_lock", "_block", "_opens_by")
-    files = [module.__file__ for module in (threading, workerpool.bells, workerpool.job, workerpool.work)]
+    files = [module.__file__ for module in (threading, workerpool.bells, workerpool.handover.job, workerpool.handover.work)]
     return frame.f_code.co_filename in files and frame.f_code.co_name in waits
 def _watch(main):
     seen = 0

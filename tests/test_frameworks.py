@@ -35,7 +35,7 @@ def the_pool():
 
 
 def test_configure(site, the_pool, monkeypatch):
-    monkeypatch.setattr("workerpool.registry._options", {})
+    monkeypatch.setattr("workerpool.caller.registry._options", {})
     namespace(recipe("configure(", site))
     assert workerpool.get_pool().lane("search").get(site.url_for("/fast/1")).ok
 

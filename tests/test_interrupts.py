@@ -9,7 +9,7 @@ import pytest
 from test_work import every_line
 
 from workerpool import Lane, PoolClosed, WorkerPool
-from workerpool.results import Results
+from workerpool.caller.results import Results
 
 PATIENCE = 60
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from workerpool import BodyTooLarge, ConnectionLost, DecodingError, Lane, Rate, Request, WorkerPool
 from workerpool.testing.site import Site
-from workerpool.transport import session as transport_session
+from workerpool.transport import transport as transport_session
 
 
 def test_a_lane_has_its_own_configuration(shared_site):

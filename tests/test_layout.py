@@ -8,15 +8,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "workerpool"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
-    "_version": 0, "bells": 0, "loops": 0, "redaction": 0, "errors": 0, "settings": 0,
-    "channel": 1, "messages": 1, "threads": 1, "channels": 2, "work": 2, "job": 3, "stats": 3, "lane": 3, "inbox": 4, "deadlines": 4,
-    "policies": 4, "events": 4, "pieces": 4,
-    "link": 5, "turns": 5, "transport": 6, "attempts": 7, "home": 7, "tally": 8, "tasks": 8, "streaming": 7, "websocket": 7, "dispatcher": 9, "worker": 10, "watchdog": 11,
-    "routing": 11, "results": 10, "waiting": 10, "targets": 10, "options": 10, "client": 11, "views": 12, "pool": 13, "registry": 14, "testing": 14, "adapters": 15, "cli": 15,
-    "face": 15, "__init__": 16, "__main__": 16,
+    "_version": 0, "bells": 0, "loops": 0, "redaction": 0, "errors": 0, "settings": 0, "stats": 0,
+    "messages": 1, "lane": 2, "handover": 3, "policies": 4, "transport": 5, "worker": 6, "caller": 7,
+    "face": 8, "testing": 9, "adapters": 9, "cli": 10, "__init__": 10, "__main__": 11,
 }  # fmt: skip
 HOMES = {
-    "janus": {"channels"},
+    "janus": {"handover"},
     "aiohttp": {"transport", "testing"},
     "rich": {"cli"},
     "click": {"cli"},

@@ -20,7 +20,7 @@ from workerpool import (
     Timeout,
     WorkerPool,
 )
-from workerpool.job import Job
+from workerpool.handover.job import Job
 from workerpool.messages.request import Request
 from workerpool.policies.host_limits import HostLimits
 from workerpool.policies.pace import Pace

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from workerpool import ConnectError, DeadlineExceeded, Lane, Retry, WorkerPool, get_pool
 from workerpool.adapters.prometheus import PoolCollector
 from workerpool.stats import BOUNDS, Durations
-from workerpool.tally import Stopwatch
+from workerpool.worker.tally import Stopwatch
 
 QUICK = Retry(attempts=3, wait_initial=0.001, wait_jitter=0.0)
 

@@ -10,7 +10,7 @@ import pytest
 from streams import written
 
 from workerpool import BodyTooLarge, ConnectionLost
-from workerpool.pieces import Lines, Loose, Pieces, Text, Whole
+from workerpool.caller.pieces import Lines, Loose, Pieces, Text, Whole
 
 LINES = ["first", "", "zweite ä", "三行目", "with \u2028 and \x0b and \x85 inside", "x" * 50]
 

@@ -84,8 +84,8 @@ def test_every_public_name_is_somewhere():
 
 def test_the_code_runs(monkeypatch):
     """What is configured holds."""
-    monkeypatch.setattr("workerpool.registry._options", {})
-    monkeypatch.setattr("workerpool.registry._pools", {})
+    monkeypatch.setattr("workerpool.caller.registry._options", {})
+    monkeypatch.setattr("workerpool.caller.registry._pools", {})
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
     with Site() as site:
         try:

@@ -9,8 +9,8 @@ from concurrent.futures import as_completed, wait
 import pytest
 
 from workerpool import PoolClosed, WorkerPool
-from workerpool.job import Job
-from workerpool.worker import State, Worker
+from workerpool.handover.job import Job
+from workerpool.worker.thread import State, Worker
 
 PATIENCE = 60
 
@@ -252,7 +252,7 @@ def test_two_workers_that_shut_the_pool_down_do_not_wait_for_each_other():
 
 def test_a_session_that_is_closed_while_its_loop_is_lost_is_closed_by_the_next(monkeypatch):
     """`session.close()` returns whatever the loop is at."""
-    import workerpool.worker as module
+    import workerpool.worker.thread as module
 
     lost, go_on = threading.Event(), threading.Event()
     bounded = module._run_bounded
@@ -304,7 +304,7 @@ def test_what_an_error_leaves_behind_is_cancelled():
 
 def test_a_signal_handler_may_shut_the_pool_down_where_its_lock_is_held(monkeypatch):
     """The handler runs on the thread that is amid a submit; nothing waits for itself."""
-    from workerpool.routing import Route
+    from workerpool.caller.routing import Route
 
     async def one(session):
         return 1

@@ -2,6 +2,12 @@
 
 import logging
 
+from .caller.pool import WorkerPool
+from .caller.registry import configure, delete, get, get_pool, head, options, patch, post, put, request
+from .caller.session import LaneView, PoolSession
+from .caller.sse import ServerSentEvent
+from .caller.streaming import StreamedResponse
+from .caller.websocket import WebSocket
 from .errors import (
     BodyTooLarge,
     ConnectError,
@@ -27,19 +33,13 @@ from .errors import (
     WorkerPoolError,
     WrongThread,
 )
-from .events import ServerSentEvent
-from .job import Job
+from .handover.job import Job
 from .lane import Lane
 from .messages.request import Request
 from .messages.response import Response
 from .messages.result import Result
-from .pool import WorkerPool
-from .registry import configure, delete, get, get_pool, head, options, patch, post, put, request
 from .settings import Rate, Retry, Timeout
 from .stats import PoolStats
-from .streaming import StreamedResponse
-from .views import LaneView, PoolSession
-from .websocket import WebSocket
 
 __all__ = [
     "BodyTooLarge",

@@ -1,9 +1,9 @@
 """What every adapter is given: a pool, or the name of one, and perhaps a lane of it."""
 
+from ..caller.pool import WorkerPool
+from ..caller.registry import get_pool
+from ..caller.session import LaneView
 from ..errors import PoolClosed
-from ..pool import WorkerPool
-from ..registry import get_pool
-from ..views import LaneView
 
 __all__ = ["as_sent", "checked_pool", "client_of", "taken_back"]
 

@@ -23,8 +23,8 @@ except ImportError as exc:
         "workerpool.adapters.prometheus needs an extra: pip install 'aiohttp-workerpool[prometheus]'", name=exc.name
     ) from exc
 
-from ..pool import WorkerPool
-from ..registry import find_pool
+from ..caller.pool import WorkerPool
+from ..caller.registry import find_pool
 from ..stats import Durations, LaneStats, PoolStats
 
 __all__ = ["PoolCollector"]

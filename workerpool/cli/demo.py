@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import click
 
-from ..pool import WorkerPool
+from ..caller.pool import WorkerPool
 from .progress import Meter, show_table, show_text
 
 if TYPE_CHECKING:

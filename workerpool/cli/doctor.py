@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 import click
 
-from ..pool import WorkerPool, default_workers
+from ..caller.pool import WorkerPool, default_workers
 from ..redaction import redact
 
 __all__ = ["doctor"]

@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from ..caller.pool import WorkerPool
 from ..errors import InvalidRequest
-from ..pool import WorkerPool
 from .given import POSITIVE, check_places, checked_request, lane_options, usage_error
 from .progress import Meter
 from .report import json_line, succeeded

@@ -6,7 +6,7 @@ from itertools import count
 from math import inf
 from time import monotonic
 
-from ..job import Work
+from ..handover.job import Work
 from ..settings import Rate
 from .pace import Pace
 

@@ -11,10 +11,10 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from ..caller.pool import WorkerPool
+from ..caller.session import PoolSession
 from ..lane import Lane
-from ..pool import WorkerPool
 from ..transport.memory import Handler, MemoryConnector, MemoryTransport
-from ..views import PoolSession
 from .script import Received, Reply, Script, Scripted, Target, unless_gone
 
 __all__ = ["FakePool", "UnexpectedRequest"]

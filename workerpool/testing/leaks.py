@@ -12,10 +12,10 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from ..job import Work
-from ..pool import WorkerPool
+from ..caller.pool import WorkerPool
+from ..handover.job import Work
 from ..redaction import redact
-from ..worker import Worker
+from ..worker.thread import Worker
 
 __all__ = ["Watch", "jobs_left", "tasks_left"]
 

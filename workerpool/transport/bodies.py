@@ -8,8 +8,8 @@ from typing import IO, Any, cast
 
 import aiohttp
 
-from ..channel import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
+from ..handover.channel import Chunks, Closed
 from ..messages.body import Body, Upload
 from .decoding import Decoder, decoder_for
 from .uploads import Feeder

@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..messages.request import cookie_header
-from .contract import parse_set_cookie_headers
+from .inside.contract import parse_set_cookie_headers
 
 __all__ = ["Cookies", "NoCookies"]
 

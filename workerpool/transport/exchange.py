@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import aiohttp
 from multidict import CIMultiDict
 
-from ..channel import Chunks, Closed
 from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, TooManyRedirects
-from ..job import Work, host_of
+from ..handover.channel import Chunks, Closed
+from ..handover.job import Work, host_of
 from ..messages.body import Upload
 from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, iter_body, read_body, too_large
-from .express import sessions_are_patched
-from .faults import FOREIGN, adopt, fault_of_head, raised_below
-from .hops import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
+from .foreign import FOREIGN, adopt, fault_of_head, raised_below
+from .inside.short_way import sessions_are_patched
+from .redirects import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
 from .uploads import claim
 
 if TYPE_CHECKING:
-    from .session import Transport
+    from .transport import Transport
 
 __all__ = ["Exchange"]
 

@@ -8,7 +8,7 @@ from yarl import URL
 
 from .cookies import Cookies
 from .environment import Environment, is_socks, proxy_for
-from .wire import for_the_proxy
+from .inside.request import for_the_proxy
 
 __all__ = ["FunctionRequest", "route"]
 

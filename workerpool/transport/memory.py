@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from .contract import ResponseHandler
-from .guard import WireProtocol
+from .inside.connection import WireProtocol
+from .inside.contract import ResponseHandler
 
 __all__ = ["Handler", "MemoryConnector", "MemoryTransport", "join"]
 

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from ..lane import Lane
-from .guard import current_work, note_socket
+from .inside.connection import current_work, note_socket
 from .resolver import NAMES
 
 __all__ = ["socks_connector"]

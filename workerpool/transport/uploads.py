@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Any
 
 from ..bells import Ending
-from ..channel import Chunks, Closed
 from ..errors import InvalidRequest
+from ..handover.channel import Chunks, Closed
 from ..messages.body import Upload
 
 __all__ = ["Feeder", "claim", "end_all"]

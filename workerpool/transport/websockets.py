@@ -7,12 +7,12 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ..channel import Closed
 from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolError, RequestError
-from ..job import Work
-from ..link import GOODBYE, Frame, Link, Opening
+from ..handover.channel import Closed
+from ..handover.job import Work
+from ..handover.link import GOODBYE, Frame, Link, Opening
 from ..redaction import redact
-from .faults import FOREIGN, adopt, raised_below
+from .foreign import FOREIGN, adopt, raised_below
 
 __all__ = ["check_origin", "serve_websocket"]
 

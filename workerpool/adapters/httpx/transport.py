@@ -6,13 +6,13 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
+from ...caller.pool import WorkerPool
+from ...caller.session import LaneView
+from ...caller.streaming import StreamedResponse
 from ...errors import WorkerPoolError
 from ...messages.body import Upload
 from ...messages.request import Request
-from ...pool import WorkerPool
 from ...settings import Timeout
-from ...streaming import StreamedResponse
-from ...views import LaneView
 from ..pools import as_sent, checked_pool, client_of, taken_back
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of

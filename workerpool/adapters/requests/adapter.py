@@ -14,13 +14,13 @@ from urllib3.exceptions import MaxRetryError
 from urllib3.util import Retry as Urllib3Retry
 from urllib3.util import Timeout as Urllib3Timeout
 
+from ...caller.pool import WorkerPool
+from ...caller.streaming import StreamedResponse
 from ...errors import WorkerPoolError
-from ...job import Job
+from ...handover.job import Job
 from ...messages.request import Request
 from ...messages.response import Response
-from ...pool import WorkerPool
 from ...settings import Timeout
-from ...streaming import StreamedResponse
 from ..pools import as_sent, checked_pool, client_of, taken_back
 from .connection import Connection
 from .errors import translated

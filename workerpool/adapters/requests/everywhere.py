@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from ...pool import WorkerPool
+from ...caller.pool import WorkerPool
 from .adapter import PoolAdapter
 
 __all__ = ["install", "uninstall"]

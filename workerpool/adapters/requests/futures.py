@@ -15,8 +15,8 @@ from warnings import warn
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 
-from ...job import Job
-from ...pool import WorkerPool
+from ...caller.pool import WorkerPool
+from ...handover.job import Job
 from .adapter import PoolAdapter
 
 __all__ = ["FuturesSession"]

@@ -21,9 +21,9 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 from urllib3 import exceptions as inner
 from urllib3.util import create_urllib3_context, parse_url
 
-from ...pool import WorkerPool
-from ...routing import Route
-from ...views import LaneView
+from ...caller.pool import WorkerPool
+from ...caller.routing import Route
+from ...caller.session import LaneView
 
 __all__ = ["Client", "Config", "Used", "checked_proxy", "release", "tls_facts", "use"]
 

@@ -11,8 +11,8 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.util import Retry
 
+from ...caller.streaming import StreamedResponse
 from ...messages.response import Response
-from ...streaming import StreamedResponse
 from .wire import Wire, as_latin1
 
 __all__ = ["raw_head", "raw_of", "whole_response"]

@@ -9,9 +9,9 @@ from requests.utils import rewind_body
 from urllib3 import exceptions as inner
 from urllib3.util import Retry
 
+from ...caller.streaming import StreamedResponse
 from ...errors import InvalidRequest, RequestError, WorkerPoolError
 from ...messages.response import Response
-from ...streaming import StreamedResponse
 from .errors import as_urllib3, translated
 from .raw import raw_head
 

@@ -1,0 +1,445 @@
+"""The verbs, shared by the pool, its lanes and its sessions."""
+
+import sys
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context, copy_context
+from itertools import islice
+from math import ceil
+from time import monotonic
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Concatenate, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
+
+from yarl import URL
+
+from ..errors import InvalidRequest
+from ..handover.job import Blocking, Call, Job, Work, check_may_block, on_worker_thread
+from ..handover.link import Link, Opening
+from ..handover.queues import ResultQueue
+from ..lane import Lane
+from ..messages.checks import checked_priority
+from ..messages.keywords import no_attribute
+from ..messages.request import (
+    Auth,
+    GetOptions,
+    HeaderItems,
+    PostOptions,
+    PutOptions,
+    Request,
+    RequestOptions,
+    TimeoutLike,
+)
+from ..messages.response import Response
+from ..messages.result import Result
+from ..settings import Retry, Timeout, checked_seconds
+from ..transport import serve_websocket, sessions_are_patched, sessions_are_traced
+from .results import Entry, Results
+from .streaming import StreamedResponse, Streaming
+from .targets import checked_function, url_of
+from .waiting import awaited_head_of, head_of, in_order, opened
+from .websocket import WebSocket
+
+__all__ = ["Client", "SubmitOptions"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WINDOW = 256  # inputs pulled ahead at most, unless that is less than two for each connection
+_AHEAD = 8  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
+_SOON = 2.0  # seconds' worth of inputs that are pulled ahead of a rate
+_FEW = 8
+_INNER = 30.0  # seconds that work without a limit waits for its place if it was submitted on a worker's own thread
+
+
+class SubmitOptions(RequestOptions, total=False):
+    """The keywords that `submit` takes beside a URL."""
+
+    method: str
+
+
+class Client(ABC):
+    """Submit work to one lane. Every method is thread-safe.
+
+    The verbs, `request` and `stream` block until the answer is there and are refused on a worker's own
+    thread; they raise the errors of `workerpool.errors`. URLs may be relative where the lane has a base_url.
+    """
+
+    _lane: Lane
+
+    if not TYPE_CHECKING:  # a checker knows the attributes, and would take any name for one
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(self._no_attribute(name), name=name, obj=self)
+            super().__setattr__(name, value)
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(self._no_attribute(name), name=name, obj=self)
+
+    @overload
+    def submit(self, target: str | Request, /, **options: Unpack[SubmitOptions]) -> Job[Response]: ...
+    @overload
+    def submit(
+        self, target: Callable[Concatenate[Any, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+    def submit(self, target: Any, /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Hand over a URL, a Request, or an async function, and return its Job without waiting for the network.
+
+        Keywords beside a URL are those of `request` and `method`; their `timeout` counts from when the request gets its
+        place. An async function is called with the worker's private aiohttp session, then with `args` and `kwargs`; it
+        has no deadline (see `call`). Blocks only while the lane's queue is full, for `Timeout.queue` or the timeout at
+        most; raises QueueFull, PoolClosed, InvalidRequest.
+        """
+        job = self._make_job(target, args, kwargs)
+        self._post(job)
+        return job
+
+    def call(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        /,
+        *args: Any,
+        timeout: TimeoutLike | None = None,
+        priority: int = 0,
+        **keywords: Never,
+    ) -> Job[T]:
+        """Hand over an async function with a deadline and a priority, and return its Job; see `submit`.
+
+        `timeout` is in seconds from when the function gets its place, or a Timeout, of which `total` and `queue` count;
+        None is no limit. It is called with the worker's private aiohttp session, then with `args`; bind keywords of its
+        own by functools.partial.
+        """
+        for name in keywords:
+            raise TypeError(f"call() hands on no keyword {name!r}; bind it by functools.partial, or use submit()")
+        limits = Timeout(total=None) if timeout is None else _checked("timeout", Timeout.of, timeout)
+        job = self._make_call_job(Call(checked_function(fn), args, {}), limits)
+        if priority != 0:
+            job.priority = _checked("priority", checked_priority, priority)
+        self._post(job)
+        return job
+
+    def map(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+        job_timeout: TimeoutLike | None = None,
+        priority: int = 0,
+    ) -> Iterator[T]:
+        """Run an async function over the inputs and yield its results in their order.
+
+        At most `buffersize` inputs are pulled ahead. The first error is raised in its place and the rest is
+        cancelled, as when the loop is left early. `timeout` is in seconds from this call, `job_timeout` and `priority`
+        are each call's, as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
+        """
+        checked_function(fn)
+        size = self._window(buffersize)
+        limit = _checked("timeout", checked_seconds, timeout)
+        deadline = None if limit is None else monotonic() + limit
+        each = None if job_timeout is None else _checked("job_timeout", Timeout.of, job_timeout)
+        calls = zip(*iterables, strict=False)
+
+        def begin(args: tuple[Any, ...]) -> Job[T]:
+            return self.call(fn, *args, timeout=each, priority=priority)
+
+        return in_order(deque(map(begin, islice(calls, size))), map(begin, calls), deadline)
+
+    def fetch_many(
+        self,
+        requests: "Iterable[str | Request]",
+        *,
+        ordered: bool = False,
+        buffersize: int | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> Results:
+        """Fetch any number of URLs or Requests and yield a Result for each, an error included.
+
+        For `for` and `async for`. Lazy and bounded: at most `buffersize` inputs are pulled ahead of what was handed
+        out, by default as many as can start soon. Leaving the loop early cancels what is in flight. `options` are the
+        keywords of `submit`, for each input that is a URL; a Request keeps its own. A timeout counts for each from when
+        it gets its place.
+        """
+        return Results(self, requests, options, ordered=ordered, buffersize=self._window(buffersize))
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        data: Any = None,
+        json: Any = None,
+        files: Any = None,
+        headers: HeaderItems | None = None,
+        cookies: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
+        timeout: TimeoutLike | None = None,
+        allow_redirects: bool = True,
+        max_body: int | None = None,
+        retry: "Retry | EllipsisType | None" = ...,
+        priority: int = 0,
+        meta: Any = None,
+        **options: Never,
+    ) -> Response:
+        """Send a request and block until its answer is complete; raises a RequestError.
+
+        Arguments are those of requests. `timeout` is the total in seconds, from here to the last byte, or a
+        Timeout; `max_body` is in bytes; `retry` and both of these are the lane's where left out.
+        """
+        return self._ask(
+            method,
+            url,
+            params=params,
+            data=data,
+            json=json,
+            files=files,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            timeout=timeout,
+            allow_redirects=allow_redirects,
+            max_body=max_body,
+            retry=retry,
+            priority=priority,
+            meta=meta,
+            **options,  # is refused, with what to write instead
+        )
+
+    def get(self, url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
+        """Send a GET; see `request`."""
+        return self._ask("GET", url, params=params, **options)
+
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send an OPTIONS; see `request`."""
+        return self._ask("OPTIONS", url, **options)
+
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a HEAD; redirects are not followed unless asked for, as in requests; see `request`."""
+        options.setdefault("allow_redirects", False)
+        return self._ask("HEAD", url, **options)
+
+    def post(
+        self,
+        url: str,
+        data: Any = None,
+        json: Any = None,
+        **options: Unpack[PostOptions],
+    ) -> Response:
+        """Send a POST; see `request`."""
+        return self._ask("POST", url, data=data, json=json, **options)
+
+    def put(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
+        """Send a PUT; see `request`."""
+        return self._ask("PUT", url, data=data, **options)
+
+    def patch(self, url: str, data: Any = None, **options: Unpack[PutOptions]) -> Response:
+        """Send a PATCH; see `request`."""
+        return self._ask("PATCH", url, data=data, **options)
+
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a DELETE; see `request`."""
+        return self._ask("DELETE", url, **options)
+
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Streaming:
+        """Send a request and hand out its answer while the body is still on its way.
+
+        For a `with` block, which closes the download at its end. Blocks until status and headers are there; in an
+        `async with` block, on any asyncio loop, it waits without a thread. Raises a RequestError. `max_body` counts
+        only where it is given here.
+        """
+        return Streaming(self._stream, self._astream, lambda: Request(method, url, **options))
+
+    @contextmanager
+    def websocket(
+        self,
+        url: str,
+        *,
+        headers: HeaderItems | None = None,
+        protocols: Iterable[str] = (),
+        timeout: float | None = None,
+        max_message: int = 4 * 2**20,
+        heartbeat: float | None = None,
+        compress: bool = True,
+    ) -> Iterator[WebSocket]:
+        """Open a WebSocket, which holds one of the lane's places; for a `with` block, which closes it at its end.
+
+        Blocks until it is open, `timeout` seconds at the most, or the lane's total; raises a RequestError. Messages
+        larger than `max_message` bytes end it with BodyTooLarge. With `heartbeat` a ping goes out every so many
+        seconds, and a peer that does not answer is lost. `compress` offers permessage-deflate (RFC 7692).
+        """
+        check_may_block("websocket()")
+        request, lane = Request("GET", _as_http(url), headers=headers), self._lane
+        limit = lane.timeout.total if timeout is None else _checked("timeout", checked_seconds, timeout)
+        target = str(lane.resolve(request))
+        own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
+        opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
+        link = Link()
+        call = Call(serve_websocket, (opening, link), {})
+        job: Job[None] = Job(lane.name, self._owner, None, None, call, None, None, copy_context())
+        link.work = job
+        job.request = request
+        self._post(job)
+        job.add_done_callback(link.settle)
+        self._keep_open(link, job)
+        with opened(opening.url, link, job, opening.timeout) as socket:
+            yield socket
+
+    def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
+        """Send a request and block for its answer.
+
+        The verbs come here without `request`, whose thirteen keywords would cost more than the rest of this.
+        """
+        return self._send(Request(method, url, **options))
+
+    def _stream(self, request: Request) -> StreamedResponse:
+        """Send a request and block for the head of its answer."""
+        check_may_block(f"{request.method} stream()")
+        job = self._make_request_job(request, streamed=True)
+        self._post(job)
+        return head_of(job).may_ask_again(self._stream, self._astream)
+
+    async def _astream(self, request: Request) -> StreamedResponse:
+        """Send a request and wait, on any loop, for the head of its answer."""
+        job = self._make_request_job(request, streamed=True)
+        self._post(job, block=False)
+        return (await awaited_head_of(job)).may_ask_again(self._stream, self._astream)
+
+    def _send(self, request: Request) -> Response:
+        """Send a request and block for its answer."""
+        check_may_block(request.method)
+        lane = self._lane
+        context = copy_context() if _sees_context(lane) else None
+        limits = lane.timeout_for(request)
+        work = Blocking(lane.name, self._owner, request, lane.resolve(request), limits.total, context, limits.queue)
+        try:
+            self._post(work)
+        except BaseException:
+            work.cancel()  # interrupted, it may have been handed over
+            raise
+        response: Response = work.wait()
+        return response
+
+    def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
+        if isinstance(target, Request):
+            if args or kwargs:
+                raise TypeError("submit(Request) takes no further arguments; give them to the Request")
+            return self._make_request_job(target, at_place=True)
+        if callable(target):
+            return self._make_call_job(Call(checked_function(target), args, kwargs), Timeout(total=None))
+        return self._make_request_job(Request(*url_of(target, args), **kwargs), at_place=True)
+
+    def _make_call_job(self, call: Call, limits: Timeout) -> Job[Any]:
+        lane, inner = self._lane, on_worker_thread()
+        patience = self._inner_patience(limits) if inner else limits.queue
+        owner = self._owner
+        job: Job[Any] = Job(lane.name, owner, None, None, call, limits.total, None, copy_context(), not inner, patience)
+        job.inner = inner
+        return job
+
+    def _make_request_job(self, request: Request, *, streamed: bool = False, at_place: bool = False) -> Job[Any]:
+        """Make the work; its time begins now, or with its place."""
+        lane = self._lane
+        context = copy_context() if _sees_context(lane) else None
+        limits, target = lane.timeout_for(request), lane.resolve(request)
+        streamed_as = StreamedResponse if streamed else None
+        if on_worker_thread():
+            return self._make_inner_job(request, target, limits, streamed_as, context)
+        # By place: CPython takes three times as long over keywords, and this is done for each job.
+        return Job(
+            lane.name, self._owner, request, target, None, limits.total, streamed_as, context, at_place, limits.queue
+        )
+
+    def _make_inner_job(
+        self, request: Request, target: URL, limits: Timeout, streamed_as: Any, context: Context | None
+    ) -> Job[Any]:
+        """Make work that code on a worker's own thread submits, and may wait for while it holds a place itself.
+
+        Its time begins now: with the place it would never begin where all the places are held so.
+        """
+        patience, lane = self._inner_patience(limits), self._lane
+        job: Job[Any] = Job(
+            lane.name, self._owner, request, target, None, limits.total, streamed_as, context, False, patience
+        )
+        job.inner = True
+        return job
+
+    def _inner_patience(self, limits: Timeout) -> float | None:
+        if limits.queue is None and limits.total is None and self._lane.connections:
+            return _INNER
+        return limits.queue
+
+    def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
+        lane, inner = self._lane, on_worker_thread()
+        limits = lane.timeout_for(request)
+        context = copy_context() if _sees_context(lane) else None
+        patience = self._inner_patience(limits) if inner else limits.queue
+        entry = Entry(
+            lane.name,
+            self._owner,
+            request,
+            lane.resolve(request),
+            None,
+            limits.total,
+            None,
+            context,
+            not inner,
+            patience,
+        )
+        if inner:
+            entry.inner = True
+        entry.index = index
+        entry.out = out
+        return entry
+
+    def _window(self, buffersize: int | None) -> int:
+        """Return how many inputs may be pulled ahead: by default no more than can start soon."""
+        if buffersize is None:
+            lane = self._lane
+            window = max(_WINDOW, 2 * lane.connections)
+            if lane.connections:
+                window = min(window, max(_FEW, _AHEAD * lane.connections))
+            if lane.rate is not None:
+                window = min(window, _FEW + lane.rate.burst + ceil(_SOON * lane.rate.limit / lane.rate.per))
+            return window
+        if isinstance(buffersize, bool) or not isinstance(buffersize, int) or buffersize < 1:
+            raise ValueError("buffersize must be a whole number, at least 1")
+        return min(buffersize, sys.maxsize)
+
+    def _no_attribute(self, name: str) -> str:
+        """Say that there is no such attribute, and where what it is of a Session of requests is set here."""
+        return no_attribute(f"{type(self).__name__}", name)
+
+    @property
+    @abstractmethod
+    def _owner(self) -> object:
+        """What the work keeps alive while it is under way."""
+
+    @abstractmethod
+    def _keep_open(self, link: Link, job: Job[None]) -> None:
+        """Note a WebSocket that is closed in order when the pool is shut down."""
+
+    @abstractmethod
+    def _post(self, work: Work, *, block: bool = True) -> None:
+        """Hand the work to a worker; raises QueueFull or PoolClosed."""
+
+
+def _sees_context(lane: Lane) -> bool:
+    """Whether code that is not the pool's takes part in the lane's requests: the user's, or a tracer's."""
+    return lane.has_hooks or sessions_are_traced()
+
+
+def _checked(name: str, check: Callable[[Any], T], value: Any) -> T:
+    try:
+        return check(value)
+    except (TypeError, ValueError) as exc:
+        raise InvalidRequest(str(exc) if str(exc).startswith(name) else f"{name}: {exc}") from None
+
+
+def _as_http(url: str) -> str:
+    """Return the URL of the request that opens a WebSocket (RFC 6455, 3)."""
+    scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
+    return {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme) + colon + rest if colon else url

@@ -1,0 +1,241 @@
+"""The results of `fetch_many`: inputs pulled lazily within a window, outcomes through one queue."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from ..errors import InvalidRequest, QueueFull, WorkerPoolError
+from ..handover.channel import Closed
+from ..handover.job import Process, Work, check_may_block
+from ..handover.queues import ResultQueue
+from ..handover.work import Verdict
+from ..messages.request import Request
+from ..messages.result import Result
+
+__all__ = ["Entry", "Results"]
+
+
+class Entry(Work):
+    """One input of `fetch_many`: the Work whose way back is the queue of results."""
+
+    index: int
+    out: "ResultQueue[Result]"
+
+    def _tell(self, verdict: Verdict) -> None:
+        outcome, value, _at = verdict
+        if outcome == "cancelled":
+            value = WorkerPoolError("the request was cancelled: the reader of its results had gone")
+        response, error = (value, None) if outcome == "succeeded" else (None, value)
+        assert self.request is not None
+        self.out.put(Result(self.index, self.request, response, error))
+
+
+class _NoMore(Exception):
+    """All results have been handed out."""
+
+
+class Sender(Protocol):
+    """What `Results` needs of the pool."""
+
+    def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
+        """Make the work for one input; raises InvalidRequest."""
+
+    def _post(self, work: Work, *, block: bool = True) -> None:
+        """Hand the work to a worker; raises QueueFull or PoolClosed."""
+
+
+class Results:
+    """Yield one Result per input, with `for` or `async for`, as they finish or in the order of the inputs.
+
+    At most `buffersize` inputs are pulled ahead of what was handed out. Leaving the loop early, or
+    `close()`, cancels what is in flight. An error of the inputs' own iterator is raised here. Several threads may read:
+    each result goes to one of them.
+    """
+
+    _made = False  # interrupted within `__init__`, there is nothing to give up
+
+    def __init__(
+        self,
+        sender: Sender,
+        inputs: Iterable[str | Request],
+        options: Mapping[str, Any],
+        *,
+        ordered: bool,
+        buffersize: int,
+    ) -> None:
+        self._sender = sender
+        self._inputs: Iterator[str | Request] | None = _iterator(inputs)
+        self._options = options
+        # One reader at a time; the thread that has it may come back here by a signal handler.
+        self._reading = threading.RLock()
+        self._space = buffersize  # inputs that may be pulled now
+        self._worth_it = max(1, buffersize // 4)  # pulled in bulk: each post may wake a worker
+        self._queue: ResultQueue[Result] = ResultQueue()
+        self._entries: dict[int, Entry] = {}  # in flight, by index
+        self._ready: deque[Result] = deque()  # finished, to be handed out next
+        self._early: dict[int, Result] | None = {} if ordered else None  # finished before their turn
+        self._turn = 0  # the index that is handed out next, where ordered
+        self._waiting: Entry | None = None  # made, but the lane's queue was full
+        self._pulled = 0
+        self._process = Process()
+        self._made = True
+
+    def __iter__(self) -> Generator[Result, None, None]:
+        try:
+            with suppress(_NoMore):
+                while True:
+                    # Not kept in a name: it is the reader's alone while the next one is waited for.
+                    yield self._next()
+        finally:
+            self.close()
+
+    def __next__(self) -> Result:
+        try:
+            return self._next()
+        except _NoMore:
+            raise StopIteration from None
+
+    async def __aiter__(self) -> AsyncIterator[Result]:
+        try:
+            while True:
+                await self._arefill()
+                while not self._ready and self._entries:
+                    try:
+                        self._keep(await self._queue.aget())
+                    except Closed:
+                        raise _closed() from None
+                    await self._arefill()
+                if not self._ready:
+                    return
+                yield self._handed_out()
+        finally:
+            self.close()
+
+    async def _arefill(self) -> None:
+        """Pull and post as `_refill` does; where the queue is full and nothing is in flight, wait until it has room."""
+        self._refill(block=False)
+        while self._waiting is not None and not self._entries:
+            room, loop = asyncio.Event(), asyncio.get_running_loop()
+
+            def tell(room: asyncio.Event = room, loop: asyncio.AbstractEventLoop = loop) -> None:
+                with suppress(RuntimeError):  # the loop has gone, and with it who waits
+                    loop.call_soon_threadsafe(room.set)
+
+            assert self._waiting.holder is not None
+            self._waiting.holder.when_room(tell)
+            await room.wait()
+            self._refill(block=False)
+
+    def close(self) -> None:
+        """Cancel what is in flight and pull no more inputs; who is reading in another thread is told. Repeatable."""
+        inputs, self._inputs = self._inputs, None
+        self._waiting = None
+        self._give_up()
+        self._queue.close()
+        if isinstance(inputs, Generator):
+            with suppress(ValueError):  # another thread is in it, and finds that nothing more is wanted
+                inputs.close()
+
+    def _give_up(self) -> None:
+        self._queue.drop()
+        entries, self._entries = self._entries, {}
+        for entry in entries.values():
+            entry.cancel()
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Takes no lock of the queue's: a collection may run this on the very thread that is putting a result in.
+        if self._made:
+            self._give_up()
+
+    def _next(self) -> Result:
+        """Block for the next result; raises _NoMore."""
+        with self._reading:
+            self._refill(block=True)
+            while not self._ready:
+                if not self._entries:
+                    raise _NoMore
+                check_may_block("waiting for results")
+                self._process.check("fetch_many")
+                try:
+                    self._keep(self._queue.get())
+                except Closed:
+                    raise _closed() from None
+                self._refill(block=True)
+            return self._handed_out()
+
+    def _handed_out(self) -> Result:
+        self._space += 1
+        return self._ready.popleft()
+
+    def _keep(self, results: list[Result]) -> None:
+        """Sort what came in: to be handed out next or, where ordered, before its turn."""
+        results = [result for result in results if self._entries.pop(result.index, None) is not None]
+        self._sort(results)
+
+    def _sort(self, results: list[Result]) -> None:
+        if self._early is None:
+            self._ready.extend(results)
+            return
+        self._early.update((result.index, result) for result in results)
+        while self._turn in self._early:
+            self._ready.append(self._early.pop(self._turn))
+            self._turn += 1
+
+    def _refill(self, *, block: bool) -> None:
+        """Pull and post inputs until the window is full, they are at their end, or the lane's queue is full."""
+        if self._space < self._worth_it and self._entries and self._waiting is None:
+            return
+        while (entry := self._waiting or self._pull()) is not None:
+            self._waiting = entry
+            self._entries[entry.index] = entry
+            try:
+                # While something is in flight its result is the better thing to wait for.
+                self._sender._post(entry, block=block and len(self._entries) == 1)
+            except QueueFull:
+                self._entries.pop(entry.index, None)
+                if self._entries or not block:
+                    return
+                continue  # the queue was full of others' work for as long as the lane's timeout; it goes on
+            self._waiting = None
+
+    def _pull(self) -> Entry | None:
+        """Return the next input as an entry; what cannot be sent becomes a result at once."""
+        while self._space > 0 and self._inputs is not None:
+            try:
+                given = next(self._inputs)
+            except StopIteration:
+                self._inputs = None
+                return None
+            self._space -= 1
+            index = self._pulled
+            self._pulled += 1
+            try:
+                request = given if isinstance(given, Request) else Request(given, **self._options)
+                return self._sender._make_entry(index, request, self._queue)
+            except InvalidRequest as exc:
+                self._sort([Result(index, given, None, exc)])
+        return None
+
+
+def _iterator(inputs: Any) -> Iterator[str | Request]:
+    if isinstance(inputs, str | bytes | Request):
+        name = type(inputs).__name__
+        raise TypeError(f"fetch_many takes an iterable of URLs or Requests, not one {name}; put it into a list")
+    try:
+        return iter(inputs)
+    except TypeError:
+        name = type(inputs).__name__
+        raise TypeError(f"fetch_many takes an iterable of URLs or Requests, not {name}") from None
+
+
+def _closed() -> WorkerPoolError:
+    return WorkerPoolError("these results were closed while they were read; what was in flight is cancelled")

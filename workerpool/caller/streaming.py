@@ -1,0 +1,432 @@
+"""Answers whose body travels while it is read: chunks through a bounded channel."""
+
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from ..bells import Ending
+from ..errors import (
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    ForkedPool,
+    ProtocolError,
+    ReadTimeout,
+)
+from ..handover.channel import Chunks, Closed
+from ..handover.job import Process, check_may_block
+from ..messages.request import Request
+from ..messages.response import Response, checked_chunk_size
+from ..redaction import redact
+from .pieces import HARMLESS, Cutter, Lines, Pieces, RawBody, Text, Whole
+from .sse import EventStream, ServerSentEvent
+
+__all__ = ["MAX_LINE", "StreamedResponse", "Streaming"]
+
+MAX_LINE = 2**20  # characters that a line may have before it is refused
+_TRIES = 10  # to reconnect an event stream, in a row
+_LOST = (ConnectionLost, ReadTimeout)
+_UNREACHED = (ConnectError, ConnectionLost, DeadlineExceeded)
+
+
+class StreamedResponse(Response):
+    """Hold an answer whose body is still on its way; use it in a `with` or `async with` block.
+
+    Status and headers are there at once. The body is read once, by one reader at a time: in a thread with `iter_bytes`,
+    `iter_lines`, `read` or `raw`, which block, or on any asyncio loop with `aiter_bytes`, `aiter_lines` or `aread`,
+    which take no thread. Who stops early, or is cancelled, leaves the rest to the next reader. A slow reader slows the
+    download; memory stays flat. Errors of the body are raised where it is read. Leaving the block early closes the
+    connection, from any thread; so does forgetting the response.
+    """
+
+    __slots__ = ("_abandon", "_abort", "_again", "_again_async", "_chunks", "_cutter", "_encoding_found", "_events",
+                 "_following", "_left", "_process", "_rest", "_whole")  # fmt: skip
+
+    def __init__(
+        self, head: Response, chunks: Chunks, abort: Callable[[], None], abandon: Callable[[], None] | None = None
+    ) -> None:
+        for name in Response.__slots__:
+            setattr(self, name, getattr(head, name))
+        self._chunks = chunks
+        self._abort = abort
+        self._abandon = abandon  # takes no lock
+        self._whole: bytes | None = None
+        self._process = Process()
+        self._cutter: Cutter | None = None  # of whoever read last, which may hold a part of the body
+        self._rest = b""  # given back by the one before
+        self._encoding_found = ""  # by a byte order mark
+        self._events: EventStream | None = None
+        self._again: Callable[[Request], StreamedResponse] | None = None
+        self._again_async: Callable[[Request], Awaitable[StreamedResponse]] | None = None
+        self._following: StreamedResponse | None = None  # of an event stream that was asked for anew
+        self._left = Ending()
+
+    def may_ask_again(
+        self,
+        again: "Callable[[Request], StreamedResponse]",
+        again_async: "Callable[[Request], Awaitable[StreamedResponse]]",
+    ) -> "StreamedResponse":
+        """Say how an event stream goes on after its end: by another request."""
+        self._again = again
+        self._again_async = again_async
+        return self
+
+    @property
+    def content(self) -> bytes:
+        """The rest of the body, read when first asked for; blocks."""
+        return self.read()
+
+    @property
+    def text(self) -> str:
+        """The rest of the body as text; blocks."""
+        self._content = self.read()
+        return super().text
+
+    def json(self, **options: Any) -> Any:
+        """Read the rest of the body and parse it as JSON; blocks."""
+        self._content = self.read()
+        return super().json(**options)
+
+    @property
+    def raw(self) -> io.BufferedIOBase:
+        """The decoded body as a file that can be read; each read blocks."""
+        if self._raw is None:
+            self._raw = RawBody(self._next, self.close, self._give_up)
+        return self._raw
+
+    def read(self) -> bytes:
+        """Block until the body is complete and return the rest of it."""
+        if self._whole is None:
+            try:
+                self._whole = b"".join(self._cut(Whole()))
+            except BaseException as exc:
+                self._broken_off(exc)
+                raise
+        return self._whole
+
+    async def aread(self) -> bytes:
+        """Wait until the body is complete and return the rest of it; `read`, `text` and `json` have it then, too."""
+        if self._whole is None:
+            try:
+                self._whole = b"".join([each async for each in self._acut(Whole())])
+            except BaseException as exc:
+                self._broken_off(exc)
+                raise
+        return self._whole
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the decoded body as it comes, or in pieces of `chunk_size` bytes; each step blocks."""
+        return self._iter_chunks() if chunk_size is None else self._cut(Pieces(checked_chunk_size(chunk_size)))
+
+    def iter_content(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
+        """Yield the same, under requests' name, or with `decode_unicode` text."""
+        pieces = self.iter_bytes(chunk_size)
+        known = self._encoding or self._encoding_found
+        return _decoded(pieces, Text(known or self.encoding, sniffs=not known)) if decode_unicode else pieces
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the same on the running loop."""
+        return self._aiter_chunks() if chunk_size is None else self._acut(Pieces(checked_chunk_size(chunk_size)))
+
+    def iter_lines(self, *, max_line: int = MAX_LINE) -> Iterator[str]:
+        """Yield the body line by line as text, without line ends; raises BodyTooLarge for a longer line."""
+        return self._cut(self._lines(max_line))
+
+    def aiter_lines(self, *, max_line: int = MAX_LINE) -> AsyncIterator[str]:
+        """Yield the same on the running loop."""
+        return self._acut(self._lines(max_line))
+
+    def iter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> Iterator[ServerSentEvent]:
+        """Yield server-sent events as they come; each step blocks. The stream's `timeout` counts; None suits most.
+
+        When the stream ends, it is asked for anew after the pause that the server has named (3 s), with the id of the
+        last event, until the server answers 204, this response is closed, or ten tries in a row have failed: then their
+        error is raised. Without `reconnect` the end is the end. Raises ProtocolError for what is no event stream.
+        """
+        return self._iter_events(self._event_stream(max_line), reconnect, max_line)
+
+    def aiter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> AsyncIterator[ServerSentEvent]:
+        """Yield the same on the running loop."""
+        return self._aiter_events(self._event_stream(max_line), reconnect, max_line)
+
+    def _iter_events(self, stream: EventStream, reconnect: bool, max_line: int) -> Iterator[ServerSentEvent]:
+        response: StreamedResponse | None = self._following or self
+        while response is not None:
+            response._check_events()
+            try:
+                for line in response._cut(Lines("utf-8-sig", max_line)):
+                    if (event := stream.take(line)) is not None:
+                        yield event
+            except _LOST:
+                if self._left.is_over:
+                    return
+                if not reconnect:
+                    raise
+            stream.begin()
+            response = self._next_connection(stream) if reconnect else None
+
+    async def _aiter_events(
+        self, stream: EventStream, reconnect: bool, max_line: int
+    ) -> AsyncIterator[ServerSentEvent]:
+        response: StreamedResponse | None = self._following or self
+        while response is not None:
+            response._check_events()
+            try:
+                async for line in response._acut(Lines("utf-8-sig", max_line)):
+                    if (event := stream.take(line)) is not None:
+                        yield event
+            except _LOST:
+                if self._left.is_over:
+                    return
+                if not reconnect:
+                    raise
+            stream.begin()
+            response = await self._anext_connection(stream) if reconnect else None
+
+    def close(self) -> None:
+        """Stop the download and close its connection, unless it is complete. From any thread, repeatable."""
+        self._left.note()
+        self._chunks.close()
+        self._abort()
+        if self._following is not None:
+            self._following.close()
+
+    def __enter__(self) -> "StreamedResponse":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> "StreamedResponse":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # In a collection of garbage, which may come while any lock is held: nothing here takes one.
+        if (abandon := getattr(self, "_abandon", None)) is None or self._chunks.is_over:
+            return
+        try:
+            self._process.check("the stream")
+        except ForkedPool:
+            return
+        abandon()
+
+    def __repr__(self) -> str:
+        return super().__repr__().rpartition(",")[0] + ", streamed>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a StreamedResponse holds a live download; read it and keep the bytes instead")
+
+    def _check_events(self) -> None:
+        kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if self.status_code != 200 or kind != "text/event-stream":
+            self.raise_for_status()
+            raise ProtocolError(
+                f"{self.request.method} {redact(self.url)}: no event stream, but {self.status_code} with {kind!a}",
+                url=redact(self.url),
+                method=self.request.method,
+                attempts=self.attempts,
+                stage="headers",
+            )
+
+    def _event_stream(self, longest: int) -> EventStream:
+        if self._events is None:
+            self._events = EventStream(_checked_line(longest))
+        return self._events
+
+    def _next_connection(self, stream: EventStream) -> "StreamedResponse | None":
+        """Ask for the stream anew, after pauses that grow; None if it is over."""
+        failures = 0
+        while self._again is not None and not self._left.wait(_pause(stream, failures)):
+            try:
+                return self._followed_by(self._again(self._following_request(stream)))
+            except _UNREACHED:
+                failures += 1
+                if failures == _TRIES:
+                    raise
+        return None
+
+    async def _anext_connection(self, stream: EventStream) -> "StreamedResponse | None":
+        failures = 0
+        while self._again_async is not None and not await self._left.await_(_pause(stream, failures)):
+            try:
+                return self._followed_by(await self._again_async(self._following_request(stream)))
+            except _UNREACHED:
+                failures += 1
+                if failures == _TRIES:
+                    raise
+        return None
+
+    def _following_request(self, stream: EventStream) -> Request:
+        return self.request.with_header("Last-Event-ID", stream.last_id)
+
+    def _followed_by(self, response: "StreamedResponse") -> "StreamedResponse | None":
+        """Go on with the response, unless it says that there is no more."""
+        self._following = response
+        if response.status_code != 204 and not self._left.is_over:
+            return response
+        response.close()
+        return None
+
+    def _lines(self, longest: int) -> Lines:
+        known = self._encoding or self._encoding_found
+        return Lines(known or self.encoding, _checked_line(longest), sniffs=not known)
+
+    def _iter_chunks(self) -> Iterator[bytes]:
+        try:
+            while (chunk := self._next(None)) is not None:
+                yield chunk
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
+
+    async def _aiter_chunks(self) -> AsyncIterator[bytes]:
+        try:
+            while (chunk := await self._anext(None)) is not None:
+                yield chunk
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
+
+    def _cut(self, cutter: Cutter) -> Iterator[Any]:
+        try:
+            while (chunk := self._next(cutter)) is not None:
+                cutter.feed(chunk)
+                while (piece := cutter.take()) is not None:
+                    yield piece
+            cutter.finish()
+            while (piece := cutter.take()) is not None:
+                yield piece
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
+
+    async def _acut(self, cutter: Cutter) -> AsyncIterator[Any]:
+        try:
+            while (chunk := await self._anext(cutter)) is not None:
+                cutter.feed(chunk)
+                while (piece := cutter.take()) is not None:
+                    yield piece
+            cutter.finish()
+            while (piece := cutter.take()) is not None:
+                yield piece
+        except BaseException as exc:
+            self._broken_off(exc)
+            raise
+
+    def _next(self, cutter: Cutter | None) -> bytes | None:
+        """Block for the next chunk, for this cutter; None at the end of the body."""
+        check_may_block("reading a streamed body with what blocks (aiter_bytes() and the like do not)")
+        self._process.check("the streamed response")
+        if rest := self._taken_back(cutter):
+            return rest
+        try:
+            return self._chunks.get()
+        except Closed:
+            self._check_whole()
+            return None
+
+    async def _anext(self, cutter: Cutter | None) -> bytes | None:
+        """Wait for the next chunk, for this cutter; None at the end of the body. A cancel takes nothing."""
+        self._process.check("the streamed response")
+        if rest := self._taken_back(cutter):
+            return rest
+        try:
+            return await self._chunks.aget()
+        except Closed:
+            self._check_whole()
+            return None
+
+    def _taken_back(self, cutter: Cutter | None) -> bytes:
+        """Return what whoever read before, in another way, has not handed out."""
+        before = self._cutter
+        if before is not cutter:
+            if before is not None:
+                self._rest = before.rest() + self._rest
+                if isinstance(before, Lines) and before.begun:
+                    self._encoding_found = before.encoding
+            self._cutter = cutter
+        rest = self._rest
+        if rest:
+            self._rest = b""
+        return rest
+
+    def _broken_off(self, error: BaseException) -> None:
+        """Note what has left the reading code: Ctrl-C may leave a part of the body in nobody's hand."""
+        if not isinstance(error, HARMLESS):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Read nothing more of a body of which a part may be in nobody's hand."""
+        self._chunks.close()
+        self._chunks.given_up = True
+        self._cutter, self._rest = None, b""
+        self.close()
+
+    def _check_whole(self) -> None:
+        if not self._chunks.given_up:
+            return
+        raise ConnectionLost(
+            f"{self.request.method} {redact(self.url)}: the stream was closed before its body had come to the end",
+            url=redact(self.url),
+            method=self.request.method,
+            attempts=self.attempts,
+            stage="body",
+        )
+
+
+class Streaming:
+    """A stream to come, for a `with` or an `async with` block, which closes the download at its end."""
+
+    def __init__(
+        self,
+        open_it: Callable[[Request], StreamedResponse],
+        open_async: Callable[[Request], Awaitable[StreamedResponse]],
+        request: Callable[[], Request],
+    ) -> None:
+        self._open = open_it
+        self._open_async = open_async
+        self._request = request
+        self._opened: list[StreamedResponse] = []  # by blocks that are not left yet
+
+    def __enter__(self) -> StreamedResponse:
+        self._opened.append(response := self._open(self._request()))
+        return response
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._opened.pop().close()
+
+    async def __aenter__(self) -> StreamedResponse:
+        self._opened.append(response := await self._open_async(self._request()))
+        return response
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.__exit__()
+
+
+def _decoded(pieces: Iterator[bytes], text: Text) -> Iterator[str]:
+    for piece in pieces:
+        text.feed(piece)
+        if part := text.take():
+            yield part
+    text.finish()
+    if part := text.take():
+        yield part
+
+
+def _checked_line(longest: object) -> int:
+    if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
+        raise ValueError("max_line must be a number of characters, at least 1")
+    return longest
+
+
+def _pause(stream: EventStream, failures: int) -> float:
+    return float(stream.pause * 2 ** min(failures, 4))

@@ -1,0 +1,91 @@
+"""How a caller's thread waits for jobs: for one, for a WebSocket, for many in their order."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from time import monotonic
+from typing import Any
+
+from ..errors import DeadlineExceeded
+from ..handover.job import Job
+from ..handover.link import Link
+from ..redaction import redact
+from .streaming import StreamedResponse
+from .websocket import WebSocket
+
+__all__ = ["awaited_head_of", "head_of", "in_order", "opened", "seconds_left"]
+
+_GRACE = 0.1  # seconds a caller waits beyond the deadline before it decides without the worker
+
+
+def seconds_left(end: float | None) -> float | None:
+    """Return the seconds until then, as a lock takes them: none below 0, none too many; None for no end."""
+    return None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)
+
+
+def head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
+    """Block for the head of a streamed answer; whatever interrupts the wait gives the stream up."""
+    try:
+        return _released(job, _outcome(job))
+    except BaseException:
+        if not job.cancel() and job.exception() is None and job.result() is not None:
+            job.result().close()  # it came just now, and nobody else would close it
+        raise
+
+
+async def awaited_head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
+    """Wait for the same on any loop; a response that comes beside a cancel is closed when it is collected."""
+    return _released(job, await job)
+
+
+def _released(job: "Job[StreamedResponse]", response: StreamedResponse) -> StreamedResponse:
+    """Return the response, and let the job hold it no longer."""
+    job.release()
+    return response
+
+
+def _outcome(job: "Job[StreamedResponse]") -> StreamedResponse:
+    while True:
+        deadline = job.deadline
+        try:
+            return job.result(seconds_left(None if deadline is None else deadline + _GRACE))
+        except TimeoutError:
+            if job.done():
+                return job.result()
+        if job.deadline == deadline:
+            # The worker's loop did not come round to it: a function blocks it, or it is overloaded.
+            job.expire()
+
+
+def opened(url: str, link: Link, job: "Job[None]", limit: float | None) -> WebSocket:
+    """Block until the WebSocket is open, so many seconds at the most."""
+    try:
+        end = None if limit is None else monotonic() + limit + _GRACE
+        return WebSocket(url, link, job, link.opened.result(seconds_left(end)))
+    except TimeoutError as exc:
+        job.cancel()
+        if isinstance(exc, DeadlineExceeded):
+            raise
+        raise DeadlineExceeded(f"{redact(url)}: no WebSocket within {limit:g} s", stage="queued") from None
+    except BaseException:
+        job.cancel()
+        raise
+
+
+def in_order(jobs: "deque[Job[Any]]", more: "Iterator[Job[Any]]", deadline: float | None) -> Iterator[Any]:
+    """Yield the results in the order of the jobs, and begin another job for each; cancels what is left at the end."""
+    try:
+        while jobs:
+            # Not kept in a name: it is the reader's alone while the next one is waited for.
+            yield _next(jobs, more, deadline)
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+def _next(jobs: "deque[Job[Any]]", more: "Iterator[Job[Any]]", deadline: float | None) -> Any:
+    result = jobs[0].result(seconds_left(deadline))
+    jobs.popleft()
+    jobs.extend(islice(more, 1))
+    return result

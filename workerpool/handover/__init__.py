@@ -1,0 +1,1 @@
+"""What both sides touch; each class says who may call what."""

@@ -1,0 +1,116 @@
+"""The two ends of a WebSocket: what the thread's side and the worker's share."""
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import TIMEOUT_MAX
+from typing import Any, NamedTuple
+
+from ..errors import ConnectionLost, InvalidRequest
+from ..redaction import redact
+from .channel import Channel, Closed
+from .job import Work
+
+__all__ = ["GOING_AWAY", "GOODBYE", "Frame", "Link", "Opening", "checked_timeout"]
+
+_ROOM = 16  # messages on their way in each direction
+GOING_AWAY = 1001  # RFC 6455, 7.4.1
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+MAX_MESSAGE = 2**32 - 1  # bytes; aiohttp's reader counts with 32 bits
+GOODBYE = 3.0  # seconds that the other side gets to answer a close
+
+
+class Frame(NamedTuple):
+    """What a thread asks the worker to send."""
+
+    kind: str  # "text", "bytes", "ping" or "close"
+    data: bytes = b""
+    code: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a WebSocket is opened. Sizes in bytes, times in seconds."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    protocols: Iterable[str] = ()  # a tuple, once it is checked
+    timeout: float | None = None
+    max_message: int = 4 * 2**20
+    heartbeat: float | None = None
+    compress: bool = True
+    own_code: bool = False  # whether code of the user's takes part, which raises what it likes
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail on the worker, and bound the times; raises InvalidRequest."""
+        try:
+            object.__setattr__(self, "timeout", checked_timeout(self.timeout))
+            object.__setattr__(self, "heartbeat", checked_timeout(self.heartbeat, "heartbeat"))
+            _check_size(self.max_message)
+            object.__setattr__(self, "protocols", _checked_protocols(self.protocols))
+        except (TypeError, ValueError) as exc:
+            where = redact(self.url)
+            raise InvalidRequest(f"WebSocket {where}: {exc}", url=where, method="GET", stage="queued") from None
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """What the thread's side and the worker's share."""
+
+    incoming: "Channel[str | bytes]" = field(default_factory=lambda: Channel(_ROOM))
+    outgoing: "Channel[Frame]" = field(default_factory=lambda: Channel(_ROOM))
+    opened: "Future[str | None]" = field(default_factory=Future)  # the protocol that was agreed on
+    work: Work | None = None  # what carries the messages
+    close_code: int | None = None
+    error: BaseException | None = None  # why it ended, unless in order
+
+    def end(self, _job: object = None) -> None:
+        """Release whoever waits on either side; the last thing that happens. From any thread, repeatable."""
+        with suppress(InvalidStateError):
+            self.opened.set_exception(self.error or ConnectionLost("the WebSocket was given up", stage="connect"))
+        self.incoming.end()
+        self.outgoing.close()
+
+    def go_away(self) -> None:
+        """Close in order, since the pool ends; never blocks. From any thread."""
+        with suppress(Closed, TimeoutError):
+            self.outgoing.put(Frame("close", b"", GOING_AWAY), 0)
+        self.outgoing.end()
+
+    def settle(self, job: "Future[None]") -> None:
+        """Note what became of the job that carries the messages."""
+        if self.error is None:
+            self.error = CancelledError() if job.cancelled() else job.exception()
+        self.end()
+
+
+def checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+    """Return the seconds that a thread can wait; as good as for ever is as long as it can."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"{name} must be a number of seconds or None, not {type(timeout).__name__}")
+    if not timeout >= 0:
+        raise ValueError(f"{name} must be 0 or more, not {timeout}")
+    return min(timeout, TIMEOUT_MAX)
+
+
+def _check_size(size: object) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError("max_message must be a number of bytes, at least 1")
+    if size > MAX_MESSAGE:  # aiohttp would give up with the connection open
+        raise ValueError(f"max_message must be at most {MAX_MESSAGE} bytes")
+
+
+def _checked_protocols(protocols: object) -> tuple[str, ...]:
+    if isinstance(protocols, str | bytes) or not isinstance(protocols, Iterable):
+        raise TypeError(f"protocols must be a list of names such as ['chat'], not {type(protocols).__name__}")
+    try:
+        found: tuple[Any, ...] = tuple(protocols)
+    except Exception as exc:
+        raise TypeError(f"protocols cannot be read: {type(exc).__name__}") from exc
+    if not all(isinstance(name, str) and _TOKEN.fullmatch(name) for name in found):
+        raise ValueError("protocols must be HTTP tokens such as 'chat'")
+    return found

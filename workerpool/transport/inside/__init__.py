@@ -1,0 +1,1 @@
+"""The private parts of aiohttp, each in one place; checked when they are imported."""

@@ -1,0 +1,312 @@
+"""Private names of aiohttp that the pool needs, each in one place; tests/test_contract.py pins them."""
+
+import os
+import select
+import socket
+import ssl
+import sys
+from contextvars import ContextVar
+from typing import Any
+from weakref import ref
+
+import aiohttp
+
+from ...handover.job import Work
+from .contract import HttpProcessingError, ResponseHandler, holds
+
+__all__ = ["TunnelError", "WireProtocol", "current_work", "guard", "note_socket", "send_once"]
+
+_MAX_INTERIM = 100  # 1xx answers before the one that counts
+
+_SO_MEMINFO = 55  # Linux 4.12; the first number is what waits to be read
+_NOTHING = bytes(4)
+
+
+class _CurrentWork:
+    """The work that the running task is at.
+
+    By a weak reference: connections and timers keep the context that they were made in for as long as they live, and
+    with it they would keep the work and its whole answer.
+    """
+
+    __slots__ = ("_reference",)
+
+    def __init__(self) -> None:
+        self._reference: ContextVar[ref[Work] | None] = ContextVar("workerpool_current_work", default=None)
+
+    def get(self) -> Work | None:
+        """Return the work, None where there is none."""
+        reference = self._reference.get()
+        return None if reference is None else reference()
+
+    def set(self, work: Work) -> None:
+        """Note what the task is at from now on."""
+        self._reference.set(ref(work))
+
+
+current_work = _CurrentWork()
+_sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
+
+
+class TunnelError(aiohttp.ClientProxyConnectionError):
+    """Say that the proxy was reached, and that no tunnel through it came about."""
+
+
+def guard(connector: aiohttp.BaseConnector) -> None:
+    """Make the connector drop an idle connection that has bytes waiting or is to be closed.
+
+    Such bytes are an answer that nobody asked for; the next request would take it for its own
+    (aio-libs/aiohttp#13656). urllib3 and Go drop the connection too.
+    """
+    if holds("idle"):
+        _check_idle(connector)
+    if isinstance(connector, aiohttp.TCPConnector):
+        if holds("stages"):
+            _note_stages(connector)
+        if holds("bodies"):
+            _watch_bodies(connector)
+        if holds("tunnel"):
+            _blame_the_proxy(connector)
+        if holds("sockets"):
+            _close_sockets_once(connector)
+
+
+def _check_idle(connector: aiohttp.BaseConnector) -> None:
+    get = connector._get
+
+    async def get_clean(key: Any, traces: Any) -> Any:
+        while True:
+            if (connection := await get(key, traces)) is None:
+                return None
+            if not _is_tainted(connection.protocol):
+                return connection
+            connection.close()
+
+    connector._get = get_clean  # type: ignore[method-assign]
+
+
+def _note_stages(connector: aiohttp.TCPConnector) -> None:
+    """Note in the work that makes a new connection how far that is: an error or a deadline tells it."""
+    resolve = connector._resolve_host
+
+    async def resolve_noting(host: str, port: int, traces: Any = None) -> Any:
+        work = current_work.get()
+        if work is None:
+            return await resolve(host, port, traces=traces)
+        work.stage = "dns"
+        found = await resolve(host, port, traces=traces)
+        work.stage = "connect"
+        return found
+
+    connector._resolve_host = resolve_noting  # type: ignore[method-assign]
+
+
+def _watch_bodies(connector: aiohttp.TCPConnector) -> None:
+    """Give each new connection a protocol that notices how a body ends."""
+    loop = connector._loop
+
+    def make_protocol() -> WireProtocol:
+        # Called once TCP is there; what is left of making the connection is TLS, if it is to be had.
+        work = current_work.get()
+        if work is not None:
+            work.stage = "tls"
+        return WireProtocol(loop)
+
+    connector._factory = make_protocol  # type: ignore[assignment]
+
+
+def _blame_the_proxy(connector: aiohttp.TCPConnector) -> None:
+    """Tell what goes wrong while a tunnel is made from what the server does: nothing has reached that yet."""
+    create, direct = connector._create_proxy_connection, connector._create_direct_connection
+
+    async def direct_noting(*args: Any, **options: Any) -> Any:
+        made = await direct(*args, **options)
+        work = current_work.get()
+        if work is not None and options.get("client_error") is aiohttp.ClientProxyConnectionError:
+            work.stage = "proxy"
+        return made
+
+    async def create_blaming(req: Any, traces: Any, timeout: Any) -> Any:
+        try:
+            return await create(req, traces, timeout)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as exc:
+            if (cause := _fault_of_the_tunnel(exc)) is None:
+                raise
+            raise TunnelError(req.connection_key, cause) from exc
+
+    connector._create_direct_connection = direct_noting  # type: ignore[method-assign]
+    connector._create_proxy_connection = create_blaming  # type: ignore[method-assign]
+
+
+def _fault_of_the_tunnel(exc: Exception) -> OSError | None:
+    """Return what the proxy did wrong; None for what says so itself, and for what the server behind it told."""
+    if isinstance(exc, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | TimeoutError):
+        return None
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorDNSError):
+        return None
+    if isinstance(exc, aiohttp.ClientConnectorSSLError):
+        alert = "ALERT" in (getattr(exc.os_error, "reason", None) or "")
+        return None if alert else OSError("no TLS came through it")
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return exc.os_error
+    if isinstance(exc, aiohttp.ServerDisconnectedError):
+        return OSError("it closed the connection")
+    if isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError):
+        return exc
+    return OSError("its answer is not valid HTTP")
+
+
+def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
+    """Let go of a socket that the loop has closed already.
+
+    uvloop closes the descriptor of a connection that is reset while it is made, and leaves the socket object its
+    number; when that is collected, it closes whatever has got the number by then, perhaps another thread's file.
+    """
+    make = connector._socket_factory or _make_socket
+    create = connector._wrap_create_connection
+
+    def make_noting(address: Any) -> socket.socket:
+        made = make(address)
+        note_socket(made)
+        return made
+
+    async def create_noting(*args: Any, **kwargs: Any) -> Any:
+        sockets: list[tuple[socket.socket, int]] = []
+        _sockets.set(sockets)
+        try:
+            transport, protocol = await create(*args, **kwargs)
+        except BaseException:
+            for each, inode in sockets:
+                _disown(each, inode)
+            raise
+        finally:
+            _sockets.set(None)
+        if isinstance(protocol, WireProtocol):
+            number = transport.get_extra_info("socket").fileno()
+            protocol.handle = next((each for each, _inode in sockets if each.fileno() == number), None)
+        return transport, protocol
+
+    connector._socket_factory = make_noting
+    connector._wrap_create_connection = create_noting  # type: ignore[method-assign]
+
+
+def note_socket(made: socket.socket) -> None:
+    """Note a socket of the connection that is being made."""
+    sockets = _sockets.get()
+    if sockets is not None:
+        sockets.append((made, os.fstat(made.fileno()).st_ino))
+
+
+def _make_socket(address: Any) -> socket.socket:
+    family, kind, protocol, *_rest = address
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _disown(each: socket.socket, inode: int) -> None:
+    if (number := each.fileno()) == -1:
+        return
+    try:
+        its_own = os.fstat(number).st_ino == inode
+    except OSError:
+        its_own = False
+    if not its_own:
+        each.detach()
+
+
+def send_once(session: aiohttp.ClientSession) -> None:
+    """Stop the session from silently sending an idempotent request a second time."""
+    if holds("once"):
+        session._retry_connection = False
+
+
+_feed_data: Any = getattr(ResponseHandler, "feed_data", None)  # found once, and not by super() for each answer
+
+
+class WireProtocol(ResponseHandler):
+    """Tell the reader of a body when its connection did not end as it should.
+
+    aiohttp takes a body without a length for complete when its connection is reset or, with TLS, cut (RFC 9112,
+    9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
+    """
+
+    used = False  # whether a request has gone out on it
+    handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
+    _ended = False
+    _interim = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take the head of an answer; interim ones (RFC 9110, 15.2) are bounded."""
+        self._interim = self._interim + 1 if data[0].code < 200 else 0
+        if self._interim <= _MAX_INTERIM:
+            _feed_data(self, data, size)
+        elif self._exception is None:
+            self.set_exception(HttpProcessingError(message=f"more than {_MAX_INTERIM} interim answers"))
+            if self.transport is not None:
+                self.transport.close()
+
+    def eof_received(self) -> None:
+        """Note that the server closed its side; with TLS, that it said so."""
+        # asyncio tells of the end of TCP as it does of TLS's; uvloop tells of TLS's only.
+        self._ended = not getattr(getattr(self.transport, "_ssl_protocol", None), "_eof_received", False)
+        super().eof_received()
+
+    def close(self) -> None:
+        """Close the connection, and let nothing more of a request be sent that was given up.
+
+        With TLS the goodbye is sent and not waited for (RFC 8446, 6.1): a server that is silent would hold the socket
+        for half a minute, beyond the end of the pool, which uvloop warns of.
+        """
+        transport = self.transport
+        if transport is not None and transport.get_write_buffer_size():
+            self.abort()  # else it would stay open for as long as the server does not read
+            return
+        secure = None if transport is None or transport.get_extra_info("sslcontext") is None else transport
+        if secure is not None and secure.is_closing():
+            secure.abort()  # before it is closed once more: asyncio's forgets then what is to be ended
+        super().close()
+        if secure is not None:
+            secure.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Fail the body that is under way, unless this is how it ends."""
+        if exc is not None or not self._ended:
+            self._fail_body(aiohttp.ClientPayloadError("the connection was cut"))
+        super().connection_lost(exc)
+
+    def set_exception(self, exc: Any, *cause: BaseException) -> None:
+        """Fail the body that is under way, too."""
+        self._fail_body(exc if isinstance(exc, BaseException) else exc())
+        super().set_exception(exc, *cause)
+
+    def _fail_body(self, error: BaseException) -> None:
+        payload = self._payload
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(error)
+
+
+def _is_tainted(protocol: Any) -> bool:
+    if protocol is None or protocol.should_close or protocol.transport is None:
+        return True
+    handle = getattr(protocol, "handle", None) or protocol.transport.get_extra_info("socket")
+    try:
+        return handle is None or _has_news(handle)
+    except OSError:  # closed
+        return True
+
+
+def _has_news(handle: socket.socket) -> bool:
+    """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet."""
+    if sys.platform != "linux":
+        return handle.fileno() < 0 or _is_readable(handle.fileno())
+    # poll() and recv() give the GIL away, which costs 35 µs where another thread wants it; getsockopt() does not.
+    # A FIN lies in the same queue as bytes do.
+    waiting: bytes = handle.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
+    return waiting != _NOTHING
+
+
+def _is_readable(fd: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([fd], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))

@@ -1,0 +1,309 @@
+"""One lane on one worker: its inbox, its places and its private session.
+
+Work comes in from any thread (`post`, `abort`); everything else happens on the worker's loop. Work is
+taken from the inbox only when there is a place for it, so that the inbox keeps the order to the end.
+"""
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+
+from ..errors import PoolClosed, WorkerLost, WorkerPoolError
+from ..handover.inbox import Inbox
+from ..handover.job import Job, Work, on_worker_thread
+from ..lane import Lane
+from ..loops import on_a_loop
+from ..transport import Environment, Moved, Transport
+from .attempts import Attempts
+from .home import Home
+from .tally import Tally
+from .tasks import Tasks
+from .turns import Turns
+
+__all__ = ["Dispatcher"]
+
+
+class Dispatcher:
+    """Start the lane's work as places and limits allow."""
+
+    def __init__(self, home: Home, lane: Lane, connections: int, queue: int, environment: Environment) -> None:
+        self.name = home.name
+        self.lane = lane
+        self.inbox = Inbox(f"the queue of lane '{lane.name}' on {home.name}", queue)
+        self.tally = Tally(home)
+        self._home = home
+        self._connections, self._environment = connections, environment
+        self._free: float = connections or inf  # places; the loop's only
+        self._turns = Turns(lane, self.inbox, self.tally.settle)
+        self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
+        self._attempts = Attempts(lane, self._turns.reserve)
+        self._tasks = Tasks(home, self._serve, self._end, self._stopped)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._transport: Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.inbox.connect(lambda: home.call_soon(self.drain))
+
+    @property
+    def attempts(self) -> int:
+        """How many requests were tried, each try counted."""
+        return self._attempts.made
+
+    @property
+    def in_flight(self) -> int:
+        """How many jobs have been started and have not ended."""
+        return len(self._tasks.held)
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait for a place."""
+        return len(self._turns)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is held and nothing waits."""
+        return not self._tasks.held and not self.queued
+
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether code of the user's is under way here. From any thread."""
+        return bool(self._tasks.own_code)
+
+    def set_owner_of(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
+        """Say which dispatcher of the lane counts for the host that a piece of work is at."""
+        self._owner_of = owner_of
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work on this loop from now on. On the loop."""
+        self._loop = loop
+        self._tasks.attach(loop)
+        self.drain()
+
+    def post(self, work: Work, *, block: bool = True) -> None:
+        """Accept the work; blocks while the queue is full. From any thread. Raises QueueFull or PoolClosed."""
+        work.holder = self
+        self.tally.accept(work)
+        try:
+            if self.lane.queue:
+                # On a worker's thread nothing may wait, not even for room in a queue.
+                self.inbox.put(work, self._patience(work), block=block and not on_worker_thread())
+            else:
+                self.inbox.put(work)
+        except BaseException as exc:
+            self.tally.refuse(work)
+            if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
+                work.give_up()
+                self.inbox.leave(work)
+                self._home.call_soon(self.drain)
+            raise
+
+    def waits_for(self, work: Work) -> str:
+        """Say what work that has not begun waits for. From any thread."""
+        what = self._turns.waits_for(work)
+        if what is None and self._free <= 0:
+            what = f"a place: all {self._connections} connections of lane '{self.lane.name}' on {self.name} are taken"
+        return f"{what or f'{self.name}, which did not come round to it'} ({self.queued} in the queue)"
+
+    def when_room(self, callback: Callable[[], object]) -> None:
+        """Call back, once and from any thread, when the queue may have room again."""
+        self.inbox.when_room(callback)
+
+    def abort(self, work: Work) -> None:
+        """Stop the work soon, from any thread."""
+        self.inbox.leave(work)
+        self._home.call_soon(self._cancel_task, work)
+
+    def take_over(self, work: Work) -> bool:
+        """Accept work that a redirect has led here from another worker; False if this one has ended. From any thread.
+
+        It is let in however long the queue is: it had its place in that.
+        """
+
+        def let_in() -> None:
+            work.holder = self
+            self.tally.take_over(work)
+            self._turns.admit(work)
+
+        if not self._home.while_open(let_in):
+            return False
+        self._home.deadlines.add(work)
+        self._home.call_soon(self.drain)
+        return True
+
+    def cancel_all(self) -> "list[asyncio.Task[None]]":
+        """Cancel every task, and return those that run. On the loop."""
+        return self._tasks.cancel_all()
+
+    def cancel_queued(self, until: float) -> None:
+        """Cancel what has not been started, from any thread, as far as the time suffices."""
+        for work in self.inbox.waiting():
+            work.give_up()
+            if monotonic() > until:
+                break
+        self._home.call_soon(self._cancel_rest)
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            await self._transport.close()
+
+    def abandon(self, error: Callable[[], Exception]) -> None:
+        """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
+        for work in self.tally.open_work():
+            _fail(work, error())
+            if work not in self._tasks.held:  # else its task counts it
+                self.tally.settle(work)
+
+    def forget(self, error: Exception) -> None:
+        """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""
+        for work in self.tally.open_work():
+            if isinstance(work, Job):
+                work.renew(error)
+
+    def lose(self, error: Callable[[], Exception]) -> Transport | None:
+        """Fail what was under way on a loop that ended, and keep what waits for the next one.
+
+        On the thread; returns what is still to be closed.
+        """
+        transport, self._transport = self._transport, None
+        self._loop = self._timer = None
+        self._tasks.detach()
+        for work in self.tally.open_work() - self._turns.waiting():
+            begun = self._tasks.lose(work)
+            _fail(work, error())
+            self.tally.settle(work)
+            self.inbox.leave(work)
+            if begun:
+                self._turns.release(work)
+        self._free = self._connections or inf
+        return transport
+
+    def _patience(self, work: Work) -> float | None:
+        """Return the seconds that the caller may wait for room in the queue: it is the caller who waits here."""
+        if work.deadline is not None:
+            return max(0.0, work.deadline - monotonic())
+        return work.total if work.total is not None or work.call is None else self.lane.timeout.total
+
+    def drain(self) -> None:
+        """Start what may start: work came in, a wait is over, or the loop is a new one. On the loop."""
+        if self._loop is None:  # between two loops; the next one begins with this
+            return
+        self.inbox.answered()
+        try:
+            while self._free > 0 and (work := self._next()) is not None:
+                self._free -= 1
+                self._tasks.start(work)
+        except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
+            self._home.on_broken(exc)
+        if not self._tasks.held and not self.queued:
+            self._home.on_idle()
+
+    def _next(self) -> Work | None:
+        """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
+        work = self._turns.next()
+        if work is not None:
+            if work.begun is None:
+                work.begun = monotonic()
+                if work.at_place or work.patience is not None:
+                    if work.deadline is not None:
+                        self._home.deadlines.discard(work)
+                    work.deadline = work.final_deadline
+                    self._home.deadlines.add(work)
+        elif self._turns.due_in is not None:
+            self._drain_in(self._turns.due_in)
+        return work
+
+    def _drain_in(self, wait: float) -> None:
+        assert self._loop is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(wait, self.drain)
+
+    async def _serve(self, work: Work, task: "asyncio.Task[None]") -> None:
+        """Do what there is to do, until the work is decided or, after a redirect, to be gone on with elsewhere."""
+        try:
+            if not work.decided:
+                transport = self._transport or self._open_transport()
+                if work.call is None:
+                    await self._attempts.run(work, transport)
+                else:
+                    work.stage = "running"
+                    work.attempts = 1
+                    work.answer(await work.call.fn(transport.raw, *work.call.args, **work.call.kwargs))
+        except Moved as moved:
+            work.onward = moved.onward
+        except asyncio.CancelledError:
+            task.uncancel()
+            self._stopped(work)
+        except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
+            _fail(work, exc)
+            if isinstance(exc, MemoryError) and work.call is None:
+                self._home.on_broken(exc)  # it may have struck amid aiohttp's own accounts
+        except BaseException as exc:
+            error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
+            error.__cause__ = exc
+            _fail(work, error)
+            if isinstance(exc, GeneratorExit) and not on_a_loop():
+                raise  # the loop is gone, and this coroutine is being cleared away
+
+    def _open_transport(self) -> Transport:
+        self._transport = Transport(self.lane, self._connections, self._turns.reserve, self._environment)
+        return self._transport
+
+    def _stopped(self, work: Work) -> None:
+        """Settle work whose task was cancelled: by its caller, its deadline, its own code, or the worker's end."""
+        if self._tasks.closing:
+            _fail(work, PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done"))
+        elif not work.cancel() and work.channel is not None:
+            work.channel.cut()
+
+    def _end(self, work: Work) -> Work | None:
+        """Settle the work and pass its place on; return the work that gets it."""
+        if work.channel is not None:
+            work.channel.cut()  # does nothing if the body has come to its end
+        self._turns.release(work)
+        if work.onward is None or work.decided:
+            self.tally.settle(work)
+        else:
+            self._pass_on(work)
+        following = None if self._tasks.closing else self._next()
+        if following is None:
+            self._free += 1
+            if not self._tasks.held and not self.queued:
+                self._home.on_idle()
+        return following
+
+    def _pass_on(self, work: Work) -> None:
+        """Let the work go on where the host is counted that a redirect has led it to."""
+        assert work.onward is not None
+        work.place = work.onward.hop.url
+        work.stage = "queued"
+        owner = self._owner_of(work)
+        if owner is self or not owner.take_over(work):  # a worker that has ended sends nothing more to its hosts
+            self._turns.admit(work)
+            return
+        self.tally.pass_on(work)
+
+    def _cancel_rest(self) -> None:
+        """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""
+        for work in self._turns.waiting():
+            work.cancel()
+        self.drain()
+
+    def _cancel_task(self, work: Work) -> None:
+        if work.holder is not self:  # it was passed on meanwhile
+            work.stop()
+        elif work.task is not None:
+            work.task.cancel()
+        elif work.decided:
+            self._turns.pass_over(work)
+            if not self._tasks.held and not self.queued:
+                self._home.on_idle()
+
+
+def _fail(work: Work, error: Exception) -> None:
+    """Give the error to whoever waits: for the outcome, or, once that is there, for the rest of the body."""
+    if not work.fail(error) and work.channel is not None:
+        work.channel.fail(error)
