@@ -15,14 +15,16 @@ import sys
 import threading
 import zlib
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 
 import aiohttp
 from faults.server import Listener
 from faults.wire import read_head
 
-from workerpool import RequestError, Retry, WorkerPool
+from workerpool import RequestError, Response, Retry, StreamedResponse, WorkerPool
 
 __all__ = ["WAYS", "FuzzServer", "outcomes", "pools", "url_of"]
 
@@ -136,32 +138,32 @@ BODIES = [
 ]  # fmt: skip
 
 
-def mutated(chance, data):
+def mutated(chance: random.Random, data: bytes) -> bytes:
     """Return the bytes with a few of them changed, cut, doubled, or others put in."""
-    data = bytearray(data)
+    out = bytearray(data)
     for _ in range(chance.choice([0, 0, 0, 1, 1, 2, 5])):
-        place = chance.randrange(len(data) + 1)
+        place = chance.randrange(len(out) + 1)
         kind = chance.randrange(5)
-        if kind == 0 and place < len(data):
-            data[place] ^= 1 << chance.randrange(8)
+        if kind == 0 and place < len(out):
+            out[place] ^= 1 << chance.randrange(8)
         elif kind == 1:
-            del data[place : place + chance.randrange(1, 30)]
+            del out[place : place + chance.randrange(1, 30)]
         elif kind == 2:
-            data[place:place] = chance.choice(BYTES)
+            out[place:place] = chance.choice(BYTES)
         elif kind == 3:
-            data[place:place] = data[place : place + chance.randrange(1, 60)]
+            out[place:place] = out[place : place + chance.randrange(1, 60)]
         elif chance.random() < 0.3:
-            del data[place:]
-    return bytes(data)
+            del out[place:]
+    return bytes(out)
 
 
-def pick(chance, values):
+def pick(chance: random.Random, values: Sequence[bytes]) -> bytes:
     """Return one of the values, as it is or mutated; those that name hosts are left alone."""
     value = chance.choice(values)
     return value if values is LOCATIONS or chance.random() < 0.85 else mutated(chance, value)
 
 
-def body_of(chance, coding):
+def body_of(chance: random.Random, coding: bytes) -> bytes:
     """Return a body, packed as the coding says or as something else says."""
     if chance.random() < 0.3:
         end = chance.choice([b"\n", b"\r\n", b"\r"])
@@ -175,7 +177,7 @@ def body_of(chance, coding):
     return mutated(chance, body) if chance.random() < 0.3 else body
 
 
-def chunks_of(chance, body):
+def chunks_of(chance: random.Random, body: bytes) -> bytes:
     """Return the body in chunks, well made or not."""
     out = b""
     while body:
@@ -188,12 +190,12 @@ def chunks_of(chance, body):
     return mutated(chance, out) if chance.random() < 0.2 else out
 
 
-def said(seed):
+def said(seed: int) -> bytes:
     """Return what the server says for a seed."""
     chance = random.Random(seed)
-    lines = []
+    lines: list[bytes] = []
 
-    def maybe(share, name, values, prefix=b""):
+    def maybe(share: float, name: bytes, values: Sequence[bytes], prefix: bytes = b"") -> None:
         if chance.random() < share:
             lines.append(name + b": " + prefix + pick(chance, values))
 
@@ -233,7 +235,7 @@ def said(seed):
     return (head if named or chance.random() < 0.85 else mutated(chance, head)) + body
 
 
-def frames(seed):
+def frames(seed: int) -> bytes:
     """Return what a server says after it has opened a WebSocket."""
     chance = random.Random(seed)
     out = b""
@@ -260,13 +262,13 @@ def frames(seed):
 class FuzzServer:
     """Say what the seed in the path says, and close; as an origin, an HTTP proxy, a SOCKS proxy or a WebSocket."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._listener = Listener(self._serve)
         self.port = self._listener.port
         self.url = f"http://127.0.0.1:{self.port}"
         self.close = self._listener.close
 
-    def _serve(self, connection):
+    def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(30)
         begin = connection.recv(1, socket.MSG_PEEK)
         if begin in (b"\x04", b"\x05"):
@@ -279,10 +281,10 @@ class FuzzServer:
             while connection.recv(2**16):
                 pass
 
-    def _answer(self, connection, request):
+    def _answer(self, connection: socket.socket, request: bytes) -> None:
         method, target = request.split(b" ", 2)[:2]
-        seed = target.rpartition(b"/")[2].partition(b":")[0]
-        seed = int(seed) if seed.isdigit() else 1
+        number = target.rpartition(b"/")[2].partition(b":")[0]
+        seed = int(number) if number.isdigit() else 1
         key = next(
             (line[19:].strip() for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key: ")),
             b"",
@@ -296,7 +298,7 @@ class FuzzServer:
         else:
             connection.sendall(said(seed))
 
-    def _serve_socks(self, connection):
+    def _serve_socks(self, connection: socket.socket) -> None:
         connection.settimeout(0.2)  # a client that was told too little waits for the rest
         first = connection.recv(2**10)
         for reply in (b"\x05\x00", b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x01"):
@@ -312,13 +314,13 @@ class FuzzServer:
 
     _count, _lock = 0, threading.Lock()
 
-    def _next(self):
+    def _next(self) -> int:
         with self._lock:
             self._count += 1
             return self._count
 
 
-def opened(key):
+def opened(key: bytes) -> bytes:
     """Return the head that opens a WebSocket (RFC 6455, 4.2.2)."""
     from base64 import b64encode
     from hashlib import sha1
@@ -332,7 +334,7 @@ def opened(key):
 # What a program does with it
 
 
-def look(response):
+def look(response: Response | StreamedResponse) -> int:
     """Ask a response for all that it can say; json() may find that it is none."""
     for name in (
         "text",
@@ -356,46 +358,46 @@ def look(response):
     return len(response.content)
 
 
-def by_get(pool, url):
+def by_get(pool: WorkerPool, url: str) -> int:
     return look(pool.get(url, timeout=SECONDS, max_body=2**20))
 
 
-def by_post(pool, url):
+def by_post(pool: WorkerPool, url: str) -> int:
     return look(pool.post(url, data=b"body", timeout=SECONDS, max_body=2**20))
 
 
-def by_submit(pool, url):
+def by_submit(pool: WorkerPool, url: str) -> int:
     (result,) = pool.fetch_many([url])
     return look(result.unwrap())
 
 
-def by_bytes(pool, url):
+def by_bytes(pool: WorkerPool, url: str) -> int:
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return sum(map(len, stream.iter_bytes()))
 
 
-def by_lines(pool, url):
+def by_lines(pool: WorkerPool, url: str) -> int:
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return sum(1 for _ in stream.iter_lines(max_line=10_000))
 
 
-def by_events(pool, url):
+def by_events(pool: WorkerPool, url: str) -> int:
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return sum(1 for _ in stream.iter_events(reconnect=False, max_line=10_000))
 
 
-def by_text_pieces(pool, url):
+def by_text_pieces(pool: WorkerPool, url: str) -> int:
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return sum(map(len, stream.iter_content(1000, decode_unicode=True)))
 
 
-def by_raw(pool, url):
+def by_raw(pool: WorkerPool, url: str) -> int:
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return len(stream.raw.read())
 
 
-def by_async(pool, url):
-    async def read():
+def by_async(pool: WorkerPool, url: str) -> int:
+    async def read() -> int:
         with pool.stream("GET", url, timeout=SECONDS) as stream:
             lines = [line async for line in stream.aiter_lines(max_line=10_000)]
         with pool.stream("GET", url, timeout=SECONDS) as stream:
@@ -406,23 +408,25 @@ def by_async(pool, url):
     return asyncio.run(read())
 
 
-def by_stream_text(pool, url):
+def by_stream_text(pool: WorkerPool, url: str) -> int:
     with pool.stream("GET", url, timeout=SECONDS) as stream:
         return look(stream)
 
 
-def by_session(pool, url):
+def by_session(pool: WorkerPool, url: str) -> int:
     with pool.session() as session:
         look(session.get(url, timeout=SECONDS, max_body=2**20))
         return look(session.get(url, timeout=SECONDS, max_body=2**20))
 
 
-def by_websocket(pool, url):
+def by_websocket(pool: WorkerPool, url: str) -> int:
     with pool.websocket(url, timeout=SECONDS, max_message=50_000) as socket:
         return sum(1 for _ in socket)
 
 
-WAYS = (
+Way = Callable[[WorkerPool, str], int]
+Road = Callable[[FuzzServer, str], WorkerPool]
+WAYS: tuple[Way, ...] = (
     by_get,
     by_post,
     by_submit,
@@ -438,7 +442,7 @@ WAYS = (
 )
 
 
-async def hand_on(request, handler):
+async def hand_on(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Take part, and leave all as it is."""
     return await handler(request)
 
@@ -446,13 +450,13 @@ async def hand_on(request, handler):
 class Connector(aiohttp.TCPConnector):
     """Take part, and leave all to aiohttp."""
 
-    async def connect(self, *args, **options):
+    async def connect(self, *args: Any, **options: Any) -> Any:
         return await super().connect(*args, **options)
 
 
-def _road(**options):
-    def make(server, loop):
-        filled = {
+def _road(**options: Any) -> Road:
+    def make(server: FuzzServer, loop: str) -> WorkerPool:
+        filled: dict[str, Any] = {
             name: value.format(server.port) if isinstance(value, str) else value for name, value in options.items()
         }
         return WorkerPool(workers=1, event_loop=loop, retry=QUICK, **filled)
@@ -471,7 +475,7 @@ pools = {  # each makes a pool that reaches the server by its road
 }
 
 
-def url_of(server, road, seed):
+def url_of(server: FuzzServer, road: str, seed: int) -> str:
     """Return the URL that is answered with what the seed says."""
     if road == "tunnel":
         return f"https://127.0.0.1:{seed % 65_535 + 1}/"
@@ -479,10 +483,13 @@ def url_of(server, road, seed):
     return f"http://127.0.0.1:{port}/{seed}"
 
 
-def outcomes(pool, server, road, seeds, ways=WAYS):
+def outcomes(
+    pool: WorkerPool, server: FuzzServer, road: str, seeds: Iterable[int], ways: Iterable[Way] = WAYS
+) -> Iterator[tuple[int, str, int | Exception]]:
     """Yield (seed, way, outcome) for each: a number, or the error."""
     for seed in seeds:
         for way in ways:
+            outcome: int | Exception
             try:
                 outcome = way(pool, url_of(server, road, seed))
             except Exception as exc:
@@ -490,10 +497,11 @@ def outcomes(pool, server, road, seeds, ways=WAYS):
             yield seed, way.__name__, outcome
 
 
-def main(first, last):
+def main(first: int, last: int) -> None:
     """Tell every outcome that is none of the pool's, and how many of each there were."""
     began = monotonic()
-    server, counts, found = FuzzServer(), Counter(), Counter()
+    server = FuzzServer()
+    counts, found = Counter[str](), Counter[str]()
     logging.disable(logging.WARNING)  # aiohttp's, of cookies
     for number, loop in enumerate(("asyncio", "uvloop")):
         for road, make in pools.items():

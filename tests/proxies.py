@@ -4,6 +4,8 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
+from typing import Self
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nby proxy"
 
@@ -17,7 +19,7 @@ class Proxy:
         self.seen: list[str] = []
         self._forwards = forwards
         self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
+        self.port: int = self._server.getsockname()[1]
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -25,11 +27,11 @@ class Proxy:
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self._server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._server.close()
         for each in self._open:
@@ -39,7 +41,7 @@ class Proxy:
         for thread in self._threads:
             thread.join(5)
 
-    def _accept(self):
+    def _accept(self) -> None:
         while True:
             try:
                 connection, _peer = self._server.accept()
@@ -48,16 +50,16 @@ class Proxy:
             self._open.append(connection)
             self._begin(self._guarded, connection)
 
-    def _begin(self, target, *args):
+    def _begin(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _guarded(self, connection):
+    def _guarded(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError, IndexError, struct.error):
             self._serve(connection)
 
-    def _serve(self, connection):
+    def _serve(self, connection: socket.socket) -> None:
         while head := self._head(connection):
             self.seen.append(head.decode("latin-1"))
             method, target, _version = self.seen[-1].split("\r\n", 1)[0].split(" ")
@@ -70,7 +72,7 @@ class Proxy:
                 self._tunnel(connection, (host.strip("[]"), int(port)), b"HTTP/1.1 200 Open\r\n\r\n")
                 return
 
-    def _tunnel(self, connection, address, agreed):
+    def _tunnel(self, connection: socket.socket, address: tuple[str, int], agreed: bytes) -> None:
         far = socket.create_connection(address)
         self._open.append(far)
         connection.sendall(agreed)
@@ -78,14 +80,14 @@ class Proxy:
         self._pump(connection, far)
 
     @staticmethod
-    def _pump(source, sink):
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
     @staticmethod
-    def _head(connection):
+    def _head(connection: socket.socket) -> bytes:
         data = b""
         while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
             data += more
@@ -97,7 +99,7 @@ class SocksProxy(Proxy):
 
     scheme = "socks5h"
 
-    def _serve(self, connection):
+    def _serve(self, connection: socket.socket) -> None:
         first = self._exactly(connection, 1)
         if first != b"\x05":
             self.seen.append(f"no SOCKS: {(first + connection.recv(65536)).decode('latin-1')}")
@@ -123,11 +125,11 @@ class SocksProxy(Proxy):
         self.seen.append(f"{who}{host}:{port}")
         self._tunnel(connection, (host, port), b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
 
-    def _counted(self, connection):
+    def _counted(self, connection: socket.socket) -> str:
         return self._exactly(connection, self._exactly(connection, 1)[0]).decode()
 
     @staticmethod
-    def _exactly(connection, number):
+    def _exactly(connection: socket.socket, number: int) -> bytes:
         data = b""
         while len(data) < number:
             if not (more := connection.recv(number - len(data))):

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,12 +14,12 @@ HEADS = {
 
 
 @contextmanager
-def stalling(framing):
+def stalling(framing: str) -> Iterator[str]:
     """Serve 1,000 bytes of a body that is announced to be longer, to everybody, and no more; yield the URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        held = []
+        held: list[socket.socket] = []
 
-        def serve():
+        def serve() -> None:
             while True:
                 try:
                     connection, _ = server.accept()
@@ -41,12 +42,19 @@ def stalling(framing):
 
 
 @contextmanager
-def written(parts, pause=0.0, *, status=200, length=None, headers=None):
+def written(
+    parts: Sequence[bytes],
+    pause: float = 0.0,
+    *,
+    status: int = 200,
+    length: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """Serve a body of these parts, each in a write of its own; yield the URL."""
     length = sum(map(len, parts)) if length is None else length
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             self.send_response(status)
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
@@ -60,7 +68,7 @@ def written(parts, pause=0.0, *, status=200, length=None, headers=None):
 
         do_POST = do_GET
 
-        def log_message(self, *args):
+        def log_message(self, *args: object) -> None:
             pass
 
     with _serving(Handler) as url:
@@ -68,12 +76,13 @@ def written(parts, pause=0.0, *, status=200, length=None, headers=None):
 
 
 @contextmanager
-def event_server(*answers):
+def event_server(*answers: tuple[int, bytes]) -> Iterator[tuple[str, list[str | None]]]:
     """Serve one (status, body) after the other as event streams; yield the URL and the Last-Event-IDs that came."""
-    ids, waiting = [], list(answers)
+    ids: list[str | None] = []
+    waiting = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             ids.append(self.headers["Last-Event-ID"])
             status, body = waiting.pop(0)
             self.send_response(status)
@@ -81,7 +90,7 @@ def event_server(*answers):
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *args):
+        def log_message(self, *args: object) -> None:
             pass
 
     with _serving(Handler) as url:
@@ -89,7 +98,7 @@ def event_server(*answers):
 
 
 @contextmanager
-def _serving(handler):
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
