@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from . import check
-from .arena import Outcome, Setup, installed, measure
 from .contestants import CONTESTANTS
+from .runner import Outcome, Setup, installed, measure
 from .scenarios import SCENARIOS, Scenario
 from .table import table
 

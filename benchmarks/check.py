@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from .arena import Outcome, Setup, measure
+from .runner import Outcome, Setup, measure
 from .scenarios import SCENARIOS
 from .table import Figures
 

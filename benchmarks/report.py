@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from .arena import Outcome
+from .runner import Outcome
 from .table import Figures
 
 mpl.use("Agg")
@@ -38,7 +38,7 @@ _OURS, _FLOOR, _OTHER = "#1f77b4", "#7f7f7f", "#ff9f4a"
 
 
 def write(folder: Path, outcomes: Mapping[str, Outcome]) -> None:
-    """Write benchmarks.md, and two plots of each scenario into a folder beside it."""
+    """Write benchmarks.md, and a plot of each scenario into a folder beside it."""
     plots = folder / "benchmarks"
     plots.mkdir(parents=True, exist_ok=True)
     first = next(iter(outcomes.values()))
@@ -97,7 +97,6 @@ def _plot(outcome: Outcome, path: Path) -> None:
     # Without a date and with ids that stay, so that only a change of the figures changes the file.
     with mpl.rc_context({"svg.hashsalt": path.name}):
         both.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    both.savefig(path.with_suffix(".png"), dpi=110)
     plt.close(both)
 
 

@@ -46,7 +46,7 @@ def serving(size: int = SIZE, latency: float | None = None, *, packed: bool = Fa
         port = _free_port()
         if latency is not None:
             name = f"a server that waits for {latency * 1000:g} ms"
-            command = [sys.executable, "-m", "benchmarks.late", str(port), str(size), str(latency)]
+            command = [sys.executable, "-m", "benchmarks.slow_server", str(port), str(size), str(latency)]
         elif nginx is None and packed:
             raise RuntimeError("packed bodies need nginx; install it")
         elif nginx is None:

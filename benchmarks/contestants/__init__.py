@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
-from .task import Contestant
+from .contestant import Contestant
 
 __all__ = ["CONTESTANTS", "Entry"]
 
@@ -30,13 +30,13 @@ class Entry:
 
 
 CONTESTANTS = {
-    "aiohttp": Entry("floor", "floor"),
+    "aiohttp": Entry("bare_aiohttp", "on_one_loop"),
     "pool-bulk": Entry("pool", "bulk"),
     "pool-bulk-1": Entry("pool", "bulk_of_one"),
     "pool-bulk-2": Entry("pool", "bulk_of_two"),
     "pool-futures": Entry("pool", "futures"),
     "pool-blocking": Entry("pool", "blocking", 0.7),
-    "run_coroutine_threadsafe": Entry("floor", "by_hand", 0.7),
+    "run_coroutine_threadsafe": Entry("bare_aiohttp", "by_hand", 0.7),
     "requests-threads": Entry("rivals", "requests_threads", 0.1, "requests"),
     "urllib3-threads": Entry("rivals", "urllib3_threads", 0.3, "urllib3"),
     "httpx-threads": Entry("rivals", "httpx_threads", 0.1, "httpx"),

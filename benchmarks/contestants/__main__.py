@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter, process_time
 
 from . import CONTESTANTS
-from .task import Run, Task
+from .contestant import Run, Task
 
 _WARM_UP = 20  # one request in so many is made before the clock starts, and at least two per connection
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from .floor import opened
-from .task import Run, Task
+from .bare_aiohttp import opened
+from .contestant import Run, Task
 
 __all__ = ["aiohttp_download", "aiohttp_upload", "pool_download", "pool_upload"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .task import Run, Task, in_threads
+from .contestant import Run, Task, in_threads
 
 __all__ = ["requests_as_it_is", "requests_over_the_pool"]
 

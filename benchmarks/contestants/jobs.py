@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from .task import Run, Task
+from .contestant import Run, Task
 
 __all__ = ["noop_by_hand", "noop_executor", "noop_loop", "noop_pool"]
 
@@ -40,7 +40,7 @@ def noop_executor(task: Task) -> Iterator[Run]:
 @contextmanager
 def noop_by_hand(task: Task) -> Iterator[Run]:
     """Run a coroutine by run_coroutine_threadsafe."""
-    from .floor import looping
+    from .bare_aiohttp import looping
 
     with looping(task.loop) as loop:
         yield lambda jobs: _in_windows(task, jobs, lambda: asyncio.run_coroutine_threadsafe(_nothing_async(), loop))
@@ -49,7 +49,7 @@ def noop_by_hand(task: Task) -> Iterator[Run]:
 @contextmanager
 def noop_loop(task: Task) -> Iterator[Run]:
     """Have a loop set a Future's result: the least that it can take to a loop and back."""
-    from .floor import looping
+    from .bare_aiohttp import looping
 
     with looping(task.loop) as loop:
 

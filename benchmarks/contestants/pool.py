@@ -8,7 +8,7 @@ from itertools import repeat
 
 from workerpool import Job, Response, WorkerPool
 
-from .task import Run, Task, in_threads
+from .contestant import Run, Task, in_threads
 
 __all__ = ["blocking", "bulk", "bulk_of_one", "bulk_of_two", "futures"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .task import Run, Task, in_threads
+from .contestant import Run, Task, in_threads
 
 __all__ = [
     "httpx_threads",

@@ -9,13 +9,13 @@ from typing import Any
 
 import aiohttp
 
-from .task import Run, Task, in_threads
+from .contestant import Run, Task, in_threads
 
-__all__ = ["by_hand", "floor", "looping", "opened"]
+__all__ = ["by_hand", "looping", "on_one_loop", "opened"]
 
 
 @contextmanager
-def floor(task: Task) -> Iterator[Run]:
+def on_one_loop(task: Task) -> Iterator[Run]:
     """Fetch with as many coroutines as connections, on this thread."""
     with opened(task) as (runner, session):
         yield lambda requests: runner.run(_fetch_all(task, session, requests))

@@ -1,4 +1,4 @@
-"""Where the contestants meet: each in its own process, in turn, against one server.
+"""Run the contestants: each in its own process, in turn, against one server.
 
 The turns are short and many, and all processes stay open: a machine that slows down for a while slows the floor
 down as much, and each ratio is one of neighbours.

@@ -1,4 +1,4 @@
-"""A server of two uses: it lets each request wait, so that many are in flight, or takes uploads to their end."""
+"""A slow server of two uses: it lets each request wait, so that many are in flight, or takes uploads to their end."""
 
 import asyncio
 import re
