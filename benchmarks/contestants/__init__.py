@@ -31,6 +31,7 @@ class Entry:
 
 CONTESTANTS = {
     "aiohttp": Entry("bare_aiohttp", "on_one_loop"),
+    "aiohttp-isal": Entry("bare_aiohttp", "with_isal", needs="isal"),
     "pool-bulk": Entry("pool", "bulk"),
     "pool-bulk-1": Entry("pool", "bulk_of_one"),
     "pool-bulk-2": Entry("pool", "bulk_of_two"),

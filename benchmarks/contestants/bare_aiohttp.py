@@ -11,7 +11,7 @@ import aiohttp
 
 from .contestant import Run, Task, in_threads
 
-__all__ = ["by_hand", "looping", "on_one_loop", "opened"]
+__all__ = ["by_hand", "looping", "on_one_loop", "opened", "with_isal"]
 
 
 @contextmanager
@@ -19,6 +19,16 @@ def on_one_loop(task: Task) -> Iterator[Run]:
     """Fetch with as many coroutines as connections, on this thread."""
     with opened(task) as (runner, session):
         yield lambda requests: runner.run(_fetch_all(task, session, requests))
+
+
+@contextmanager
+def with_isal(task: Task) -> Iterator[Run]:
+    """Fetch as on_one_loop, with the pool's decoder for gzip in the place of zlib."""
+    from isal import isal_zlib
+
+    aiohttp.set_zlib_backend(isal_zlib)
+    with on_one_loop(task) as run:
+        yield run
 
 
 @contextmanager
