@@ -5,7 +5,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from servers import Handler, handled
 
 HEADS = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000,
@@ -15,7 +16,10 @@ HEADS = {
 
 @contextmanager
 def stalling(framing: str) -> Iterator[str]:
-    """Serve 1,000 bytes of a body that is announced to be longer, to everybody, and no more; yield the URL."""
+    """Serve 1,000 bytes of a body that is announced to be longer, to everybody, and no more; yield the URL.
+
+    On one thread, however many come: tests count the threads.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []
 
@@ -53,7 +57,7 @@ def written(
     """Serve a body of these parts, each in a write of its own; yield the URL."""
     length = sum(map(len, parts)) if length is None else length
 
-    class Handler(BaseHTTPRequestHandler):
+    class Written(Handler):
         def do_GET(self) -> None:
             self.send_response(status)
             for name, value in (headers or {}).items():
@@ -68,43 +72,30 @@ def written(
 
         do_POST = do_GET
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with _serving(Handler) as url:
+    with handled(Written) as url:
         yield url
 
 
 @contextmanager
-def event_server(*answers: tuple[int, bytes]) -> Iterator[tuple[str, list[str | None]]]:
-    """Serve one (status, body) after the other as event streams; yield the URL and the Last-Event-IDs that came."""
+def event_server(*answers: tuple[int, bytes | int]) -> Iterator[tuple[str, list[str | None]]]:
+    """Serve one (status, body) after the other as event streams; yield the URL and the Last-Event-IDs that came.
+
+    A number in the place of a body is announced as its length, and less comes: the connection is lost.
+    """
     ids: list[str | None] = []
     waiting = list(answers)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Events(Handler):
         def do_GET(self) -> None:
             ids.append(self.headers["Last-Event-ID"])
             status, body = waiting.pop(0)
             self.send_response(status)
-            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Type", "text/event-stream; charset=latin-1")
+            if isinstance(body, int):
+                self.send_header("Content-Length", str(body))
+                body = b"id: cut\ndata: cut\n\n"
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with _serving(Handler) as url:
+    with handled(Events) as url:
         yield url, ids
-
-
-@contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()

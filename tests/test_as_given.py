@@ -2,8 +2,6 @@
 
 import io
 import re
-import socket
-import threading
 from collections import UserDict
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -14,6 +12,7 @@ from uuid import UUID
 
 import pytest
 import requests
+from servers import Scripted, ok
 
 from workerpool import InvalidRequest, Lane, ProtocolError, Rate, Request, WorkerPool
 
@@ -104,19 +103,9 @@ def test_a_host_that_nothing_can_look_up_is_refused(pool, host):
 
 def test_the_wire_sees_the_url_as_it_was_given(pool):
     """Also below a base_url, whose escapes stay as well."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        place = f"http://127.0.0.1:{server.getsockname()[1]}"
-        seen = []
-
-        def serve():
-            for _ in range(5):
-                connection, _peer = server.accept()
-                with connection:
-                    seen.append(connection.recv(65536).split(b"\r\n")[0])
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-        serving = threading.Thread(target=serve)
-        serving.start()
+    empty = ok(b"", b"Connection: close")
+    with Scripted([empty], again=True) as server:
+        place = server.url.removesuffix("/")
         with pool.session(base_url=f"{place}/projects/group%2Fname") as api:
             api.get("files/a%2Fb?e=%2F", timeout=20)
             api.get("", timeout=20)
@@ -124,14 +113,13 @@ def test_the_wire_sees_the_url_as_it_was_given(pool):
         pool.post(f"{place}/é", params={"x": ["ä", "b c"]}, timeout=20)
         with pytest.raises(ProtocolError), pool.websocket(f"{place}/%7E?e=%2F".replace("http", "ws"), timeout=20):
             pass
-        serving.join()
     assert [
         b"GET /projects/group%2Fname/files/a%2Fb?e=%2F HTTP/1.1",
         b"GET /projects/group%2Fname/ HTTP/1.1",
         b"GET /%7E?e=%2F&x=1.50 HTTP/1.1",
         b"POST /%C3%A9?x=%C3%A4&x=b+c HTTP/1.1",
         b"GET /%7E?e=%2F HTTP/1.1",
-    ] == seen
+    ] == [request.split(b"\r\n")[0] for request in server.seen]
 
 
 def multipart(request_body, content_type):

@@ -4,18 +4,17 @@ import json
 import os
 import pty
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from servers import Scripted
 
 from workerpool._version import __version__
-from workerpool.cli import COMMANDS, command
+from workerpool_cli.command import COMMANDS, command
 
 COMMAND = [sys.executable, "-m", "workerpool"]
 started = []
@@ -130,34 +129,13 @@ def test_a_malformed_header_is_refused_without_telling_it(shared_site, header):
     assert "secret" not in done.stderr
 
 
-def test_control_characters_of_a_server_are_escaped(serve_raw):
+def test_control_characters_of_a_server_are_escaped():
     """An escape sequence in the reason reaches the output as \\u001b, and no terminal."""
-    done = fetch(serve_raw(b"HTTP/1.1 200 \x1b[31mOK\xff\r\nContent-Length: 0\r\n\r\n"))
+    with Scripted([b"HTTP/1.1 200 \x1b[31mOK\xff\r\nContent-Length: 0\r\n\r\n"], closes=True) as server:
+        done = fetch(server.url)
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stdout.isascii()
     assert "\\u001b" in done.stdout
-
-
-@pytest.fixture
-def serve_raw():
-    """Return a function that serves these bytes to one connection, and gives the URL."""
-    threads = []
-
-    def serve(answer: bytes) -> str:
-        server = socket.create_server(("127.0.0.1", 0))
-
-        def once():
-            with server, server.accept()[0] as wire:
-                wire.recv(65536)
-                wire.sendall(answer)
-
-        threads.append(threading.Thread(target=once))
-        threads[-1].start()
-        return f"http://127.0.0.1:{server.getsockname()[1]}/"
-
-    yield serve
-    for thread in threads:
-        thread.join(30)
 
 
 @pytest.mark.parametrize(
@@ -308,10 +286,13 @@ def test_a_missing_extra_names_the_cure(tmp_path, missing):
 
 
 def test_help_and_version_are_there():
-    """--version tells the package's; --help loads nothing of what only the commands need."""
+    """--version tells the package's; the help of the command loads no library."""
     assert f"workerpool, version {__version__}\n" == run("--version").stdout
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
-    assert "aiohttp.client" not in run("--help", env=environment).stderr
+    script = [sys.executable, "-c", "from workerpool_cli import main; main()", "--help"]
+    helped = subprocess.run(script, capture_output=True, text=True, timeout=80, check=True, env=environment)
+    assert "Usage: workerpool" in helped.stdout
+    assert "aiohttp.client" not in helped.stderr
     assert "aiohttp.client" in run("fetch", "--help", env=environment).stderr
     for arguments in (["--help"], ["fetch", "--help"], ["demo", "--help"]):
         assert 0 == CliRunner().invoke(command, arguments).exit_code

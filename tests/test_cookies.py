@@ -1,10 +1,9 @@
 """Cookies: kept and sent as browsers do, joined with those of the lane and of the request."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from servers import Handler, handled
 from yarl import URL
 
 from workerpool import Lane, WorkerPool
@@ -13,7 +12,7 @@ from workerpool.transport.cookies import Cookies
 EPOCH = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Shop(Handler):
     """Set the cookies that the query asks for, go where it says, and tell the Cookie headers that came."""
 
     protocol_version = "HTTP/1.1"
@@ -33,18 +32,11 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
-    def log_message(self, *_args):
-        pass
-
 
 @pytest.fixture(scope="module")
 def shop():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with handled(Shop) as url:
+        yield url.removesuffix("/")
 
 
 async def fetch(session, url, **options):

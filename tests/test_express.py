@@ -1,45 +1,26 @@
 """The short way of requests without hooks: the same answers, and open to whoever watches sessions."""
 
-import socketserver
-import threading
-
 import aiohttp
 import pytest
+from faults.wire import read_head
+from servers import Listening, ok
 
 from workerpool import Lane, WorkerPool
 
 WAYS = {"short": {}, "full": {"trace_configs": [aiohttp.TraceConfig()]}}
 
 
-class _Echo(socketserver.StreamRequestHandler):
+def _echo(connection):
     """Answer each request with its own head, as it came."""
-
-    def handle(self):
-        while True:
-            head = b""
-            while (line := self.rfile.readline()) not in (b"\r\n", b""):
-                head += line
-            if not head:
-                return
-            self.wfile.write(
-                b"HTTP/1.1 200 OK\r\nSet-Cookie: seen=1\r\nContent-Length: %d\r\n\r\n%s" % (len(head), head)
-            )
+    while head := read_head(connection)[:-2]:
+        connection.sendall(ok(head, b"Set-Cookie: seen=1"))
 
 
 @pytest.fixture
 def echo():
     """A server that shows what came in; `host` is its address, `url` its root."""
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Echo) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        server.host = "{}:{}".format(*server.server_address)
-        server.url = f"http://{server.host}/"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with Listening(_echo) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

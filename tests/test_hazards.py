@@ -1,60 +1,11 @@
 """Traps that bare aiohttp leaves open, each shown at a raw socket."""
 
 import gzip
-import socket
-import threading
 
 import pytest
+from servers import Scripted, ok
 
 from workerpool import DecodingError, InvalidRequest, ProtocolError, TruncatedBody, WorkerPool
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s"
-
-
-class Scripted:
-    """Answer each connection's requests with the given bytes, one after the other; then close it."""
-
-    def __init__(self, *connections: "list[bytes]") -> None:
-        self.seen: list[bytes] = []
-        self.sent = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._connections = connections
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info):
-        self._server.close()
-        self._thread.join(5)
-
-    def _serve(self):
-        open_ones = []
-        for answers in self._connections:
-            try:
-                connection, _peer = self._server.accept()
-            except OSError:
-                return
-            open_ones.append(connection)
-            for answer in answers:
-                self.seen.append(self._request(connection))
-                connection.sendall(answer)
-            self.sent.set()
-        for connection in open_ones:
-            connection.close()
-
-    @staticmethod
-    def _request(connection: socket.socket) -> bytes:
-        data = b""
-        while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
-            data += more
-        return data
-
-
-def ok(body: bytes, *headers: bytes) -> bytes:
-    return OK % (len(body), b"".join(header + b"\r\n" for header in headers), body)
 
 
 def test_an_unasked_answer_is_never_taken_for_the_next(pool):

@@ -3,7 +3,6 @@
 import gzip
 import json
 import random
-import socket
 import threading
 from collections import defaultdict
 from time import monotonic
@@ -11,10 +10,11 @@ from time import monotonic
 import aiohttp
 import pytest
 from aiohttp import web
+from servers import Scripted
 
 from workerpool import BodyTooLarge, ConnectionLost, DecodingError, Lane, Rate, Request, WorkerPool
 from workerpool.testing.site import Site
-from workerpool.transport import transport as transport_session
+from workerpool.transport import sessions as transport_session
 
 
 def test_a_lane_has_its_own_configuration(shared_site):
@@ -196,7 +196,7 @@ def test_no_session_is_touched_by_a_second_thread(shared_site, monkeypatch):
         aiohttp.ClientSession: ("__init__", "_request", "close"),
         aiohttp.TCPConnector: ("__init__", "connect", "_release", "_close"),
         aiohttp.CookieJar: ("__init__", "filter_cookies", "update_cookies_from_headers"),
-        transport_session.Transport: ("__init__", "close"),
+        transport_session.Sessions: ("__init__", "close"),
     }.items():
         for name in names:
             record(cls, name)
@@ -240,20 +240,10 @@ def test_a_stream_hands_out_what_came_before_a_damage(pool):
     content = random.randbytes(200_000)
     damaged = gzip.compress(content)[:-8] + b"damaged!"
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(damaged)}\r\n\r\n".encode()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            client, _ = server.accept()
-            with client:
-                client.recv(65536)
-                client.sendall(head + damaged)
-
-        serving = threading.Thread(target=serve)
-        serving.start()
+    with Scripted([head + damaged], closes=True) as server:
         pieces = []
-        with pool.stream("GET", f"http://127.0.0.1:{server.getsockname()[1]}/") as answer, pytest.raises(DecodingError):
+        with pool.stream("GET", server.url) as answer, pytest.raises(DecodingError):
             pieces.extend(answer.iter_bytes())
-        serving.join()
     got = b"".join(pieces)
     assert content.startswith(got)
     assert len(got) > 100_000
@@ -267,23 +257,9 @@ def test_max_body_bounds_what_is_kept(pool, shared_site):
     assert pool.get(shared_site.url_for("/fast/1"), max_body=1024).ok
 
 
-def test_a_lost_connection_is_typed(pool, free_port):
+def test_a_lost_connection_is_typed(pool):
     """A server that hangs up is ConnectionLost, tried as often as attempts says."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", free_port)) as server:
-        seen = []
-
-        def hang_up():
-            for _ in range(3):
-                connection, _peer = server.accept()
-                seen.append(connection.recv(1000))
-                connection.close()
-
-        thread = threading.Thread(target=hang_up)
-        thread.start()
-        with pytest.raises(ConnectionLost) as caught:
-            pool.get(f"http://127.0.0.1:{free_port}/?key=secret")
-        thread.join()
-    assert 3 == caught.value.attempts == len(seen)
+    with Scripted([b""], again=True) as server, pytest.raises(ConnectionLost) as caught:
+        pool.get(f"{server.url}?key=secret")
+    assert 3 == caught.value.attempts == len(server.seen)
     assert "secret" not in str(caught.value)

@@ -3,9 +3,9 @@
 import io
 import socket
 import threading
-from contextlib import contextmanager, suppress
 
 import pytest
+from servers import Scripted
 
 from workerpool import InvalidRequest
 
@@ -21,50 +21,6 @@ BODIES = {
 }
 
 
-def _request_of(connection):
-    """Read one request; return its head and its body."""
-    got = b""
-    while b"\r\n\r\n" not in got:
-        if not (piece := connection.recv(65536)):
-            return got, b""
-        got += piece
-    head, _, body = got.partition(b"\r\n\r\n")
-    fields = head.lower()
-    if b"transfer-encoding: chunked" in fields:
-        while not body.endswith(b"0\r\n\r\n"):
-            body += connection.recv(65536)
-    elif b"content-length: " in fields:
-        length = int(fields.split(b"content-length: ")[1].split(b"\r\n")[0])
-        while len(body) < length:
-            body += connection.recv(65536)
-    return head, body
-
-
-@contextmanager
-def serving(*answers):
-    """Answer one request per connection; yield the port, and what came, head and body."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        came = []
-
-        def serve():
-            for answer in answers:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    came.append(_request_of(connection))
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1], came
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nfound"
 
 
@@ -77,12 +33,13 @@ def redirect(status, location):
 @pytest.mark.parametrize("status", [301, 302, 303])
 def test_no_byte_of_a_body_goes_on_with_the_get(pool, status, elsewhere, kind):
     """A POST that becomes a GET has no body any more, at no origin, nor a word about one in its head."""
-    with serving(FOUND) as (other, came_there):
-        host = f"http://localhost:{other}" if elsewhere else ""
-        with serving(redirect(status, f"{host}/to"), *([] if elsewhere else [FOUND])) as (port, came):
-            answer = pool.post(f"http://127.0.0.1:{port}/", **BODIES[kind]())
+    with Scripted([FOUND], closes=True) as other:
+        host = f"http://localhost:{other.port}" if elsewhere else ""
+        there = [redirect(status, f"{host}/to")], *([] if elsewhere else [[FOUND]])
+        with Scripted(*there, closes=True) as server:
+            answer = pool.post(server.url, **BODIES[kind]())
         assert b"found" == answer.content
-    head, body = came_there[0] if elsewhere else came[1]
+    head, _, body = (other.seen[0] if elsewhere else server.seen[1]).partition(b"\r\n\r\n")
     assert head.startswith(b"GET /to HTTP/1.1\r\n")
     assert b"" == body
     for word in (b"content-", b"transfer-encoding", b"secret"):
@@ -100,61 +57,33 @@ WHOLE = bytes(range(256)) * 4096  # 1 MiB, no two places of it alike within a pi
 
 
 def _early(status, location):
-    """A redirect that is given as soon as the head is there, and the connection closed."""
+    """A redirect that is given as soon as the head is there, and no connection after it."""
 
     def answer(connection):
         while b"\r\n\r\n" not in connection.recv(65536):
             pass
         connection.sendall(redirect(status, location))
         connection.shutdown(socket.SHUT_WR)
-        threading.Thread(target=_read_on, args=(connection.dup(),), daemon=True).start()
+        while connection.recv(65536):  # a close before the rest has come is a reset, which may take the answer away
+            pass
 
     return answer
-
-
-def _read_on(connection):
-    """Read what is still on its way: a close before that is a reset, which may take the answer away from the client."""
-    with connection, suppress(OSError):
-        while connection.recv(65536):
-            pass
 
 
 def _late(status, location):
     """A redirect that is given when all of the body is there."""
-
-    def answer(connection):
-        _request_of(connection)
-        connection.sendall(redirect(status, location))
-
-    return answer
+    return redirect(status, location)
 
 
-@contextmanager
 def storing(first):
-    """Answer with the function first, then store one request; yield the port and what was stored."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        stored = []
+    """Answer with what is given first, then store one request."""
+    return Scripted([first], [FOUND], closes=True)
 
-        def serve():
-            for answer in (first, None):
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    if answer is not None:
-                        answer(connection)
-                        continue
-                    stored.append(_request_of(connection)[1])
-                    connection.sendall(FOUND)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1], stored
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
+def stored(server):
+    """Return the bodies that came to where the redirect leads."""
+    requests = [request.partition(b"\r\n\r\n") for request in server.seen]
+    return [body for head, _, body in requests if head.split(b" ")[1] == b"/to"]
 
 
 @pytest.mark.parametrize("first", [_early, _late], ids=["early", "late"])
@@ -163,9 +92,9 @@ def test_a_file_is_sent_again_from_where_it_stood(pool, method, status, first):
     """Whoever stores what a redirect leads to stores all of it."""
     file = io.BytesIO(b"before " + WHOLE)
     file.seek(7)
-    with storing(first(status, "/to")) as (port, stored):
-        assert 200 == pool.request(method, f"http://127.0.0.1:{port}/", data=file).status_code
-    assert [WHOLE] == stored
+    with storing(first(status, "/to")) as server:
+        assert 200 == pool.request(method, server.url, data=file).status_code
+    assert [WHOLE] == stored(server)
 
 
 @pytest.mark.parametrize("first", [_early, _late], ids=["early", "late"])
@@ -173,20 +102,17 @@ def test_a_file_is_sent_again_from_where_it_stood(pool, method, status, first):
 def test_a_source_that_cannot_go_back_is_not_sent_in_part(pool, status, first):
     """The tail of an upload, or nothing, is never sent as if it were the whole."""
     for source in ((WHOLE[n : n + 1024] for n in range(0, len(WHOLE), 1024)), Unseekable(WHOLE)):
-        with (
-            storing(first(status, "/to")) as (port, stored),
-            pytest.raises(InvalidRequest, match="new source") as caught,
-        ):
-            pool.post(f"http://127.0.0.1:{port}/", data=source)
+        with storing(first(status, "/to")) as server, pytest.raises(InvalidRequest, match="new source") as caught:
+            pool.post(server.url, data=source)
         assert "send" == caught.value.stage
-        assert [] == stored
+        assert [] == stored(server)
 
 
 def test_a_list_is_sent_again(pool):
     """What begins anew whenever it is asked is no source that was read."""
-    with storing(_late(307, "/to")) as (port, stored):
-        pool.post(f"http://127.0.0.1:{port}/", data=[b"12", b"345"])
-    assert [b"2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"] == stored
+    with storing(_late(307, "/to")) as server:
+        pool.post(server.url, data=[b"12", b"345"])
+    assert [b"2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"] == stored(server)
 
 
 def test_a_redirect_waits_for_a_reader_that_is_still_in_the_source(pool):
@@ -203,9 +129,13 @@ def test_a_redirect_waits_for_a_reader_that_is_still_in_the_source(pool):
 
     def first(connection):
         assert inside.wait(60)
-        _early(307, "/to")(connection)
+        connection.recv(65536)
+        connection.sendall(redirect(307, "/to"))
+        connection.shutdown(socket.SHUT_WR)
         go_on.set()
+        while connection.recv(65536):
+            pass
 
-    with storing(first) as (port, stored):
-        assert 200 == pool.post(f"http://127.0.0.1:{port}/", data=Slow(WHOLE)).status_code
-    assert [WHOLE] == stored
+    with storing(first) as server:
+        assert 200 == pool.post(server.url, data=Slow(WHOLE)).status_code
+    assert [WHOLE] == stored(server)

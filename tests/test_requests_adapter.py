@@ -10,11 +10,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 import trustme
+from servers import Handler, handled
 from urllib3.exceptions import InsecureRequestWarning
 
 from workerpool import Lane, PoolClosed, WorkerPool, get_pool
@@ -175,25 +175,12 @@ def https(tmp_path_factory):
     authority.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
 
-    class Handler(BaseHTTPRequestHandler):
+    class Greeter(Handler):
         def do_GET(self):
-            peer = self.connection.getpeercert()
-            body = b"known" if peer else b"unknown"
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200, b"known" if self.connection.getpeercert() else b"unknown")
 
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"https://localhost:{server.server_port}/", str(folder / "ca.pem"), str(folder / "client.pem")
-        server.shutdown()
-        thread.join()
+    with handled(Greeter, tls=context) as url:
+        yield url, str(folder / "ca.pem"), str(folder / "client.pem")
 
 
 def test_certificates_are_as_requests_has_them(session, https):

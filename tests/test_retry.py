@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from time import monotonic
 
 import pytest
-from test_hazards import Scripted, ok
+from servers import Scripted, ok
 
 from workerpool import ConnectError, InvalidRequest, Retry, TruncatedBody, WorkerPool
 from workerpool.messages.request import Request
@@ -15,22 +15,6 @@ from workerpool.messages.response import Response
 from workerpool.policies.breaker import Breaker
 from workerpool.policies.budget import RetryBudget
 from workerpool.policies.retry import wait_before_retry
-
-
-class Closing(Scripted):
-    """Close each connection right after its answers."""
-
-    def _serve(self):
-        for answers in self._connections:
-            try:
-                connection, _peer = self._server.accept()
-            except OSError:
-                return
-            with connection:
-                for answer in answers:
-                    self.seen.append(self._request(connection))
-                    connection.sendall(answer)
-
 
 QUICK = Retry(attempts=3, wait_initial=0.001, wait_jitter=0.0)
 
@@ -65,7 +49,7 @@ def test_the_hook_is_told_and_harms_nobody(caplog):
         raise LookupError("in the hook")
 
     retry = Retry(attempts=3, wait_initial=0.001, wait_jitter=0, on_retry=hook)
-    with Closing([busy()], [b""], [ok(b"fine")]) as server, WorkerPool(retry=retry) as pool:
+    with Scripted([busy()], [b""], [ok(b"fine")], closes=True) as server, WorkerPool(retry=retry) as pool:
         assert b"fine" == pool.get(server.url).content
     assert [(1, 503), (2, None)] == [(details.attempt, details.status) for details in told]
     assert told[1].error.stage == "headers"
@@ -77,7 +61,7 @@ def test_retry_after_is_obeyed(form):
     """As seconds or as a date (RFC 9110, 10.2.3)."""
     request = Request("http://host.test/")
     value = "7" if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=7), usegmt=True)
-    with Closing([busy(b"Retry-After: " + value.encode())]) as server, WorkerPool(retry=None) as pool:
+    with Scripted([busy(b"Retry-After: " + value.encode())], closes=True) as server, WorkerPool(retry=None) as pool:
         answer: Response = pool.get(server.url)
     wait = wait_before_retry(QUICK, request, 1, answer)
     assert wait is not None
@@ -86,7 +70,7 @@ def test_retry_after_is_obeyed(form):
 
 def test_a_pause_beyond_the_deadline_is_not_begun():
     """The answer is handed out at once instead."""
-    with Closing([busy(b"Retry-After: 3600")]) as server, WorkerPool(timeout=20) as pool:
+    with Scripted([busy(b"Retry-After: 3600")], closes=True) as server, WorkerPool(timeout=20) as pool:
         began = monotonic()
         assert 503 == pool.get(server.url).status_code
     assert monotonic() - began < 10
@@ -95,7 +79,7 @@ def test_a_pause_beyond_the_deadline_is_not_begun():
 
 def test_what_cannot_be_sent_twice_is_sent_once():
     """A body from an iterator is not tried again, and the error says so; neither is a POST."""
-    with Closing([b""], [b""]) as server, WorkerPool(retry=QUICK) as pool:
+    with Scripted([b""], [b""], closes=True) as server, WorkerPool(retry=QUICK) as pool:
         with pytest.raises(Exception, match="lost") as caught:
             pool.put(server.url, data=iter([b"once"]))
         assert ["Not tried again"] == [note[:15] for note in caught.value.__notes__]
@@ -107,21 +91,21 @@ def test_what_cannot_be_sent_twice_is_sent_once():
 def test_a_post_may_be_tried_again_where_the_caller_says_so():
     """Retry.methods decides."""
     retry = Retry(attempts=2, wait_initial=0.001, methods=frozenset({"POST"}))
-    with Closing([busy()], [ok(b"done")]) as server, WorkerPool(retry=retry) as pool:
+    with Scripted([busy()], [ok(b"done")], closes=True) as server, WorkerPool(retry=retry) as pool:
         response = pool.post(server.url, data=b"x")
     assert (b"done", 2) == (response.content, response.attempts)
 
 
 def test_a_truncated_body_is_tried_again():
     """The whole body comes the second time; attempts is what the server saw."""
-    with Closing([ok(b"x" * 100)[:-50]], [ok(b"x" * 100)]) as server, WorkerPool(retry=QUICK) as pool:
+    with Scripted([ok(b"x" * 100)[:-50]], [ok(b"x" * 100)], closes=True) as server, WorkerPool(retry=QUICK) as pool:
         response = pool.get(server.url)
     assert (100, 2) == (len(response.content), response.attempts)
 
 
 def test_an_error_that_no_retry_mends_is_raised_at_once():
     """Retry does not hide errors: after the last attempt it is the error itself."""
-    with Closing(*[[ok(b"x" * 100)[:-50]]] * 3) as server, WorkerPool(retry=QUICK) as pool:
+    with Scripted(*[[ok(b"x" * 100)[:-50]]] * 3, closes=True) as server, WorkerPool(retry=QUICK) as pool:
         with pytest.raises(TruncatedBody) as caught:
             pool.get(server.url)
     assert 3 == caught.value.attempts == len(server.seen)

@@ -1,18 +1,17 @@
 """A client library from PyPI that takes a requests session, unchanged over the pool."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import gitlab
 import pytest
 import requests
+from servers import Handler, handled
 
 from workerpool.adapters.requests import PoolAdapter
 
 
-class _Gitlab(BaseHTTPRequestHandler):
+class _Gitlab(Handler):
     """As much of GitLab's API as the test asks for: pages, a POST, an error, a download."""
 
     protocol_version = "HTTP/1.1"
@@ -26,7 +25,7 @@ class _Gitlab(BaseHTTPRequestHandler):
             self._answer(200, b'{"id": 1, "name": "one"}')
         else:
             page = int(parse_qs(urlsplit(self.path).query).get("page", ["1"])[0])
-            following = f"{self.server.url}/api/v4/projects?page={page + 1}&per_page=2"
+            following = f"http://{self.headers['Host']}/api/v4/projects?page={page + 1}&per_page=2"
             link = {"Link": f'<{following}>; rel="next"'} if page < 3 else {}
             self._answer(200, json.dumps([{"id": 2 * page}, {"id": 2 * page + 1}]).encode(), link)
 
@@ -34,33 +33,21 @@ class _Gitlab(BaseHTTPRequestHandler):
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(201, json.dumps({"id": 9, "token": self.headers["PRIVATE-TOKEN"], **sent}).encode())
 
-    def _answer(self, status, body, headers=()):
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": len(body), **dict(headers)}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+    def _answer(self, status, body, headers=None):
+        self.answer(status, body, {"Content-Type": "application/json"} | (headers or {}))
 
 
 @pytest.fixture
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Gitlab) as server:
-        server.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    with handled(_Gitlab) as url:
+        yield url.removesuffix("/")
 
 
 def test_python_gitlab_runs_unchanged(server, pool):
     """Pages, a POST with a token, a typed error of the SDK's own and a streamed download."""
     with requests.Session() as session:
         session.mount("http://", PoolAdapter(pool))
-        client = gitlab.Gitlab(server.url, private_token="secret", session=session)
+        client = gitlab.Gitlab(server, private_token="secret", session=session)
         assert [2, 3, 4, 5, 6, 7] == [project.id for project in client.projects.list(iterator=True, per_page=2)]
         created = client.projects.create({"name": "new"})
         assert (9, "new", "secret") == (created.id, created.name, created.token)

@@ -6,7 +6,7 @@ import traceback
 
 import aiohttp
 import pytest
-from test_hazards import Scripted, ok
+from servers import Scripted, ok
 
 from workerpool import (
     ConnectError,

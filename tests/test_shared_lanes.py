@@ -5,12 +5,13 @@ import ssl
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
 import requests
 import trustme
 from proxies import Proxy
+from servers import Handler, running
 
 from workerpool import Lane, WorkerPool
 from workerpool.adapters.requests import FuturesSession, PoolAdapter, install, lanes, uninstall
@@ -39,7 +40,7 @@ class Server(ThreadingHTTPServer):
         pass  # clients that go away
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
 
     def setup(self):
@@ -59,9 +60,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.go.wait(60)
         self.wfile.write(b"x" * 5000)
 
-    def log_message(self, *args):
-        pass
-
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
@@ -73,13 +71,9 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def server(authority):
-    with Server(authority) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with running(Server(authority)) as server:
         yield server
         server.go.set()
-        server.shutdown()
-        thread.join()
 
 
 def _session(adapter, authority=None):

@@ -1,47 +1,15 @@
 """SOCKS proxies: cancels, deadlines and a shutdown amid what happens behind them."""
 
-import socket
-import threading
 from concurrent.futures import CancelledError
 
 import pytest
 from proxies import SocksProxy
+from servers import Silent
 
 from workerpool import DeadlineExceeded, WorkerPool
 from workerpool.testing.scripted import TlsSite
 
 pytest.importorskip("aiohttp_socks")
-
-
-class Silent:
-    """A server that accepts, takes what it is sent and says nothing; `reached` counts its connections that sent."""
-
-    def __init__(self):
-        self.reached = threading.Semaphore(0)
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._open = []
-        self._thread = threading.Thread(target=self._accept)
-
-    def _accept(self):
-        while True:
-            try:
-                self._open.append(self._server.accept()[0])
-            except OSError:
-                return
-            if self._open[-1].recv(1):
-                self.reached.release()
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info):
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        for each in self._open:
-            each.close()
-        self._thread.join()
 
 
 async def fetch(session, url):
@@ -61,7 +29,7 @@ def test_a_cancel_amid_tls_ends_the_request_and_leaves_its_place(event_loop, use
         with WorkerPool(**lane) as pool:
             for ask in (lambda: pool.submit(there), lambda: pool.submit(fetch, there)):
                 job = ask()
-                assert silent.reached.acquire(timeout=60)
+                silent.wait_reached()
                 job.cancel()
                 with pytest.raises(CancelledError):
                     job.result()
@@ -70,7 +38,7 @@ def test_a_cancel_amid_tls_ends_the_request_and_leaves_its_place(event_loop, use
                 pool.get(there, timeout=0.2)
             assert pool.get(f"{site.url}/fast/1", timeout=60).ok
             pool.submit(there)
-            assert silent.reached.acquire(timeout=60)
+            silent.wait_reached()
             pool.shutdown(cancel_futures=True, timeout=0.1)
     assert proxy.seen
 
@@ -82,7 +50,7 @@ def test_a_cancel_amid_the_proxys_own_words_ends_the_request(event_loop, scheme)
     with Silent() as proxy, WorkerPool(proxy=f"{scheme}://127.0.0.1:{proxy.port}", event_loop=event_loop) as pool:
         for ask in (lambda: pool.submit("http://127.0.0.1:9/"), lambda: pool.submit(fetch, "http://127.0.0.1:9/")):
             job = ask()
-            assert proxy.reached.acquire(timeout=60)
+            proxy.wait_reached()
             job.cancel()
             with pytest.raises(CancelledError):
                 job.result()

@@ -2,71 +2,16 @@
 
 import asyncio
 import socket
-import threading
 from contextlib import contextmanager
 from time import monotonic
 
 import aiohttp
 import pytest
+from servers import Silent
 
 from workerpool import DeadlineExceeded, DNSError, Retry, WorkerPool
 
 SOON = 0.15  # seconds; well above the timers' grain
-
-
-class Silent:
-    """Accept connections and read; say only what it is told to say."""
-
-    def __init__(self, greeting: bytes = b"") -> None:
-        self._greeting = greeting
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._threads = []
-        self._gone = threading.Semaphore(0)
-        self._reached = threading.Semaphore(0)
-        self.port = self._server.getsockname()[1]
-
-    def __enter__(self):
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *exc_info):
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def wait_reached(self):
-        assert self._reached.acquire(timeout=10)
-
-    def wait_gone(self):
-        """Wait until a client has closed its connection."""
-        assert self._gone.acquire(timeout=10)
-
-    def _start(self, target, *args):
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _peer = self._server.accept()
-            except OSError:
-                return
-            self._start(self._read, connection)
-
-    def _read(self, connection):
-        with connection:
-            told = False
-            try:
-                while connection.recv(4096):
-                    if not told:
-                        connection.sendall(self._greeting)
-                        self._reached.release()
-                        told = True
-            except OSError:
-                pass
-        self._gone.release()
 
 
 class NeverResolves(aiohttp.abc.AbstractResolver):

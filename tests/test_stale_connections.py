@@ -1,52 +1,18 @@
 """Connections that were kept and that the server closes just when the next request goes out."""
 
-import socket
-import threading
-
 import pytest
 import requests
+from servers import Scripted, ok
 
 from workerpool import ConnectionLost, WorkerPool
 from workerpool.adapters.requests import install, uninstall
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
 
 @pytest.fixture
 def fickle():
-    """A server that answers the first request of each connection, and closes at the second; with the heads it saw."""
-    seen = []
-
-    def serve(connection):
-        with connection:
-            for answer in (ANSWER, server.second):
-                if not (head := connection.recv(65536)):
-                    return
-                seen.append(head)
-                connection.sendall(answer)
-
-    def accept():
-        while True:
-            try:
-                connection = listening.accept()[0]
-            except OSError:
-                return
-            threads.append(threading.Thread(target=serve, args=(connection,)))
-            threads[-1].start()
-
-    class server:
-        second = b""
-        heads = seen
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    threads = [threading.Thread(target=accept)]
-    threads[0].start()
-    server.url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    yield server
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    for thread in threads:
-        thread.join(30)
+    """A server that answers the first request of each connection, and closes at the second."""
+    with Scripted([ok(b"ok"), b""], again=True) as server:
+        yield server
 
 
 def test_requests_get_meets_no_closed_connection(fickle):
@@ -57,14 +23,14 @@ def test_requests_get_meets_no_closed_connection(fickle):
             assert ["ok"] * 10 == [requests.get(fickle.url).text for _ in range(10)]
         finally:
             uninstall()
-        assert len(fickle.heads) == sum(lane.attempts for lane in pool.stats().lanes)
+        assert len(fickle.seen) == sum(lane.attempts for lane in pool.stats().lanes)
 
 
 def test_what_the_server_has_seen_is_counted(fickle):
     """A request that goes out again is another attempt, whether or not anything is retried."""
     with WorkerPool(workers=1, retry=None) as pool:
         assert [1, 2] == [pool.get(fickle.url).attempts for _ in range(2)]
-    assert 3 == len(fickle.heads)
+    assert 3 == len(fickle.seen)
 
 
 def test_many_kept_connections_are_closed_at_once(fickle):
@@ -77,12 +43,12 @@ def test_many_kept_connections_are_closed_at_once(fickle):
 
 def test_a_part_of_an_answer_is_an_answer(fickle):
     """Once the server has begun to answer, nothing is sent again."""
-    fickle.second = b"HTTP/1.1 200 OK\r\nContent-"
+    fickle.scripts[0][1] = b"HTTP/1.1 200 OK\r\nContent-"
     with WorkerPool(workers=1, retry=None) as pool:
         assert pool.get(fickle.url).ok
         with pytest.raises(ConnectionLost):
             pool.get(fickle.url)
-    assert 2 == len(fickle.heads)
+    assert 2 == len(fickle.seen)
 
 
 def test_what_changes_something_is_not_sent_again(fickle):

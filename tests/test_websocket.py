@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 from aiohttp import WSMsgType, web
+from servers import served
 
 from workerpool import (
     BodyTooLarge,
@@ -52,27 +53,8 @@ async def _hold(request):
 @pytest.fixture(scope="module")
 def server():
     """The URL of a WebSocket server."""
-    url, stop = Future(), []
-
-    async def main():
-        app = web.Application()
-        app.add_routes([web.get("/", _serve), web.get("/hold", _hold)])
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        ended = asyncio.Event()
-        stop.append((asyncio.get_running_loop(), ended))
-        url.set_result(f"ws://127.0.0.1:{runner.addresses[0][1]}/")
-        await ended.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=asyncio.run, args=(main(),))
-    thread.start()
-    yield url.result(10)
-    loop, ended = stop[0]
-    loop.call_soon_threadsafe(ended.set)
-    thread.join()
+    with served(web.get("/", _serve), web.get("/hold", _hold)) as url:
+        yield url.replace("http", "ws", 1)
 
 
 @pytest.mark.parametrize("compress", [True, False])
