@@ -8,8 +8,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from workerpool.cli import command
 from workerpool.cli.progress import show_table, show_text
+from workerpool_cli.command import command
 
 
 def fetch(*arguments, **options):

@@ -1,42 +1,13 @@
 """Server-sent events: what the standard says, reconnection, and streams that are none."""
 
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from streams import event_server
 
 import workerpool.caller.sse
 from workerpool import BodyTooLarge, ConnectError, HTTPStatusError, ProtocolError, ServerSentEvent
 from workerpool.caller.sse import EventStream
-
-
-@contextmanager
-def serving(*answers):
-    """Serve one (status, body) after the other as event streams; yield the URL and the Last-Event-IDs that came."""
-    ids, waiting = [], list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            ids.append(self.headers["Last-Event-ID"])
-            status, body = waiting.pop(0)
-            self.send_response(status)
-            self.send_header("Content-Type", "text/event-stream; charset=latin-1")
-            if isinstance(body, int):  # announce more than comes: the connection is lost
-                self.send_header("Content-Length", str(body))
-                body = b"id: cut\ndata: cut\n\n"
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/", ids
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +26,7 @@ def serving(*answers):
 )  # fmt: skip
 def test_the_standard_is_kept(pool, text, events):
     """Fields, line ends, comments, ids, and what is no event; always UTF-8, whatever the server says."""
-    with serving((200, text.encode())) as (url, _ids), pool.stream("GET", url) as stream:
+    with event_server((200, text.encode())) as (url, _ids), pool.stream("GET", url) as stream:
         assert [ServerSentEvent(*event) for event in events] == list(stream.iter_events(reconnect=False))
 
 
@@ -63,7 +34,7 @@ def test_a_stream_goes_on_where_it_ended(pool):
     """After an end, and after a lost connection, it is asked for anew with the last id, until the server says 204."""
     first = b"retry: 10\nid: 1\ndata: one\n\n"
     answers = (200, first), (200, 1000), (200, b"data: three\n\n"), (204, b"")
-    with serving(*answers) as (url, ids), pool.stream("GET", url, timeout=None) as stream:
+    with event_server(*answers) as (url, ids), pool.stream("GET", url, timeout=None) as stream:
         events = list(stream.iter_events())
     assert [("one", "1"), ("cut", "cut"), ("three", "cut")] == [(event.data, event.id) for event in events]
     assert [None, "1", "cut", "cut"] == ids
@@ -72,7 +43,7 @@ def test_a_stream_goes_on_where_it_ended(pool):
 
 def test_closing_ends_the_wait_for_the_next_connection(pool):
     """Another thread that closes the response ends the iteration, however long the pause."""
-    with serving((200, b"retry: 100000\ndata: one\n\n")) as (url, _ids), pool.stream("GET", url) as stream:
+    with event_server((200, b"retry: 100000\ndata: one\n\n")) as (url, _ids), pool.stream("GET", url) as stream:
         seen = []
 
         def read():
@@ -89,7 +60,7 @@ def test_closing_ends_the_wait_for_the_next_connection(pool):
 def test_a_server_that_has_gone_is_told_after_ten_tries(pool, monkeypatch):
     """The error of the last try is raised."""
     monkeypatch.setattr(workerpool.caller.sse, "_SHORTEST_PAUSE", 0.001)
-    with serving((200, b"retry: 0\ndata: one\n\n")) as (url, _ids):
+    with event_server((200, b"retry: 0\ndata: one\n\n")) as (url, _ids):
         stream = pool.stream("GET", url, retry=None)
         response = stream.__enter__()
     events = response.iter_events()
@@ -106,7 +77,7 @@ def test_what_is_no_event_stream_is_said(pool, site):
     with pool.stream("GET", site.url_for("/status/404")) as stream, pytest.raises(HTTPStatusError):
         next(stream.iter_events())
     endless = b"data: 0123456789\n" * 100
-    with serving((200, endless)) as (url, _ids), pool.stream("GET", url) as stream:
+    with event_server((200, endless)) as (url, _ids), pool.stream("GET", url) as stream:
         with pytest.raises(BodyTooLarge, match="an event is longer"):
             next(stream.iter_events(max_line=500))
 
@@ -115,7 +86,7 @@ def test_what_is_no_event_stream_is_said(pool, site):
 def test_an_id_that_no_header_can_carry_is_dropped(bad, pool):
     """The stream goes on, and is asked for anew with the id before."""
     first = f"retry: 1\nid: good\ndata: one\n\nid: {bad}\ndata: two\n\n".encode()
-    with serving((200, first), (204, b"")) as (url, ids), pool.stream("GET", url, timeout=None) as stream:
+    with event_server((200, first), (204, b"")) as (url, ids), pool.stream("GET", url, timeout=None) as stream:
         assert [("one", "good"), ("two", "good")] == [(event.data, event.id) for event in stream.iter_events()]
     assert [None, "good"] == ids
 

@@ -74,7 +74,7 @@ def test_an_interrupt_at_any_line_of_a_constructor_leaves_nothing(capsys):
             assert not thread.is_alive()
 
     assert every_line(make, check) > 5
-    assert every_line(lambda: Results(None, [], {}, ordered=False, buffersize=1), lambda _line: None) > 5
+    assert every_line(lambda: Results(None, None, [], {}, ordered=False, buffersize=1), lambda _line: None) > 5
     assert "" == capsys.readouterr().err
 
 

@@ -47,6 +47,8 @@ def test_a_verb_names_the_keyword_and_the_cure(pool, shared_site, name, cure):
         (workerpool.Request, "get()"),
         (pool.submit, "get()"),
     ):
+        if call == pool.submit and name == "stream":
+            continue  # which it takes
         with pytest.raises(TypeError) as caught:
             call(shared_site.url, **{name: 1})
         assert str(caught.value).startswith(f"{verb} takes no keyword {name!r}; ")

@@ -10,8 +10,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "_version": 0, "bells": 0, "loops": 0, "redaction": 0, "errors": 0, "settings": 0, "stats": 0,
     "messages": 1, "lane": 2, "handover": 3, "policies": 4, "transport": 5, "worker": 6, "caller": 7,
-    "face": 8, "testing": 9, "adapters": 9, "cli": 10, "__init__": 10, "__main__": 11,
+    "testing": 8, "adapters": 8, "cli": 9, "__init__": 9, "__main__": 9,
 }  # fmt: skip
+NAMES = {
+    ".".join(("workerpool", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in FILES
+}
+# By type only: an HTTPStatusError holds the answer that has raised it.
+TOLERATED = {("workerpool.errors", "workerpool.messages.response")}
 HOMES = {
     "janus": {"handover"},
     "aiohttp": {"transport", "testing"},
@@ -30,23 +36,21 @@ def room(path: Path) -> str:
 
 
 def imports(path: Path):
-    """Yield (absolute module) for each import that runs; those for type checkers only do not count."""
-    tree = ast.parse(path.read_text())
-    hidden = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    """Yield (absolute module) for each import, those for type checkers only included."""
     here = ("workerpool", *path.relative_to(PACKAGE).with_suffix("").parts)
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = here[: len(here) - node.level] if node.level else ()
-            yield ".".join([*base, *(node.module or "").split(".")]).rstrip(".")
+            base = ".".join([*(here[: len(here) - node.level] if node.level else ()), *(node.module or "").split(".")])
+            base = base.rstrip(".")
+            yield from (f"{base}.{alias.name}" if f"{base}.{alias.name}" in NAMES else base for alias in node.names)
+
+
+def arrows():
+    """Return for each file of the package those that it imports from, but for what is tolerated."""
+    found = {name: {each for each in imports(path) if each in NAMES and each != name} for name, path in NAMES.items()}
+    return {name: {each for each in others if (name, each) not in TOLERATED} for name, others in found.items()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -56,7 +60,17 @@ def test_a_file_imports_from_floors_below_only(path):
         parts = module.split(".")
         if parts[0] != "workerpool" or len(parts) == 1 or parts[1] == room(path):
             continue
+        if (f"workerpool.{room(path)}", module) in TOLERATED:
+            continue
         assert FLOORS[parts[1]] < FLOORS[room(path)], f"{path.name} imports {module}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Nor within a room, nor by types only."""
+    left = arrows()
+    while ready := {name for name, found in left.items() if not found & left.keys()}:
+        left = {name: found for name, found in left.items() if name not in ready}
+    assert {} == {name: found & left.keys() for name, found in left.items()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -81,3 +95,107 @@ def test_no_room_is_too_large():
     lengths.sort()
     assert lengths[len(lengths) // 2] < 9
     assert lengths[len(lengths) * 9 // 10] < 30
+
+
+ROOT = PACKAGE.parent
+SOURCES = sorted(path for room in ("workerpool", "tests", "benchmarks") for path in (ROOT / room).rglob("*.py"))
+# Of the standard library, documented or without another way.
+STANDARD = {"_replace", "_exit", "_getframe", "_current_frames", "_is_owned"}
+# Of other libraries, and what a test has to see from within; a name for each use there is, and no more.
+WITHIN = {
+    "tests/test_async_streams.py": "_left _waiting",
+    "tests/test_channel.py": "_waiting",
+    "tests/test_contract.py": """
+        _NEEDS _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get
+        _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies
+        _update_proxy_auth_header_and_build_proxy_req _wrap_create_connection
+    """,
+    "tests/test_cookies.py": "_answered",
+    "tests/test_cut_streams.py": "_verdicts",
+    "tests/test_express.py": "_request",
+    "tests/test_keywords.py": "_NORMAL",
+    "tests/test_lanes.py": "_count",
+    "tests/test_lent_sessions.py": "_factory",
+    "tests/test_limits.py": "_count _due",
+    "tests/test_memory.py": "_create_connection",
+    "tests/test_pieces.py": "_check_tail",
+    "tests/test_requests_raw.py": "_fp",
+    "tests/test_requests_ways.py": "_pool",
+    "tests/test_results.py": "_give_up _queue _sync_mutex",
+    "tests/test_shared_lanes.py": "_IDLE",
+    "tests/test_silent_names.py": "_AT_ONCE",
+    "tests/test_work.py": "_condition _go_on_to _leaving _run_bounded _tell _tell_all",
+    "tests/test_wrong_arguments.py": "_application",
+    "workerpool/adapters/requests/raw.py": "_content _content_consumed",
+    "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",
+    "workerpool/transport/inside/connection.py": """
+        _create_direct_connection _create_proxy_connection _factory _get _loop _resolve_host _retry_connection
+        _socket_factory _wrap_create_connection
+    """,
+    "workerpool/transport/inside/request.py": "_loop _timer _traces",
+    "workerpool/transport/inside/short_way.py": "_middlewares _raw_cookie_headers _request _timer",
+    "workerpool/transport/lending.py": "_close",
+    "workerpool/transport/socks.py": "_resolver",
+}
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def named_in(path: Path) -> set[str]:
+    """Return what the classes of a file call their own: methods, attributes, slots; not what a Protocol asks for."""
+    names = set()
+    for kind in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(kind, ast.ClassDef) or "Protocol" in map(ast.unparse, kind.bases):
+            continue
+        for node in ast.walk(kind):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_own(node.value):
+                names.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names.add(node.value)
+    return names
+
+
+def is_own(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id in ("self", "cls")
+
+
+# What every client has, under whatever name a room of its own may have something else.
+CLIENTS = set().union(*(named_in(PACKAGE / "caller" / f"{name}.py") for name in ("client", "pool", "session")))
+
+
+def reached_into(path: Path) -> set[str]:
+    """Return the private names of others that a file uses."""
+    inside = path.is_relative_to(PACKAGE)
+    near = [each for each in FILES if each.parent == path.parent] if inside and path.parent != PACKAGE else [path]
+    own = set().union(*map(named_in, near))
+    if not path.is_relative_to(PACKAGE / "caller"):
+        own -= CLIENTS
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and not is_own(node.value) and is_private(node.attr):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names if is_private(alias.name)} - {"_version"}
+    return found - own - STANDARD
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_reaches_into_another_room(path):
+    """What one room asks of another is public; what is listed otherwise is used."""
+    assert set(WITHIN.get(path.relative_to(ROOT).as_posix(), "").split()) == reached_into(path)
+
+
+def main():
+    """Print the floors, the lowest last."""
+    for floor in sorted(set(FLOORS.values()), reverse=True):
+        print(f"{floor:3} ", *sorted(name for name, found in FLOORS.items() if found == floor))
+
+
+if __name__ == "__main__":
+    main()

@@ -45,12 +45,7 @@ def test_per_host_holds_where_redirects_lead_to(sites, workers, streamed):
     *first, last = sites
     with WorkerPool(workers=workers, per_host=2) as pool:
         urls = [_led_from_to(site, last, f"/hold/{n}") for n, site in zip(range(30), first * 10, strict=True)]
-        if streamed:
-            jobs = [pool._make_request_job(Request("GET", url), streamed=True) for url in urls]
-            for job in jobs:
-                pool._post(job)
-        else:
-            jobs = [pool.submit(url) for url in urls]
+        jobs = [pool.submit(url, stream=streamed) for url in urls]
         last.wait_in_flight(2)
         for site in first:  # all redirects have been answered, though what they led to waits
             assert pool.get(site.url_for("/fast/1")).ok

@@ -7,7 +7,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from workerpool import ProtocolError, Request, RequestError
-from workerpool.transport.redirects import Hop, next_hop
+from workerpool.messages.hop import Hop
+from workerpool.transport.redirects import next_hop
 
 BASE = "http://127.0.0.1:8080/a/b?q=1"
 CANNOT_BE = [

@@ -9,6 +9,7 @@ from concurrent.futures import as_completed, wait
 import pytest
 
 from workerpool import PoolClosed, WorkerPool
+from workerpool.caller.pool import workers_of
 from workerpool.handover.job import Job
 from workerpool.worker.thread import State, Worker
 
@@ -247,7 +248,7 @@ def test_two_workers_that_shut_the_pool_down_do_not_wait_for_each_other():
     jobs = [pool.submit(end) for _ in range(2)]
     assert set() == wait(jobs, PATIENCE).not_done
     pool.shutdown(timeout=PATIENCE)
-    assert all(not worker.alive for worker in pool._workers)
+    assert all(not worker.alive for worker in workers_of(pool))
 
 
 def test_a_session_that_is_closed_while_its_loop_is_lost_is_closed_by_the_next(monkeypatch):
@@ -272,11 +273,11 @@ def test_a_session_that_is_closed_while_its_loop_is_lost_is_closed_by_the_next(m
         browser = pool.session()
         assert 1 == browser.submit(one).result(PATIENCE)
         monkeypatch.setattr(module, "_run_bounded", held)
-        pool._workers[0].call_soon(sys.exit, 3)
+        workers_of(pool)[0].call_soon(sys.exit, 3)
         assert lost.wait(PATIENCE)
         closing = threading.Thread(target=browser.close)
         closing.start()
-        while browser._route.dispatchers[0] not in pool._workers[0]._leaving:
+        while browser.route.dispatchers[0] not in workers_of(pool)[0]._leaving:
             pass
         go_on.set()
         closing.join(PATIENCE)
@@ -321,4 +322,4 @@ def test_a_signal_handler_may_shut_the_pool_down_where_its_lock_is_held(monkeypa
     with pytest.raises(PoolClosed):
         pool.submit(one)
     pool.shutdown(timeout=PATIENCE)
-    assert all(not worker.alive for worker in pool._workers)
+    assert all(not worker.alive for worker in workers_of(pool))

@@ -129,6 +129,8 @@ def test_pools(shared):
     assert 0 < tried([
         *(Call("WorkerPool", name, with_one(pool, name), (), name == "name") for name in ("workers", "lanes", "name", "slow_callback")),
         Call("lane", "name", lambda value: shared.lane(value), ("lane",), True),
+        Call("like", "lane", lambda value: opened(shared.like(value)), ("lane",), True),
+        *(Call("like", name, lambda value, name=name: opened(shared.like("other", **{name: value}))) for name in of_a_lane),
         Call("get_pool", "name", lambda value: workerpool.get_pool(value).shutdown(), (), True),
         Call("configure", "name", lambda value: configured(value), (), True),
         *(Call("configure", name, lambda value, name=name: configured("wrong", **{name: value})) for name in ("workers", "timeout")),
@@ -146,6 +148,10 @@ def test_work(shared, url):
     assert 0 < tried([
         Call("submit", "target", lambda value: shared.submit(value).result(20), ("URL", "url", "submit", "function"), True),
         Call("submit", "args", lambda value: shared.submit(nothing, value).result(20)),
+        Call("submit", "stream", lambda value: shared.submit(url, stream=value).result(20)),
+        Call("submit(Request)", "stream", lambda value: shared.submit(Request(url), stream=value).result(20)),
+        Call("send", "request", lambda value: shared.send(value), ("Request",)),
+        Call("stream", "method", lambda value: opened(shared.stream(value)), ("method", "Request")),
         Call("map", "fn", lambda value: list(shared.map(value, [1])), ("function",)),
         Call("map", "buffersize", lambda value: list(shared.map(nothing, [1, 2], buffersize=value))),
         Call("call", "fn", lambda value: shared.call(value).result(20), ("function",)),

@@ -24,26 +24,47 @@ from when the work has its place; bodies, redirects and queues are bounded. `wor
 a pool of the process, `get_pool()`.
 """
 
-import sys
-from importlib import import_module
-from os.path import basename
-from typing import TYPE_CHECKING
+import logging
 
 from ._version import __version__
-
-if TYPE_CHECKING or basename(sys.argv[0]) not in ("-m", "workerpool"):
-    from .face import *
-else:  # the command, or `python -m workerpool`: its help and completion need no aiohttp, which takes 0.2 s to load
-
-    def __getattr__(name: str) -> object:
-        """Load the library at its first use. For the command only: a fork amid a load leaves the child locks."""
-        if not name.startswith("__"):
-            face = import_module(".face", __name__)
-            globals().update({each: getattr(face, each) for each in face.__all__})
-            if name in globals():
-                return globals()[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+from .caller.pool import WorkerPool
+from .caller.registry import configure, delete, get, get_pool, head, options, patch, post, put, request
+from .caller.session import LaneView, PoolSession
+from .caller.sse import ServerSentEvent
+from .caller.streaming import StreamedResponse
+from .caller.websocket import WebSocket
+from .errors import (
+    BodyTooLarge,
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    DeadlineExceeded,
+    DecodingError,
+    DNSError,
+    ForkedPool,
+    HTTPStatusError,
+    InvalidRequest,
+    JSONDecodeError,
+    PoolClosed,
+    ProtocolError,
+    ProxyError,
+    QueueFull,
+    ReadTimeout,
+    RequestError,
+    TLSError,
+    TooManyRedirects,
+    TruncatedBody,
+    WorkerLost,
+    WorkerPoolError,
+    WrongThread,
+)
+from .handover.job import Job
+from .lane import Lane
+from .messages.request import Request
+from .messages.response import Response
+from .messages.result import Result
+from .settings import Rate, Retry, Timeout
+from .stats import PoolStats
 
 __all__ = [
     "BodyTooLarge",
@@ -59,6 +80,7 @@ __all__ = [
     "JSONDecodeError",
     "Job",
     "Lane",
+    "LaneView",
     "PoolClosed",
     "PoolSession",
     "PoolStats",
@@ -85,5 +107,16 @@ __all__ = [
     "WrongThread",
     "__version__",
     "configure",
+    "delete",
+    "get",
     "get_pool",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
 ]
+
+# A library is silent unless its user sets logging up.
+logging.getLogger("workerpool").addHandler(logging.NullHandler())

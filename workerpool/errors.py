@@ -41,6 +41,13 @@ __all__ = [
 # a header of the request cannot be sent. Other libraries have classes for these.
 Reason: TypeAlias = Literal["", "head-cut", "bad-length", "bad-header"]
 
+# How far a piece of work came; empty where that is not known, or not to be told.
+Stage: TypeAlias = Literal[
+    "", "queued", "running", "dns", "connect", "proxy", "tls", "send", "headers", "body", "decode", "retry"
+]
+BEFORE_SENDING: frozenset[Stage] = frozenset({"queued", "dns", "connect", "proxy", "tls", "retry"})
+BEFORE_THE_BODY: frozenset[Stage] = frozenset({"dns", "connect", "proxy", "tls", "send", "headers"})
+
 
 class WorkerPoolError(Exception):
     """Root of every error that the pool raises on its own account."""
@@ -76,7 +83,7 @@ class RequestError(WorkerPoolError):
         url: str = "",
         method: str = "",
         attempts: int = 0,
-        stage: str = "",
+        stage: Stage = "",
         lane: str = "",
         reason: Reason = "",
     ) -> None:
@@ -84,7 +91,7 @@ class RequestError(WorkerPoolError):
         self.url = url
         self.method = method
         self.attempts = attempts
-        self.stage = stage
+        self.stage: Stage = stage
         self.lane = lane
         self.reason = reason
 

@@ -19,6 +19,8 @@ def submit(pool: WorkerPool) -> None:
     assert_type(pool.submit("https://example.org/"), Job[Response])
     assert_type(pool.submit("https://example.org/", method="POST", json=1, timeout=5), Job[Response])
     assert_type(pool.submit(Request("https://example.org/")), Job[Response])
+    assert_type(pool.submit(Request("https://example.org/"), stream=True), Job[StreamedResponse])
+    assert_type(pool.submit("https://example.org/", stream=True, timeout=5), Job[StreamedResponse])
     assert_type(pool.submit(count, "https://example.org/", at_most=3), Job[int])
     assert_type(pool.submit(text).result(), str)
     assert_type(pool.call(count, "https://example.org/", timeout=5, priority=1), Job[int])
@@ -41,6 +43,10 @@ def verbs(pool: WorkerPool) -> None:
     assert_type(pool.get("https://example.org/", {"q": 1}, timeout=5), Response)
     assert_type(pool.post("https://example.org/", json={}).raise_for_status(), Response)
     assert_type(workerpool.get("https://example.org/"), Response)
+    assert_type(pool.send(Request("https://example.org/")), Response)
+    pool.send("https://example.org/")  # type: ignore[arg-type]
+    assert_type(pool.stream(Request("https://example.org/")).open(), StreamedResponse)
+    pool.stream(Request("https://example.org/"), timeout=5)  # type: ignore[call-overload]
     with pool.stream("GET", "https://example.org/") as streamed:
         assert_type(streamed, StreamedResponse)
     with pool.websocket("wss://example.org/") as socket:
@@ -53,6 +59,10 @@ def attributes(pool: WorkerPool) -> None:
     pool.gett("https://example.org/")  # type: ignore[attr-defined]
     pool.timeout = 5  # type: ignore[attr-defined]
     assert_type(pool.name, str)
+    assert_type(pool.lane_settings, Lane)
+    assert_type(pool.lane("api").lane_settings, Lane)
+    pool.like("api", connections=5, proxy=None).close(wait=False)
+    pool.like("api", verify=False)  # type: ignore[call-arg]
 
 
 def options() -> None:

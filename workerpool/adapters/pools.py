@@ -5,7 +5,9 @@ from ..caller.registry import get_pool
 from ..caller.session import LaneView
 from ..errors import PoolClosed
 
-__all__ = ["as_sent", "checked_pool", "client_of", "taken_back"]
+__all__ = ["Client", "as_sent", "checked_lane", "checked_pool", "client_of", "pool_of", "taken_back"]
+
+Client = LaneView | WorkerPool  # what to send by
 
 
 def checked_pool(pool: object, adapter: str) -> WorkerPool | str:
@@ -19,9 +21,21 @@ def checked_pool(pool: object, adapter: str) -> WorkerPool | str:
     raise TypeError(f"{adapter} takes a WorkerPool, or the name of one (a str), not {type(pool).__name__}")
 
 
-def client_of(pool: WorkerPool | str, lane: str | None) -> LaneView | WorkerPool:
+def checked_lane(lane: object) -> str | None:
+    """Return what was given; raises TypeError for what is no name."""
+    if isinstance(lane, str | None):
+        return lane
+    raise TypeError(f"lane is the name of a lane (a str), not {type(lane).__name__}")
+
+
+def pool_of(pool: WorkerPool | str) -> WorkerPool:
+    """Return the pool; that of a name is made at its first use."""
+    return get_pool(pool) if isinstance(pool, str) else pool
+
+
+def client_of(pool: WorkerPool | str, lane: str | None) -> Client:
     """Return what to send by; the pool of a name is made at its first use. Raises InvalidRequest for no such lane."""
-    found = get_pool(pool) if isinstance(pool, str) else pool
+    found = pool_of(pool)
     return found if lane is None else found.lane(lane)
 
 

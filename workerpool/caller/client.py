@@ -1,20 +1,18 @@
 """The verbs, shared by the pool, its lanes and its sessions."""
 
-import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from itertools import islice
-from math import ceil
 from time import monotonic
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Concatenate, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from yarl import URL
 
-from ..errors import InvalidRequest
 from ..handover.job import Blocking, Call, Job, Work, check_may_block, on_worker_thread
 from ..handover.link import Link, Opening
 from ..handover.queues import ResultQueue
@@ -35,21 +33,17 @@ from ..messages.response import Response
 from ..messages.result import Result
 from ..settings import Retry, Timeout, checked_seconds
 from ..transport import serve_websocket, sessions_are_patched, sessions_are_traced
-from .results import Entry, Results
+from .results import Entry, Results, window
 from .streaming import StreamedResponse, Streaming
-from .targets import checked_function, url_of
+from .targets import alone, checked, checked_function, checked_stream, url_of
 from .waiting import awaited_head_of, head_of, in_order, opened
-from .websocket import WebSocket
+from .websocket import WebSocket, as_http
 
 __all__ = ["Client", "SubmitOptions"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_WINDOW = 256  # inputs pulled ahead at most, unless that is less than two for each connection
-_AHEAD = 8  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
-_SOON = 2.0  # seconds' worth of inputs that are pulled ahead of a rate
-_FEW = 8
 _INNER = 30.0  # seconds that work without a limit waits for its place if it was submitted on a worker's own thread
 
 
@@ -78,8 +72,21 @@ class Client(ABC):
         def __getattr__(self, name: str) -> NoReturn:
             raise AttributeError(self._no_attribute(name), name=name, obj=self)
 
+    @property
+    def lane_settings(self) -> Lane:
+        """The lane that work goes to: its settings, frozen."""
+        return self._lane
+
     @overload
-    def submit(self, target: str | Request, /, **options: Unpack[SubmitOptions]) -> Job[Response]: ...
+    def submit(
+        self, target: str | Request, /, *, stream: Literal[False] = False, **options: Unpack[SubmitOptions]
+    ) -> Job[Response]: ...
+    @overload
+    def submit(
+        self, target: str | Request, /, *, stream: Literal[True], **options: Unpack[SubmitOptions]
+    ) -> Job[StreamedResponse]: ...
+    @overload
+    def submit(self, target: str | Request, /, *, stream: bool, **options: Unpack[SubmitOptions]) -> Job[Any]: ...
     @overload
     def submit(
         self, target: Callable[Concatenate[Any, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -88,9 +95,11 @@ class Client(ABC):
         """Hand over a URL, a Request, or an async function, and return its Job without waiting for the network.
 
         Keywords beside a URL are those of `request` and `method`; their `timeout` counts from when the request gets its
-        place. An async function is called with the worker's private aiohttp session, then with `args` and `kwargs`; it
-        has no deadline (see `call`). Blocks only while the lane's queue is full, for `Timeout.queue` or the timeout at
-        most; raises QueueFull, PoolClosed, InvalidRequest.
+        place. With `stream=True`, beside a URL or a Request, the result is a StreamedResponse, there with the head of
+        the answer, which whoever takes it closes. An async function is called with the worker's private aiohttp
+        session, then with `args` and `kwargs`, a `stream` among them too; it has no deadline (see `call`).
+        Blocks only while the lane's queue is full, for `Timeout.queue` or the timeout at most; raises QueueFull,
+        PoolClosed, InvalidRequest.
         """
         job = self._make_job(target, args, kwargs)
         self._post(job)
@@ -113,10 +122,10 @@ class Client(ABC):
         """
         for name in keywords:
             raise TypeError(f"call() hands on no keyword {name!r}; bind it by functools.partial, or use submit()")
-        limits = Timeout(total=None) if timeout is None else _checked("timeout", Timeout.of, timeout)
+        limits = Timeout(total=None) if timeout is None else checked("timeout", Timeout.of, timeout)
         job = self._make_call_job(Call(checked_function(fn), args, {}), limits)
         if priority != 0:
-            job.priority = _checked("priority", checked_priority, priority)
+            job.priority = checked("priority", checked_priority, priority)
         self._post(job)
         return job
 
@@ -137,10 +146,10 @@ class Client(ABC):
         are each call's, as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
         """
         checked_function(fn)
-        size = self._window(buffersize)
-        limit = _checked("timeout", checked_seconds, timeout)
+        size = window(self._lane, buffersize)
+        limit = checked("timeout", checked_seconds, timeout)
         deadline = None if limit is None else monotonic() + limit
-        each = None if job_timeout is None else _checked("job_timeout", Timeout.of, job_timeout)
+        each = None if job_timeout is None else checked("job_timeout", Timeout.of, job_timeout)
         calls = zip(*iterables, strict=False)
 
         def begin(args: tuple[Any, ...]) -> Job[T]:
@@ -163,7 +172,9 @@ class Client(ABC):
         keywords of `submit`, for each input that is a URL; a Request keeps its own. A timeout counts for each from when
         it gets its place.
         """
-        return Results(self, requests, options, ordered=ordered, buffersize=self._window(buffersize))
+        return Results(
+            self._make_entry, self._post, requests, options, ordered=ordered, buffersize=window(self._lane, buffersize)
+        )
 
     def request(
         self,
@@ -209,6 +220,23 @@ class Client(ABC):
             **options,  # is refused, with what to write instead
         )
 
+    def send(self, request: Request) -> Response:
+        """Send a Request and block until its answer is complete, as `request` does; raises a RequestError."""
+        if type(request) is not Request and not isinstance(request, Request):  # the first is enough, as a rule
+            raise TypeError(f"send() takes a Request, not {type(request).__name__}; for a URL there are the verbs")
+        check_may_block(request.method)
+        lane = self._lane
+        context = copy_context() if _sees_context(lane) else None
+        limits = lane.timeout_for(request)
+        work = Blocking(lane.name, self._owner, request, lane.resolve(request), limits.total, context, limits.queue)
+        try:
+            self._post(work)
+        except BaseException:
+            work.cancel()  # interrupted, it may have been handed over
+            raise
+        response: Response = work.wait()
+        return response
+
     def get(self, url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
         """Send a GET; see `request`."""
         return self._ask("GET", url, params=params, **options)
@@ -244,13 +272,22 @@ class Client(ABC):
         """Send a DELETE; see `request`."""
         return self._ask("DELETE", url, **options)
 
-    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Streaming:
-        """Send a request and hand out its answer while the body is still on its way.
+    @overload
+    def stream(self, method: Request, /) -> Streaming: ...
+    @overload
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Streaming: ...
+    def stream(self, method: Any, url: Any = ..., **options: Any) -> Streaming:
+        """Send a request, or a Request, and hand out its answer while the body is still on its way.
 
         For a `with` block, which closes the download at its end. Blocks until status and headers are there; in an
         `async with` block, on any asyncio loop, it waits without a thread. Raises a RequestError. `max_body` counts
         only where it is given here.
         """
+        if isinstance(method, Request):
+            alone("stream", () if url is ... else (url,), options)
+            return Streaming(self._stream, self._astream, lambda: method)
+        if url is ...:
+            raise TypeError("stream() takes a method and a URL, or a Request alone")
         return Streaming(self._stream, self._astream, lambda: Request(method, url, **options))
 
     @contextmanager
@@ -272,8 +309,8 @@ class Client(ABC):
         seconds, and a peer that does not answer is lost. `compress` offers permessage-deflate (RFC 7692).
         """
         check_may_block("websocket()")
-        request, lane = Request("GET", _as_http(url), headers=headers), self._lane
-        limit = lane.timeout.total if timeout is None else _checked("timeout", checked_seconds, timeout)
+        request, lane = Request("GET", as_http(url), headers=headers), self._lane
+        limit = lane.timeout.total if timeout is None else checked("timeout", checked_seconds, timeout)
         target = str(lane.resolve(request))
         own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
         opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
@@ -293,7 +330,7 @@ class Client(ABC):
 
         The verbs come here without `request`, whose thirteen keywords would cost more than the rest of this.
         """
-        return self._send(Request(method, url, **options))
+        return self.send(Request(method, url, **options))
 
     def _stream(self, request: Request) -> StreamedResponse:
         """Send a request and block for the head of its answer."""
@@ -308,29 +345,23 @@ class Client(ABC):
         self._post(job, block=False)
         return (await awaited_head_of(job)).may_ask_again(self._stream, self._astream)
 
-    def _send(self, request: Request) -> Response:
-        """Send a request and block for its answer."""
-        check_may_block(request.method)
-        lane = self._lane
-        context = copy_context() if _sees_context(lane) else None
-        limits = lane.timeout_for(request)
-        work = Blocking(lane.name, self._owner, request, lane.resolve(request), limits.total, context, limits.queue)
-        try:
-            self._post(work)
-        except BaseException:
-            work.cancel()  # interrupted, it may have been handed over
-            raise
-        response: Response = work.wait()
-        return response
-
     def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
-        if isinstance(target, Request):
-            if args or kwargs:
-                raise TypeError("submit(Request) takes no further arguments; give them to the Request")
-            return self._make_request_job(target, at_place=True)
-        if callable(target):
+        if not isinstance(target, Request) and callable(target):
             return self._make_call_job(Call(checked_function(target), args, kwargs), Timeout(total=None))
-        return self._make_request_job(Request(*url_of(target, args), **kwargs), at_place=True)
+        streamed = "stream" in kwargs and checked_stream(kwargs.pop("stream"))
+        if not isinstance(target, Request):
+            target = Request(*url_of(target, args), **kwargs)
+        elif args or kwargs:
+            alone("submit", args, kwargs)
+        job = self._make_request_job(target, streamed=streamed, at_place=True)
+        if streamed:
+            job.add_done_callback(self._let_ask_again)
+        return job
+
+    def _let_ask_again(self, job: "Future[StreamedResponse]") -> None:
+        """Say how an event stream that was submitted goes on."""
+        if not job.cancelled() and job.exception() is None:
+            job.result().may_ask_again(self._stream, self._astream)
 
     def _make_call_job(self, call: Call, limits: Timeout) -> Job[Any]:
         lane, inner = self._lane, on_worker_thread()
@@ -377,37 +408,13 @@ class Client(ABC):
         limits = lane.timeout_for(request)
         context = copy_context() if _sees_context(lane) else None
         patience = self._inner_patience(limits) if inner else limits.queue
-        entry = Entry(
-            lane.name,
-            self._owner,
-            request,
-            lane.resolve(request),
-            None,
-            limits.total,
-            None,
-            context,
-            not inner,
-            patience,
-        )
+        target = lane.resolve(request)
+        entry = Entry(lane.name, self._owner, request, target, None, limits.total, None, context, not inner, patience)
         if inner:
             entry.inner = True
         entry.index = index
         entry.out = out
         return entry
-
-    def _window(self, buffersize: int | None) -> int:
-        """Return how many inputs may be pulled ahead: by default no more than can start soon."""
-        if buffersize is None:
-            lane = self._lane
-            window = max(_WINDOW, 2 * lane.connections)
-            if lane.connections:
-                window = min(window, max(_FEW, _AHEAD * lane.connections))
-            if lane.rate is not None:
-                window = min(window, _FEW + lane.rate.burst + ceil(_SOON * lane.rate.limit / lane.rate.per))
-            return window
-        if isinstance(buffersize, bool) or not isinstance(buffersize, int) or buffersize < 1:
-            raise ValueError("buffersize must be a whole number, at least 1")
-        return min(buffersize, sys.maxsize)
 
     def _no_attribute(self, name: str) -> str:
         """Say that there is no such attribute, and where what it is of a Session of requests is set here."""
@@ -430,16 +437,3 @@ class Client(ABC):
 def _sees_context(lane: Lane) -> bool:
     """Whether code that is not the pool's takes part in the lane's requests: the user's, or a tracer's."""
     return lane.has_hooks or sessions_are_traced()
-
-
-def _checked(name: str, check: Callable[[Any], T], value: Any) -> T:
-    try:
-        return check(value)
-    except (TypeError, ValueError) as exc:
-        raise InvalidRequest(str(exc) if str(exc).startswith(name) else f"{name}: {exc}") from None
-
-
-def _as_http(url: str) -> str:
-    """Return the URL of the request that opens a WebSocket (RFC 6455, 3)."""
-    scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
-    return {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme) + colon + rest if colon else url

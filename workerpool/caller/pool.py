@@ -39,7 +39,7 @@ from .routing import Route
 from .session import LaneView, PoolSession
 from .waiting import seconds_left
 
-__all__ = ["WorkerPool", "default_workers"]
+__all__ = ["WorkerPool", "default_workers", "workers_of"]
 
 DEFAULT = "default"
 _GRACE = 0.3  # seconds that halted workers get to close their connections
@@ -111,6 +111,9 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
 
     def lane(self, name: str) -> LaneView:
         """Return the verbs bound to that lane; raises InvalidRequest if there is none of that name."""
+        return LaneView(self, self._route_of(name))
+
+    def _route_of(self, name: str) -> Route:
         if not isinstance(name, str):
             raise InvalidRequest(f"a lane's name is a str, not {type(name).__name__}")
         with self._lock:
@@ -121,7 +124,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
                 f"pool '{self.name}' has no lane {name!r}; it has: {', '.join(names)}",
                 lane=name,
             )
-        return LaneView(self, route)
+        return route
 
     def session(self, **lane_options: Unpack[LaneOptions]) -> PoolSession:
         """Open a private "browser": own cookies and connections on one worker. For a `with` block.
@@ -133,10 +136,17 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         lane = _replaced(self._lane, f"session-{next(self._numbers)}", options)
         return self._open(lane, lambda: [min(self._workers, key=lambda worker: worker.load)], "session")
 
-    def _derive(self, lane: Lane, **options: Any) -> PoolSession:
-        """Open a lane like another one on all workers, for as long as its session stays open."""
-        derived = _replaced(lane, f"{lane.name}-{next(self._numbers)}", options)
-        return self._open(derived, lambda: self._workers, lane.name)
+    def like(self, lane: str, **lane_options: Unpack[LaneOptions]) -> PoolSession:
+        """Open a lane like the one of that name, on all workers, until it is closed. For a `with` block.
+
+        Takes any field of Lane but name; what is left out is as in that lane, whose numbers it counts to. Connections,
+        limits and cookies are its own. Thread-safe; nothing is sent, so that it does not wait for the network. Raises
+        InvalidRequest where there is no such lane or a setting cannot be, and PoolClosed.
+        """
+        check_options("like()", lane_options)
+        model = self._route_of(lane)
+        derived = _replaced(model.lane, f"{lane}-{next(self._numbers)}", {**lane_options})
+        return self._open(derived, lambda: self._workers, model.group)
 
     def _open(self, lane: Lane, workers: Callable[[], Sequence[Worker]], group: str) -> PoolSession:
         environment = read_environment(lane)
@@ -285,8 +295,11 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
                 dispatcher.tally.count(-1)
             raise
 
-    def _retire(self, route: Route) -> None:
-        """Close a session's lane; its numbers stay in the sums."""
+    def _retire(self, route: Route, *, wait: bool = True) -> None:
+        """Close a session's lane, without `wait` from a worker's thread; its numbers stay in the sums."""
+        if not wait:
+            any(worker.call_soon(self._retire, route) for worker in self._workers)
+            return
         with self._lock:
             if self._routes.pop(route.lane.name, None) is None or self._state == "forked":
                 return
@@ -315,6 +328,11 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         error = ForkedPool(f"pool '{self.name}' was made before a fork; only the parent gets this job's outcome")
         for worker in self._workers:
             worker.forget(error)
+
+
+def workers_of(pool: WorkerPool) -> tuple[Worker, ...]:
+    """Return the pool's workers, for whoever looks for what is left on their loops."""
+    return pool._workers
 
 
 def _replaced(lane: Lane, name: str, options: dict[str, Any]) -> Lane:

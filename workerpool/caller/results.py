@@ -1,10 +1,12 @@
 """The results of `fetch_many`: inputs pulled lazily within a window, outcomes through one queue."""
 
 import asyncio
+import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from math import ceil
 from typing import Any, Protocol
 
 from ..errors import InvalidRequest, QueueFull, WorkerPoolError
@@ -12,10 +14,30 @@ from ..handover.channel import Closed
 from ..handover.job import Process, Work, check_may_block
 from ..handover.queues import ResultQueue
 from ..handover.work import Verdict
+from ..lane import Lane
 from ..messages.request import Request
 from ..messages.result import Result
 
-__all__ = ["Entry", "Results"]
+__all__ = ["Entry", "Results", "window"]
+
+_WINDOW = 256  # inputs pulled ahead at most, unless that is less than two for each connection
+_AHEAD = 8  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
+_SOON = 2.0  # seconds' worth of inputs that are pulled ahead of a rate
+_FEW = 8
+
+
+def window(lane: Lane, buffersize: int | None) -> int:
+    """Return how many inputs may be pulled ahead: by default no more than can start soon."""
+    if buffersize is None:
+        ahead = max(_WINDOW, 2 * lane.connections)
+        if lane.connections:
+            ahead = min(ahead, max(_FEW, _AHEAD * lane.connections))
+        if lane.rate is not None:
+            ahead = min(ahead, _FEW + lane.rate.burst + ceil(_SOON * lane.rate.limit / lane.rate.per))
+        return ahead
+    if isinstance(buffersize, bool) or not isinstance(buffersize, int) or buffersize < 1:
+        raise ValueError("buffersize must be a whole number, at least 1")
+    return min(buffersize, sys.maxsize)
 
 
 class Entry(Work):
@@ -37,14 +59,11 @@ class _NoMore(Exception):
     """All results have been handed out."""
 
 
-class Sender(Protocol):
-    """What `Results` needs of the pool."""
+class Post(Protocol):
+    """What hands an entry to a worker."""
 
-    def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
-        """Make the work for one input; raises InvalidRequest."""
-
-    def _post(self, work: Work, *, block: bool = True) -> None:
-        """Hand the work to a worker; raises QueueFull or PoolClosed."""
+    def __call__(self, work: Work, *, block: bool = True) -> None:
+        """Hand it over; raises QueueFull or PoolClosed."""
 
 
 class Results:
@@ -59,14 +78,16 @@ class Results:
 
     def __init__(
         self,
-        sender: Sender,
+        make_entry: "Callable[[int, Request, ResultQueue[Result]], Entry]",
+        post: Post,
         inputs: Iterable[str | Request],
         options: Mapping[str, Any],
         *,
         ordered: bool,
         buffersize: int,
     ) -> None:
-        self._sender = sender
+        self._make_entry = make_entry  # raises InvalidRequest
+        self._post = post
         self._inputs: Iterator[str | Request] | None = _iterator(inputs)
         self._options = options
         # One reader at a time; the thread that has it may come back here by a signal handler.
@@ -199,7 +220,7 @@ class Results:
             self._entries[entry.index] = entry
             try:
                 # While something is in flight its result is the better thing to wait for.
-                self._sender._post(entry, block=block and len(self._entries) == 1)
+                self._post(entry, block=block and len(self._entries) == 1)
             except QueueFull:
                 self._entries.pop(entry.index, None)
                 if self._entries or not block:
@@ -220,7 +241,7 @@ class Results:
             self._pulled += 1
             try:
                 request = given if isinstance(given, Request) else Request(given, **self._options)
-                return self._sender._make_entry(index, request, self._queue)
+                return self._make_entry(index, request, self._queue)
             except InvalidRequest as exc:
                 self._sort([Result(index, given, None, exc)])
         return None

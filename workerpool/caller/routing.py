@@ -38,6 +38,11 @@ class Route:
         for dispatcher in self.dispatchers:
             dispatcher.set_owner_of(self.choose)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way or waits. From any thread."""
+        return not any(dispatcher.tally.has_work for dispatcher in self.dispatchers)
+
     def choose(self, work: Work) -> Dispatcher:
         """Return the dispatcher for the work: by host where limits count per host, else the least busy worker's.
 

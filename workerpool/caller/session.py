@@ -19,7 +19,7 @@ class _Pool(Protocol):
 
     def _keep_open(self, link: Link, job: Job[None]) -> None: ...
 
-    def _retire(self, route: Route) -> None: ...
+    def _retire(self, route: Route, *, wait: bool = True) -> None: ...
 
 
 class LaneView(Client):
@@ -34,6 +34,11 @@ class LaneView(Client):
     def name(self) -> str:
         """The lane's name."""
         return self._lane.name
+
+    @property
+    def route(self) -> Route:
+        """The lane and the workers that serve it: what a view is made of, and keeps no pool alive."""
+        return self._route
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{self.name}' of pool '{self._pool.name}'>"
@@ -50,14 +55,15 @@ class LaneView(Client):
 
 
 class PoolSession(LaneView):
-    """A private "browser": cookies and connections that nobody else shares, on one worker.
+    """A lane for a while: of `pool.session()` a private "browser", of `pool.like()` one like another lane.
 
-    For a `with` block; may be used by several threads at once, as a browser's tabs do.
+    Nobody else shares its cookies and connections. For a `with` block; may be used by several threads at once, as a
+    browser's tabs do.
     """
 
-    def close(self) -> None:
-        """Give up what is under way here and close the session. Blocks shortly; repeatable."""
-        self._pool._retire(self._route)
+    def close(self, *, wait: bool = True) -> None:
+        """Give up what is under way here and close it. Blocks shortly, unless `wait` is False; repeatable."""
+        self._pool._retire(self._route, wait=wait)
 
     def __enter__(self) -> Self:
         return self

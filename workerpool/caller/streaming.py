@@ -397,6 +397,14 @@ class Streaming:
         self._request = request
         self._opened: list[StreamedResponse] = []  # by blocks that are not left yet
 
+    def open(self) -> StreamedResponse:
+        """Open it without a block, for whoever closes the response himself, or forgets it; blocks as the block does."""
+        return self._open(self._request())
+
+    async def aopen(self) -> StreamedResponse:
+        """Do the same on the running loop."""
+        return await self._open_async(self._request())
+
     def __enter__(self) -> StreamedResponse:
         self._opened.append(response := self._open(self._request()))
         return response

@@ -1,11 +1,35 @@
-"""What may be submitted: a URL, a Request, or an async function."""
+"""What may be submitted: a URL, a Request, or an async function; and how it is refused."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["checked_function", "url_of"]
+from ..errors import InvalidRequest
+
+__all__ = ["alone", "checked", "checked_function", "checked_stream", "url_of"]
+
+T = TypeVar("T")
+
+
+def checked(name: str, check: Callable[[Any], T], value: Any) -> T:
+    """Return what the check makes of the value; raises InvalidRequest, which names the argument."""
+    try:
+        return check(value)
+    except (TypeError, ValueError) as exc:
+        raise InvalidRequest(str(exc) if str(exc).startswith(name) else f"{name}: {exc}") from None
+
+
+def alone(what: str, args: Collection[Any], options: Collection[str]) -> None:
+    """Raise TypeError for arguments beside a Request."""
+    if args or options:
+        raise TypeError(f"{what}(Request) takes no further arguments; give them to the Request")
+
+
+def checked_stream(stream: object) -> bool:
+    if isinstance(stream, bool):
+        return stream
+    raise TypeError(f"stream is True or False, not {type(stream).__name__}")
 
 
 def checked_function(fn: Callable[..., Any]) -> Callable[..., Any]:

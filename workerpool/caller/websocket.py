@@ -10,7 +10,7 @@ from ..handover.job import Job, Process, check_may_block
 from ..handover.link import GOING_AWAY, GOODBYE, Frame, Link, checked_timeout
 from ..redaction import redact
 
-__all__ = ["WebSocket"]
+__all__ = ["WebSocket", "as_http"]
 
 _NORMAL = frozenset({1000, GOING_AWAY})
 _NEVER_SENT = frozenset({1004, 1005, 1006})  # RFC 6455, 7.4.1
@@ -150,3 +150,9 @@ def _close_frame(code: int, reason: str) -> Frame:
     if len(said) > _LONGEST_REASON:
         raise ValueError(f"a reason has at most {_LONGEST_REASON} bytes as UTF-8 (RFC 6455, 5.5), not {len(said)}")
     return Frame("close", said, code)
+
+
+def as_http(url: str) -> str:
+    """Return the URL of the request that opens a WebSocket (RFC 6455, 3)."""
+    scheme, colon, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
+    return {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme) + colon + rest if colon else url

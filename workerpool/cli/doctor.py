@@ -64,7 +64,7 @@ def _gil() -> str:
     if not hasattr(sys, "abiflags") or "t" not in sys.abiflags:
         return "on, as in every build but the free-threaded one"
     # The interpreter names the module in a warning, once, where it is loaded first.
-    code = "import workerpool.face, brotlicffi, isal, uvloop"
+    code = "import workerpool, brotlicffi, isal, uvloop"
     said = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=False)
     found = re.search(r"load module '([^']+)'", said.stderr)
     return f"on, switched on by {found[1]}" if found else "on, by PYTHON_GIL or -X gil"

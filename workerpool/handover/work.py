@@ -15,18 +15,16 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextvars import Context
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from yarl import URL
 
-from ..errors import DeadlineExceeded
+from ..errors import DeadlineExceeded, Stage
+from ..messages.hop import Onward
 from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
-
-if TYPE_CHECKING:
-    from ..transport.redirects import Onward
-    from .channel import Chunks
+from .channel import Chunks
 
 __all__ = ["Blocking", "Call", "Holder", "Verdict", "Work", "host_of"]
 
@@ -75,8 +73,8 @@ class Work(ABC):
     call: Call | None = None
     target: URL | None = None
     place: URL | None = None  # where a redirect has led it, if to another host whose limits count
-    onward: "Onward | None" = None  # what is to be sent there, until it is
-    streamed_as: "Callable[[Response, Chunks, Callable[[], None], Callable[[], None]], Any] | None" = None
+    onward: Onward | None = None  # what is to be sent there, until it is
+    streamed_as: Callable[[Response, Chunks, Callable[[], None], Callable[[], None]], Any] | None = None
     grace = 0.0  # seconds beyond the deadline after which the worker lets it fall
     total: float | None = None
     patience: float | None = None
@@ -86,12 +84,12 @@ class Work(ABC):
     slot = 0  # of the deadline, among those of the worker
     begun: float | None = None  # when it got its place
     attempts = 0
-    stage = "queued"
+    stage: Stage = "queued"
     priority = 0  # the place in the lane's order: the higher, the sooner
     holder: Holder | None = None
     task: "asyncio.Task[None] | None" = None
     context: Context | None = None  # the submitter's, where code of the user's runs
-    channel: "Chunks | None" = None  # where the body goes on after the answer, when streamed
+    channel: Chunks | None = None  # where the body goes on after the answer, when streamed
     told = False  # whether who waits has been told of the outcome
     taken = False  # whether the result is the caller's alone
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import aiohttp
 from aiohttp import web
@@ -13,7 +13,7 @@ from yarl import URL
 
 from ..caller.pool import WorkerPool
 from ..caller.session import PoolSession
-from ..lane import Lane
+from ..lane import Lane, LaneOptions
 from ..transport.memory import Handler, MemoryConnector, MemoryTransport
 from .script import Received, Reply, Script, Scripted, Target, unless_gone
 
@@ -45,8 +45,15 @@ class FakePool(Scripted, WorkerPool):  # type: ignore[misc]  # as in WorkerPool
         """What was asked that nobody has scripted, a text for each. Thread-safe."""
         return tuple(self._unexpected)
 
-    def _open(self, lane: Lane, *rest: Any) -> PoolSession:
-        return super()._open(self._in_memory(lane), *rest)
+    def session(self, **lane_options: Unpack[LaneOptions]) -> PoolSession:
+        """Open a private "browser", as a pool does; it is answered from the script, too."""
+        lane_options["connector"] = self._connector
+        return super().session(**lane_options)
+
+    def like(self, lane: str, **lane_options: Unpack[LaneOptions]) -> PoolSession:
+        """Open a lane like another one, as a pool does; it is answered from the script, too."""
+        lane_options["connector"] = self._connector
+        return super().like(lane, **lane_options)
 
     def _in_memory(self, lane: Lane) -> Lane:
         # What is no lane is told by the pool.

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from ..caller.pool import WorkerPool
+from ..caller.pool import WorkerPool, workers_of
 from ..handover.job import Work
 from ..redaction import redact
 from ..worker.thread import Worker
@@ -58,14 +58,14 @@ def jobs_left(pool: WorkerPool) -> list[str]:
     if not pool.is_open or pool.drain(_MOMENT):
         return []
     stats = pool.stats()
-    works = [work for worker in pool._workers for each in worker.dispatchers for work in each.tally.open_work()]
+    works = [work for worker in workers_of(pool) for each in worker.dispatchers for work in each.tally.open_work()]
     named = ", ".join([*map(_named, works[:_NAMED]), *(["..."] if len(works) > _NAMED else [])])
     return [f"{stats.in_flight + stats.queued} jobs of pool '{pool.name}', {stats.in_flight} in flight: {named}"]
 
 
 def tasks_left(pool: WorkerPool) -> list[str]:
     """Return a text for each task that code of the test's has left on a loop of the pool. Blocks for a moment only."""
-    return _settled(lambda: [text for worker in pool._workers for text in _tasks(worker)], _MOMENT)
+    return _settled(lambda: [text for worker in workers_of(pool) for text in _tasks(worker)], _MOMENT)
 
 
 def _settled(find: Callable[[], list[str]], patience: float) -> list[str]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import aiohttp
 from multidict import CIMultiDict
@@ -12,16 +11,15 @@ from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, T
 from ..handover.channel import Chunks, Closed
 from ..handover.job import Work, host_of
 from ..messages.body import Upload
+from ..messages.hop import Hop, Onward
 from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, iter_body, read_body, too_large
 from .foreign import FOREIGN, adopt, fault_of_head, raised_below
 from .inside.short_way import sessions_are_patched
-from .redirects import MAX_REDIRECTS, REDIRECTS, Hop, Moved, Onward, next_hop
+from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
+from .sessions import Sessions
 from .uploads import claim
-
-if TYPE_CHECKING:
-    from .transport import Transport
 
 __all__ = ["Exchange"]
 
@@ -31,10 +29,10 @@ _REDIRECT_BODY = 2**16  # bytes read of a redirect's body to keep its connection
 class Exchange:
     """Carry one attempt of one request; made, used and closed on the loop."""
 
-    __slots__ = ("_answer", "_history", "_hop", "_payload", "_transport", "_work")
+    __slots__ = ("_answer", "_history", "_hop", "_payload", "_sessions", "_work")
 
-    def __init__(self, transport: "Transport", work: Work, hop: Hop, history: tuple[Response, ...] = ()) -> None:
-        self._transport = transport
+    def __init__(self, sessions: Sessions, work: Work, hop: Hop, history: tuple[Response, ...] = ()) -> None:
+        self._sessions = sessions
         self._work = work
         self._hop = hop
         self._history = history
@@ -165,23 +163,23 @@ class Exchange:
             self.close()
             self._hop = following
             self._check_place()
-            await self._transport.turn(following.url)
+            await self._sessions.turn(following.url)
 
     def _check_place(self) -> None:
         """Raise Moved where the lane counts per host and the work has its place at another one."""
-        if self._transport.lane.by_host and host_of(self._hop.url) != self._work.host:
+        if self._sessions.lane.by_host and host_of(self._hop.url) != self._work.host:
             raise Moved(Onward(self._hop, self._history))
 
     def _sending(self) -> Awaitable[aiohttp.ClientResponse]:
-        hop, transport = self._hop, self._transport
+        hop, sessions = self._hop, self._sessions
         if hop.body is not None:
             hop = self._with_payload(hop)
         self._work.stage = "connect"
-        return transport.send(hop, None if self._payload is None else self._payload.data, self._work)
+        return sessions.send(hop, None if self._payload is None else self._payload.data, self._work)
 
     def _with_payload(self, hop: Hop) -> Hop:
         declared = hop.headers.get("Content-Length")
-        self._payload = Payload(hop.body, None if declared is None else int(declared), self._transport.feeders)
+        self._payload = Payload(hop.body, None if declared is None else int(declared), self._sessions.feeders)
         if declared is not None or self._payload.length is None:
             return hop
         headers = CIMultiDict(hop.headers)
@@ -222,11 +220,11 @@ class Exchange:
         if self._payload is not None and isinstance(self._payload.error, RequestError):
             return self._completed(self._payload.error)
         assert self._work.request is not None
-        return adopt(exc, self._work, self._hop.url, self._transport.lane.timeout_for(self._work.request))
+        return adopt(exc, self._work, self._hop.url, self._sessions.lane.timeout_for(self._work.request))
 
     def _is_of_own_code(self, exc: Exception) -> bool:
         """Whether code of the user's, which raises what it likes, takes part and has raised this."""
-        lane = self._transport.lane
+        lane = self._sessions.lane
         takes_part = lane.has_hooks or lane.connector is not None or sessions_are_patched()
         return takes_part and not raised_below(exc)
 

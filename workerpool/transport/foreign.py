@@ -9,6 +9,7 @@ import aiohttp
 from yarl import URL
 
 from ..errors import (
+    BEFORE_THE_BODY,
     ConnectError,
     ConnectionLost,
     ConnectTimeout,
@@ -19,6 +20,7 @@ from ..errors import (
     ReadTimeout,
     Reason,
     RequestError,
+    Stage,
     TLSError,
     TruncatedBody,
 )
@@ -47,10 +49,9 @@ _LIBRARIES = frozenset(
     }
 )
 _FRAMING = frozenset({"chunked", "identity"})  # the latter is RFC 2616's, and some still send it
-_BEFORE_THE_BODY = frozenset({"connect", "dns", "proxy", "tls", "send", "headers"})
 
 # Narrow before wide: the first match wins. (theirs, ours, stage, what to say)
-_TABLE: tuple[tuple[type[BaseException], type[RequestError], str, str], ...] = (
+_TABLE: tuple[tuple[type[BaseException], type[RequestError], Stage, str], ...] = (
     (
         aiohttp.ClientConnectorDNSError,
         DNSError,
@@ -203,8 +204,8 @@ def _codings(lines: list[str]) -> set[str]:
 
 
 def _in_particular(
-    exc: BaseException, work: Work, url: object, row: tuple[type[RequestError], str, str]
-) -> tuple[type[RequestError], str, str, Reason]:
+    exc: BaseException, work: Work, url: object, row: tuple[type[RequestError], Stage, str]
+) -> tuple[type[RequestError], Stage, str, Reason]:
     """Return what the table says, mended where the class of an error is not all that there is to know."""
     ours, stage, text = row
     if isinstance(exc, aiohttp.ClientConnectorDNSError) and exc.host != URL(str(url)).raw_host:
@@ -252,7 +253,7 @@ def _alert_in(exc: BaseException, work: Work) -> ssl.SSLError | None:
 
     In TLS 1.3 it comes when the handshake is over for this side, as the error of a connection that was open by then.
     """
-    if work.stage not in _BEFORE_THE_BODY:
+    if work.stage not in BEFORE_THE_BODY:
         return None
     found = (each for each in _chain(exc) if isinstance(each, ssl.SSLError) and _is_alert(each))
     return next(found, None)

@@ -8,19 +8,17 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address
-from typing import NamedTuple
 from urllib.parse import quote
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import InvalidRequest, ProtocolError
-from ..messages.body import Body
-from ..messages.response import Response
+from ..messages.hop import Hop, Onward
 from ..messages.url import parse_url
 from ..redaction import redact
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Hop", "Moved", "Onward", "next_hop"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Moved", "next_hop"]
 
 MAX_REDIRECTS = 20
 _ONLY_SCHEME = re.compile(r"(https?):(?!//)(?=.)", re.IGNORECASE | re.DOTALL)
@@ -41,22 +39,6 @@ _FOREIGN_HEADERS = frozenset(
     }
 )
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
-
-
-class Hop(NamedTuple):
-    """One request on the wire."""
-
-    method: str
-    url: URL
-    headers: "CIMultiDict[str]"
-    body: Body
-
-
-class Onward(NamedTuple):
-    """How a request goes on after redirects."""
-
-    hop: Hop
-    history: tuple[Response, ...]
 
 
 class Moved(Exception):

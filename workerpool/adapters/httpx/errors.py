@@ -7,8 +7,6 @@ from .library import library_of
 
 __all__ = ["translated"]
 
-_BEFORE_THE_ANSWER = frozenset({"dns", "connect", "proxy", "tls", "retry"})
-
 # (ours, the name of theirs): the first match wins.
 _KINDS: tuple[tuple[type[ours.WorkerPoolError], str], ...] = (
     (ours.ConnectTimeout, "ConnectTimeout"),
@@ -33,7 +31,7 @@ def translated(error: ours.WorkerPoolError, request: Any) -> Exception:
     if isinstance(error, ours.InvalidRequest) and stage == "send" and isinstance(error.__cause__, Exception):
         return error.__cause__
     name = next(name for known, name in _KINDS if isinstance(error, known))
-    if name == "ReadTimeout" and stage in _BEFORE_THE_ANSWER | {"queued"}:
+    if name == "ReadTimeout" and stage in ours.BEFORE_SENDING:
         name = "PoolTimeout" if stage == "queued" else "ConnectTimeout"
     if name == "ReadError" and stage == "send":
         name = "WriteError"

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...caller.pool import WorkerPool
-from ...caller.session import LaneView
 from ...caller.streaming import StreamedResponse
 from ...errors import WorkerPoolError
 from ...messages.body import Upload
 from ...messages.request import Request
 from ...settings import Timeout
-from ..pools import as_sent, checked_pool, client_of, taken_back
+from ..pools import Client, as_sent, checked_lane, checked_pool, client_of, taken_back
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
 from .tracing import Trace, trace_of
@@ -26,11 +25,9 @@ class _Lane:
 
     def __init__(self, pool: WorkerPool | str | None = None, lane: str | None = None) -> None:
         self._pool = checked_pool(pool, type(self).__name__)
-        if not isinstance(lane, str | None):
-            raise TypeError(f"lane is the name of a lane (a str), not {type(lane).__name__}")
-        self._lane = lane
+        self._lane = checked_lane(lane)
 
-    def _client(self) -> LaneView | WorkerPool:
+    def _client(self) -> Client:
         return client_of(self._pool, self._lane)
 
     def _prepared(self, request: Any, body: Any) -> Request:
@@ -67,7 +64,7 @@ class PoolTransport(_Lane, BaseTransport):
 
     def _asked(self, request: Any, trace: Trace | None = None) -> Any:
         with _translating(request):
-            answer = self._client()._stream(self._prepared(request, _body(request)))
+            answer = self._client().stream(self._prepared(request, _body(request))).open()
         return _response(request, answer, _Stream(request, answer, trace))
 
 
@@ -92,7 +89,7 @@ class AsyncPoolTransport(_Lane, AsyncBaseTransport):
 
     async def _asked(self, request: Any, trace: Trace | None = None) -> Any:
         with _translating(request):
-            answer = await self._client()._astream(self._prepared(request, _async_body(request)))
+            answer = await self._client().stream(self._prepared(request, _async_body(request))).aopen()
         return _response(request, answer, _AsyncStream(request, answer, trace))
 
 

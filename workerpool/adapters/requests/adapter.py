@@ -18,13 +18,14 @@ from ...caller.pool import WorkerPool
 from ...caller.streaming import StreamedResponse
 from ...errors import WorkerPoolError
 from ...handover.job import Job
+from ...lane import Lane
 from ...messages.request import Request
 from ...messages.response import Response
 from ...settings import Timeout
-from ..pools import as_sent, checked_pool, client_of, taken_back
+from ..pools import Client, as_sent, checked_lane, checked_pool, client_of, pool_of, taken_back
 from .connection import Connection
 from .errors import translated
-from .lanes import Client, Config, Used, checked_proxy, release, tls_facts, use
+from .lanes import Config, Used, checked_proxy, release, tls_facts, use
 from .raw import raw_of, whole_response
 from .repeating import asks_for_nothing, exhausted, repeated
 
@@ -64,9 +65,7 @@ class PoolAdapter(HTTPAdapter):
         pool_block: bool = DEFAULT_POOLBLOCK,
     ) -> None:
         self._pool = checked_pool(pool, "PoolAdapter")
-        if not isinstance(lane, str | None):
-            raise TypeError(f"lane is the name of a lane (a str), not {type(lane).__name__}")
-        self._lane = lane
+        self._lane = checked_lane(lane)
         super().__init__(pool_connections, pool_maxsize, max_retries, pool_block)
 
     def init_poolmanager(
@@ -124,8 +123,7 @@ class PoolAdapter(HTTPAdapter):
         try:
             client, ours, used = self._made(request, stream, **options)
             try:
-                job = client._make_request_job(ours, streamed=stream)
-                client._post(job)
+                job: Job[Any] = client.submit(ours, stream=bool(stream))
             finally:
                 if used is not None:
                     release(used)
@@ -179,7 +177,7 @@ class PoolAdapter(HTTPAdapter):
                 return answer
             client, ours, used = self._made(request, stream, timeout, verify, cert, proxies)
             try:
-                return client._stream(ours) if stream else client._send(ours)
+                return client.stream(ours).open() if stream else client.send(ours)
             finally:
                 if used is not None:
                     release(used)
@@ -212,23 +210,25 @@ class PoolAdapter(HTTPAdapter):
     ) -> tuple[Client, Request, Used | None]:
         """Return what to send with, our request, and the shared lane that is to be released when it is sent."""
         assert request.url is not None
-        client, used = client_of(self._pool, self._lane), None
-        config = self._config(client, request.url, verify, cert, proxies)
+        pool, used = pool_of(self._pool), None
+        client = client_of(pool, self._lane)
+        lane = client.lane_settings
+        config = self._config(lane, request.url, verify, cert, proxies)
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
-        options = self._options(timeout, client._lane.timeout, stream=stream)
+        options = self._options(timeout, lane.timeout, stream=stream)
         ours = Request.prepared(_text(request.method), request.url, headers, _body(request), **options)
         if config is not None:
-            client, used = use(client, config)
+            client, used = use(pool, lane, config)
         return client, ours, used
 
     def _config(
-        self, client: Client, url: str, verify: bool | str, cert: Any, proxies: Mapping[str, str] | None
+        self, lane: Lane, url: str, verify: bool | str, cert: Any, proxies: Mapping[str, str] | None
     ) -> Config | None:
         """Return what the request needs a lane of its own for; raises requests' errors for what cannot be."""
         if not proxies and not cert and self._own is None and url.startswith("http:"):
             return None  # the usual case, at no cost
-        tls = tls_facts(self.cert_verify, self._context or client._lane.ssl, url, verify, cert)
+        tls = tls_facts(self.cert_verify, self._context or lane.ssl, url, verify, cert)
         config = (self._own or Config())._replace(proxy=checked_proxy(url, proxies))
         if tls is not None:
             config = config._replace(tls=tls)

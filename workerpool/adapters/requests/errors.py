@@ -11,8 +11,6 @@ from ... import errors as ours
 
 __all__ = ["as_urllib3", "translated"]
 
-_BEFORE_THE_ANSWER = frozenset({"queued", "dns", "connect", "proxy", "tls", "retry"})
-
 
 def translated(error: ours.WorkerPoolError, request: requests.PreparedRequest) -> Exception:
     """Return what requests' own adapter would raise; an error of the caller's own body source is that error."""
@@ -22,7 +20,7 @@ def translated(error: ours.WorkerPoolError, request: requests.PreparedRequest) -
         return _invalid(error, request)
     reason = getattr(error, "reason", "")
     kind = next(kind for known, wanted, kind in _KINDS if isinstance(error, known) and wanted in ("", reason))
-    if kind is theirs.ReadTimeout and getattr(error, "stage", "") in _BEFORE_THE_ANSWER:
+    if kind is theirs.ReadTimeout and getattr(error, "stage", "") in ours.BEFORE_SENDING:
         kind = theirs.ConnectTimeout
     return kind(as_urllib3(error, request.url or ""), request=request)
 
@@ -32,7 +30,7 @@ def as_urllib3(error: ours.WorkerPoolError, url: str) -> Exception:
     pool: Any = _Place(url)
     text = str(error)
     if isinstance(error, ours.DeadlineExceeded):
-        if error.stage in _BEFORE_THE_ANSWER or isinstance(error, ours.ConnectTimeout):
+        if error.stage in ours.BEFORE_SENDING or isinstance(error, ours.ConnectTimeout):
             return inner.MaxRetryError(pool, url, inner.ConnectTimeoutError(text))
         return inner.ReadTimeoutError(pool, url, f"Read timed out. {text}")
     if isinstance(error, ours.TLSError):

@@ -23,15 +23,15 @@ from urllib3.util import create_urllib3_context, parse_url
 
 from ...caller.pool import WorkerPool
 from ...caller.routing import Route
-from ...caller.session import LaneView
+from ...caller.session import LaneView, PoolSession
+from ...lane import Lane, LaneOptions
 
-__all__ = ["Client", "Config", "Used", "checked_proxy", "release", "tls_facts", "use"]
+__all__ = ["Config", "Used", "checked_proxy", "release", "tls_facts", "use"]
 
 _UNVERIFIED = "Unverified HTTPS request. Adding certificate verification is strongly advised"
 _IDLE = 32  # lanes kept open though nobody uses them; a guess: more proxies than most programs rotate through
 _AGE = 300.0  # seconds that such a lane is kept
 
-Client = LaneView | WorkerPool
 Tls = tuple[Any, ...]
 _Verify = Callable[[Any, str, Any, Any], None]
 
@@ -58,7 +58,7 @@ class Used:
     @property
     def idle(self) -> bool:
         """Whether nobody is about to send by it and nothing is under way."""
-        return not self.users and not any(dispatcher.tally.has_work for dispatcher in self.route.dispatchers)
+        return not self.users and self.route.is_idle
 
 
 _Key = tuple[str, Config]
@@ -71,18 +71,16 @@ _swept = 0.0
 _contexts: "WeakValueDictionary[Tls, ssl.SSLContext]" = WeakValueDictionary()
 
 
-def use(client: Client, config: Config) -> tuple[LaneView, Used]:
-    """Return the lane like the client's but for what the config says, and what to release. Thread-safe.
+def use(pool: WorkerPool, lane: Lane, config: Config) -> tuple[LaneView, Used]:
+    """Return the lane like the pool's lane but for what the config says, and what to release. Thread-safe.
 
     It is opened at first use. Raises OSError for certificates that cannot be read.
     """
-    pool = client if isinstance(client, WorkerPool) else client._pool
-    assert isinstance(pool, WorkerPool)
-    key = (client._lane.name, config)
+    key = (lane.name, config)
     used = _taken(pool, key)
     if used is None:
         with _making:
-            used = _taken(pool, key) or _opened(pool, client, key)
+            used = _taken(pool, key) or _opened(pool, lane, key)
         _sweep()
     return LaneView(pool, used.route), used
 
@@ -105,8 +103,8 @@ def _taken(pool: WorkerPool, key: _Key) -> Used | None:
         return used
 
 
-def _opened(pool: WorkerPool, client: Client, key: _Key) -> Used:
-    used = Used(pool._derive(client._lane, **_options(key[1], client))._route)
+def _opened(pool: WorkerPool, lane: Lane, key: _Key) -> Used:
+    used = Used(pool.like(lane.name, **_options(key[1], lane)).route)
     with _lock:
         _tables.setdefault(pool, {})[key] = used
     return used
@@ -130,8 +128,8 @@ def _unwanted(table: dict[_Key, Used]) -> list[Used]:
 
 
 def _close(pool: WorkerPool, used: Used) -> None:
-    """Close a lane from a worker's thread: the caller's would wait there for workers that may be busy."""
-    any(worker.call_soon(pool._retire, used.route) for worker in pool._workers)
+    """Close a lane without waiting for workers that may be busy."""
+    PoolSession(pool, used.route).close(wait=False)
 
 
 def _forget_in_child() -> None:
@@ -145,14 +143,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-def _options(config: Config, client: Client) -> dict[str, Any]:
-    options: dict[str, Any] = {}
+def _options(config: Config, lane: Lane) -> LaneOptions:
+    options: LaneOptions = {}
     if config.tls is not None:
         options["ssl"] = config.tls if isinstance(config.tls, ssl.SSLContext) else _context(config.tls)
     if config.proxy is not None:
         options |= {"proxy": config.proxy, "trust_env": False}
-    if config.connections is not None and client._lane.connections:
-        options["connections"] = max(config.connections, client._lane.connections)
+    if config.connections is not None and lane.connections:
+        options["connections"] = max(config.connections, lane.connections)
     if config.per_host is not None:
         options["per_host"] = config.per_host
     return options

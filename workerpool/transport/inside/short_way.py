@@ -11,7 +11,7 @@ import aiohttp
 
 from ...handover.job import Work
 from ...lane import Lane
-from ..redirects import Hop
+from ...messages.hop import Hop
 from .contract import holds
 from .request import READ_AHEAD, WireRequest
 

@@ -1,0 +1,278 @@
+"""The private sessions of one lane on one worker: made, used and closed on that worker's loop."""
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from .._version import __version__
+from ..errors import InvalidRequest
+from ..handover.job import Work, host_of
+from ..lane import Lane
+from ..loops import pause
+from ..messages.hop import Hop
+from ..messages.request import authorization, cookie_header
+from ..messages.url import parse_url
+from ..settings import Timeout
+from .cookies import Cookies, NoCookies
+from .decoding import ACCEPT_ENCODING
+from .environment import Environment, is_socks, proxy_for
+from .functions import FunctionRequest, route
+from .inside.connection import guard, send_once
+from .inside.contract import holds
+from .inside.request import READ_AHEAD, WireRequest
+from .inside.short_way import Express
+from .lending import close_at_once, lend, take_back
+from .resolver import join_threads, new_resolver
+from .socks import socks_connector
+from .uploads import Feeder, end_all
+from .websockets import check_origin
+
+__all__ = ["Sessions"]
+
+_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+_HOST = ("Host", "")  # keeps its place; each request fills it in
+_CODINGS = ("Accept-Encoding", ACCEPT_ENCODING)
+_CONTENT_TYPE = ("Content-Type",)  # what aiohttp adds to a body, and to a POST without one
+_OF_THE_POOL = (_HOST, _CODINGS)  # what a submitted function's session has its own of
+_DEFAULT_HEADERS = (
+    _HOST,
+    ("Accept", "*/*"),
+    _CODINGS,
+    (
+        "User-Agent",
+        f"workerpool/{__version__} (aiohttp/{aiohttp.__version__}; Python/{_PYTHON})",
+    ),
+)
+
+
+class Sessions:
+    """Hold one lane's connector, the session that the pool's requests use, and one for submitted functions.
+
+    `share` is this worker's part of the lane's connections, 0 for no limit; `reserve` books a start at a
+    host and returns the seconds to wait for it; `environment` is what the lane has taken from that.
+    """
+
+    def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float], environment: Environment) -> None:
+        self.lane = lane
+        self._environment = environment
+        self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
+        self._reserve = reserve
+        self._limited = lane.rate is not None or lane.per_host_rate is not None
+        self._timeout = _client_timeout(lane.timeout)
+        self._proxy = None if lane.proxy is None or lane.by_socks else parse_url(lane.proxy)
+        self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
+        self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
+        self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
+        self._jar = _cookie_jar(lane)
+        self._connector = _connector(lane, share)
+        self._by_socks = {
+            proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
+        }
+        try:
+            guard(self._connector)
+            self._route()
+            # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
+            # and a redirect to another origin goes through the one that does not know them.
+            self._session = self._open_session(self._headers)
+            self._bare = self._open_session(None)
+        except BaseException:
+            close_at_once(self._connector)
+            raise
+        self._express = Express(self._session, lane, self._jar if lane.stateful else None)
+        self._raw: aiohttp.ClientSession | None = None
+
+    def _route(self) -> None:
+        """Lead connections through the environment's SOCKS proxies."""
+        if isinstance(self._connector, aiohttp.TCPConnector) and holds("routes"):
+            route(self._connector, self._environment, self._by_socks)
+        elif self._by_socks:  # never around them
+            raise InvalidRequest(f"lane {self.lane.name!r}: its connector cannot use the environment's SOCKS proxy")
+
+    @property
+    def raw(self) -> aiohttp.ClientSession:
+        """The session that submitted functions get: plain aiohttp, on the same connections and cookies."""
+        if self._raw is None:
+            self._raw = self._open_raw()
+        return self._raw
+
+    def first_hop(self, work: Work) -> Hop:
+        """Return the request as it goes out first, with the lane's headers."""
+        request, url = work.request, work.target
+        assert request is not None
+        assert url is not None
+        headers = self._own_headers if request.as_is else self._headers
+        if request.headers or url.raw_user is not None:
+            headers = self._with_own(headers, request.headers)
+            if url.raw_user is not None:
+                headers.setdefault("Authorization", authorization((url.user or "", url.password or "")))
+                url = url.with_user(None)
+        return Hop(request.method, url, headers, request.body)
+
+    async def turn(self, url: URL) -> None:
+        """Wait until one more request to the URL's host is due."""
+        if self._limited and (wait := self._reserve(host_of(url))) > 0:
+            await pause(wait)
+
+    def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
+        """Send one request and wait for the head of its answer."""
+        assert work.request is not None
+        if self._environment.logins and not work.request.as_is:
+            hop = self._with_login(hop)
+        if data is None and not self._has_proxies and self._express.takes(hop.method):
+            return self._express.send(hop, self._timeout_of(work), work)
+        usual = hop.headers is self._headers
+        return (self._session if usual else self._bare).request(
+            hop.method,
+            hop.url,
+            headers=None if usual else hop.headers,
+            data=data,
+            allow_redirects=False,
+            timeout=self._timeout_of(work),
+            proxy=self._proxy_for(hop.url) if self._has_proxies else None,
+            ssl=self.lane.ssl,
+            skip_auto_headers=_CONTENT_TYPE if data is None or work.request.as_is else None,
+        )
+
+    def _timeout_of(self, work: Work) -> aiohttp.ClientTimeout:
+        own = None if work.request is None else work.request.timeout
+        return self._timeout if own is None else _client_timeout(own)
+
+    def _proxy_for(self, url: URL) -> URL | None:
+        """Return the http proxy for the URL: the lane's, or the one that the environment had for it."""
+        proxy = self._proxy or proxy_for(url, self._environment)
+        return None if proxy is None or is_socks(proxy) else proxy
+
+    def _with_login(self, hop: Hop) -> Hop:
+        """Add the netrc file's login, if there is one and none is given; each hop has its own."""
+        login = None if "Authorization" in hop.headers else self._environment.login_for(hop.url)
+        if login is None:
+            return hop
+        headers = CIMultiDict(hop.headers)
+        headers["Authorization"] = login
+        return hop._replace(headers=headers)
+
+    async def close(self) -> None:
+        """Close the sessions and every connection. Repeatable."""
+        take_back(self._connector)
+        await self._bare.close()
+        await self._session.close()
+        for connector in self._by_socks.values():
+            await connector.close()
+        join_threads()
+        await end_all(self.feeders)
+
+    def _with_own(self, usual: "CIMultiDict[str]", own: tuple[tuple[str, str], ...]) -> "CIMultiDict[str]":
+        """Return the lane's headers with the request's in their place; its cookies are joined to the lane's."""
+        headers = CIMultiDict(usual)
+        names = {name.lower() for name, _ in own}
+        for name in names:
+            headers.popall(name, None)
+        if "cookie" not in names:
+            headers.extend(own)
+            return headers
+        headers.extend(item for item in own if item[0].lower() != "cookie")
+        if line := _cookies_everywhere(self.lane):
+            headers.add("Cookie", line)
+        # A request puts its `cookies=` behind a Cookie header, which is to come last.
+        headers.add("Cookie", "; ".join(value for name, value in reversed(own) if name.lower() == "cookie"))
+        return headers
+
+    def _open_session(self, headers: "CIMultiDict[str] | None") -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=headers is not None,
+            headers=headers,
+            cookie_jar=self._jar,
+            request_class=WireRequest if holds("request") else aiohttp.ClientRequest,
+            auto_decompress=False,
+            read_bufsize=READ_AHEAD,
+            timeout=self._timeout,
+            middlewares=self.lane.middlewares,
+            trace_configs=list(self.lane.trace_configs),
+        )
+        send_once(session)
+        return session
+
+    def _open_raw(self) -> aiohttp.ClientSession:
+        lane = self.lane
+        session = aiohttp.ClientSession(
+            lane.base,
+            connector=self._connector,
+            connector_owner=False,
+            # aiohttp adds `cookies=` of a call to what the jar gives, which must not be the one collection of all.
+            cookie_jar=self._jar if lane.stateful else aiohttp.DummyCookieJar(),
+            request_class=self._function_request(),
+            headers=CIMultiDict(item for item in self._headers.items() if item not in _OF_THE_POOL),
+            timeout=aiohttp.ClientTimeout(
+                total=lane.timeout.total,
+                connect=lane.timeout.connect,
+                sock_read=lane.timeout.read,
+            ),
+            middlewares=(self._wait_for_turn, *lane.middlewares),
+            proxy=self._proxy,
+            trust_env=lane.trust_env and not holds("request", "routes"),
+            trace_configs=list(lane.trace_configs),
+        )
+        lend(session)
+        return session
+
+    def _function_request(self) -> Any:
+        """Return what makes the requests of functions."""
+        if not holds("request", "routes"):
+            return aiohttp.ClientRequest
+        return partial(FunctionRequest, environment=self._environment)
+
+    async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        check_origin(request)
+        await self.turn(request.url)
+        answer: aiohttp.ClientResponse = await handler(request)
+        return answer
+
+
+def _client_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
+
+
+def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
+    """Make the connector; its limits hold for what functions do, the pool's own requests wait before it."""
+    if lane.connector is not None:
+        connector = lane.connector()
+        if not isinstance(connector, aiohttp.BaseConnector):
+            raise TypeError(f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}")
+        return connector
+    if lane.by_socks:
+        return socks_connector(parse_url(lane.proxy), lane, share)
+    return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=new_resolver())
+
+
+def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
+    if not lane.stateful:
+        return NoCookies()
+    return Cookies(lane.cookies or {}, lane.base)
+
+
+def _merged_headers(lane: Lane, defaults: Sequence[tuple[str, str]]) -> "CIMultiDict[str]":
+    # Hooks are shown no empty Host, nor is plain aiohttp; it is put in place for each of their requests.
+    headers: CIMultiDict[str] = CIMultiDict(defaults[1:] if lane.has_hooks or not holds("request") else defaults)
+    given = CIMultiDict(lane.headers or ())
+    for name in given:
+        headers.popall(name, None)
+    headers.extend(given)
+    if lane.auth is not None:
+        headers["Authorization"] = authorization(lane.auth)
+    if line := _cookies_everywhere(lane):
+        headers.add("Cookie", line)
+    return headers
+
+
+def _cookies_everywhere(lane: Lane) -> str:
+    """Return the lane's own cookies if no base URL says which host they are for.
+
+    They are a header, which stays behind when a redirect leads elsewhere; in the jar they would go to every host.
+    """
+    return cookie_header(lane.cookies) if lane.cookies and lane.base is None else ""
