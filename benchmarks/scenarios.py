@@ -39,7 +39,7 @@ SCENARIOS = {
                          requests=3, rounds=25, connections=1, size=100 * _MIB),
     "upload": Scenario("a body of 100 MiB, sent from a file", ("aiohttp-upload", "pool-upload"),
                        requests=3, rounds=25, connections=1, size=100 * _MIB, latency=0, upload=True),
-    # How much faster isal is than zlib is a matter of the processor: the floor has it too, and shows what the pool adds.
+    # How much faster isal is than zlib is the processor's: the floor has it, too; what is left is the pool's.
     "gzip": Scenario("bodies of 1 MiB, packed", ("aiohttp-isal", "aiohttp", "pool-bulk"),
                      requests=200, connections=8, size=_MIB, packed=True),
     "noop": Scenario("jobs that do nothing", _HANDED_OVER),
