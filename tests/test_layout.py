@@ -124,7 +124,7 @@ WITHIN = {
     "tests/test_results.py": "_give_up _queue _sync_mutex",
     "tests/test_shared_lanes.py": "_IDLE",
     "tests/test_silent_names.py": "_AT_ONCE",
-    "tests/test_work.py": "_condition _go_on_to _leaving _run_bounded _tell _tell_all",
+    "tests/test_work.py": "_condition _leaving _run_bounded _tell",
     "tests/test_wrong_arguments.py": "_application",
     "workerpool/adapters/requests/raw.py": "_content _content_consumed",
     "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from workerpool import Lane, WorkerLost, WorkerPool
-from workerpool.caller.pool import workers_of
+from workerpool.caller.client import board_of
 
 
 async def nothing(session):
@@ -171,7 +171,7 @@ def test_a_loop_that_cannot_be_made_at_once_is_tried_again(site, caplog):
 
     with WorkerPool(workers=1, event_loop=factory) as pool:
         assert pool.get(site.url_for("/fast/1")).ok
-        workers_of(pool)[0].call_soon(exit, 3)
+        board_of(pool).workers[0].loop.call_soon(exit, 3)
         assert pool.get(site.url_for("/fast/1"), timeout=60).ok
     assert 4 == len(made)
     assert "it is tried again" in caplog.text

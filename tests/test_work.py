@@ -9,9 +9,10 @@ from concurrent.futures import as_completed, wait
 import pytest
 
 from workerpool import PoolClosed, WorkerPool
-from workerpool.caller.pool import workers_of
+from workerpool.bells import ThreadBell
+from workerpool.caller.client import board_of
 from workerpool.handover.job import Job
-from workerpool.worker.thread import State, Worker
+from workerpool.handover.outstanding import Outstanding
 
 PATIENCE = 60
 
@@ -150,27 +151,33 @@ def test_work_that_was_decided_and_not_told_is_told_by_its_worker(monkeypatch):
     assert 2 == len(struck)
 
 
-def test_two_threads_that_tell_of_a_workers_end_leave_nothing_undone(monkeypatch):
-    """Who comes second finds nothing to tell, and the thread's own end is noted."""
-    worker = Worker("workerpool-told", __import__("asyncio").new_event_loop)
-    worker.start()
-    idle = [worker.when_idle() for _ in range(2)]
-    for each in idle:
-        assert each.result(PATIENCE) is None
-    at_end = threading.Barrier(2)
-    tell_all = worker._tell_all
+def test_who_waits_for_no_work_hears_of_it_whoever_was_last():
+    """Many threads settle while others wait: nobody is told too early, and nobody is left."""
+    for _ in range(50):
+        outstanding = Outstanding()
+        works = [Job("lane", None) for _ in range(60)]
+        for work in works:
+            outstanding.add(work)
+        bells = [ThreadBell() for _ in range(3)]
+        early = []
 
-    def together():
-        at_end.wait(PATIENCE)
-        tell_all()
+        def settle(part, works=works, outstanding=outstanding):
+            for work in works[part::3]:
+                outstanding.remove(work)
 
-    monkeypatch.setattr(worker, "_tell_all", together)
-    worker.halt()
-    worker._go_on_to(State.OVER)
-    other = threading.Thread(target=worker.when_idle)
-    other.start()
-    other.join(PATIENCE)
-    assert worker.join(PATIENCE)
+        def wait_for(bell, outstanding=outstanding, early=early):
+            outstanding.when_none(bell.ring)
+            assert bell.wait(PATIENCE)
+            early.extend(outstanding.all())
+
+        threads = [threading.Thread(target=settle, args=(part,)) for part in range(3)]
+        threads += [threading.Thread(target=wait_for, args=(bell,)) for bell in bells]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+        assert not early
 
 
 def test_waiters_and_callbacks_hear_of_each_job_once():
@@ -248,7 +255,7 @@ def test_two_workers_that_shut_the_pool_down_do_not_wait_for_each_other():
     jobs = [pool.submit(end) for _ in range(2)]
     assert set() == wait(jobs, PATIENCE).not_done
     pool.shutdown(timeout=PATIENCE)
-    assert all(not worker.alive for worker in workers_of(pool))
+    assert all(not worker.alive for worker in board_of(pool).workers)
 
 
 def test_a_session_that_is_closed_while_its_loop_is_lost_is_closed_by_the_next(monkeypatch):
@@ -273,11 +280,11 @@ def test_a_session_that_is_closed_while_its_loop_is_lost_is_closed_by_the_next(m
         browser = pool.session()
         assert 1 == browser.submit(one).result(PATIENCE)
         monkeypatch.setattr(module, "_run_bounded", held)
-        workers_of(pool)[0].call_soon(sys.exit, 3)
+        board_of(pool).workers[0].loop.call_soon(sys.exit, 3)
         assert lost.wait(PATIENCE)
         closing = threading.Thread(target=browser.close)
         closing.start()
-        while browser.route.dispatchers[0] not in workers_of(pool)[0]._leaving:
+        while browser.route.dispatchers[0] not in board_of(pool).workers[0]._leaving:
             pass
         go_on.set()
         closing.join(PATIENCE)
@@ -322,4 +329,4 @@ def test_a_signal_handler_may_shut_the_pool_down_where_its_lock_is_held(monkeypa
     with pytest.raises(PoolClosed):
         pool.submit(one)
     pool.shutdown(timeout=PATIENCE)
-    assert all(not worker.alive for worker in workers_of(pool))
+    assert all(not worker.alive for worker in board_of(pool).workers)

@@ -1,11 +1,11 @@
 """The verbs, shared by the pool, its lanes and its sessions."""
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from functools import partial
 from itertools import islice
 from time import monotonic
 from types import EllipsisType
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, NoReturn, Pa
 
 from yarl import URL
 
-from ..handover.job import Blocking, Call, Job, Work, check_may_block, on_worker_thread
+from ..handover.job import Blocking, Call, Job, check_may_block, on_worker_thread
 from ..handover.link import Link, Opening
 from ..handover.queues import ResultQueue
 from ..lane import Lane
@@ -34,12 +34,14 @@ from ..messages.result import Result
 from ..settings import Retry, Timeout, checked_seconds
 from ..transport import serve_websocket, sessions_are_patched, sessions_are_traced
 from .results import Entry, Results, window
+from .routing import Route
 from .streaming import StreamedResponse, Streaming
+from .switchboard import Switchboard
 from .targets import alone, checked, checked_function, checked_stream, url_of
 from .waiting import awaited_head_of, head_of, in_order, opened
 from .websocket import WebSocket, as_http
 
-__all__ = ["Client", "SubmitOptions"]
+__all__ = ["Client", "SubmitOptions", "board_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,14 +55,17 @@ class SubmitOptions(RequestOptions, total=False):
     method: str
 
 
-class Client(ABC):
+class Client:
     """Submit work to one lane. Every method is thread-safe.
 
     The verbs, `request` and `stream` block until the answer is there and are refused on a worker's own
     thread; they raise the errors of `workerpool.errors`. URLs may be relative where the lane has a base_url.
     """
 
-    _lane: Lane
+    def __init__(self, board: Switchboard, route: Route) -> None:
+        self._board = board
+        self._route = route
+        self._lane = route.lane
 
     if not TYPE_CHECKING:  # a checker knows the attributes, and would take any name for one
 
@@ -102,7 +107,7 @@ class Client(ABC):
         PoolClosed, InvalidRequest.
         """
         job = self._make_job(target, args, kwargs)
-        self._post(job)
+        self._board.post(self._route, job)
         return job
 
     def call(
@@ -126,7 +131,7 @@ class Client(ABC):
         job = self._make_call_job(Call(checked_function(fn), args, {}), limits)
         if priority != 0:
             job.priority = checked("priority", checked_priority, priority)
-        self._post(job)
+        self._board.post(self._route, job)
         return job
 
     def map(
@@ -173,7 +178,12 @@ class Client(ABC):
         it gets its place.
         """
         return Results(
-            self._make_entry, self._post, requests, options, ordered=ordered, buffersize=window(self._lane, buffersize)
+            self._make_entry,
+            partial(self._board.post, self._route),
+            requests,
+            options,
+            ordered=ordered,
+            buffersize=window(self._lane, buffersize),
         )
 
     def request(
@@ -228,9 +238,9 @@ class Client(ABC):
         lane = self._lane
         context = copy_context() if _sees_context(lane) else None
         limits = lane.timeout_for(request)
-        work = Blocking(lane.name, self._owner, request, lane.resolve(request), limits.total, context, limits.queue)
+        work = Blocking(lane.name, self._board, request, lane.resolve(request), limits.total, context, limits.queue)
         try:
-            self._post(work)
+            self._board.post(self._route, work)
         except BaseException:
             work.cancel()  # interrupted, it may have been handed over
             raise
@@ -316,12 +326,12 @@ class Client(ABC):
         opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
         link = Link()
         call = Call(serve_websocket, (opening, link), {})
-        job: Job[None] = Job(lane.name, self._owner, None, None, call, None, None, copy_context())
+        job: Job[None] = Job(lane.name, self._board, None, None, call, None, None, copy_context())
         link.work = job
         job.request = request
-        self._post(job)
+        self._board.post(self._route, job)
         job.add_done_callback(link.settle)
-        self._keep_open(link, job)
+        self._board.keep_open(link, job)
         with opened(opening.url, link, job, opening.timeout) as socket:
             yield socket
 
@@ -336,13 +346,13 @@ class Client(ABC):
         """Send a request and block for the head of its answer."""
         check_may_block(f"{request.method} stream()")
         job = self._make_request_job(request, streamed=True)
-        self._post(job)
+        self._board.post(self._route, job)
         return head_of(job).may_ask_again(self._stream, self._astream)
 
     async def _astream(self, request: Request) -> StreamedResponse:
         """Send a request and wait, on any loop, for the head of its answer."""
         job = self._make_request_job(request, streamed=True)
-        self._post(job, block=False)
+        self._board.post(self._route, job, block=False)
         return (await awaited_head_of(job)).may_ask_again(self._stream, self._astream)
 
     def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
@@ -366,7 +376,7 @@ class Client(ABC):
     def _make_call_job(self, call: Call, limits: Timeout) -> Job[Any]:
         lane, inner = self._lane, on_worker_thread()
         patience = self._inner_patience(limits) if inner else limits.queue
-        owner = self._owner
+        owner = self._board
         job: Job[Any] = Job(lane.name, owner, None, None, call, limits.total, None, copy_context(), not inner, patience)
         job.inner = inner
         return job
@@ -381,7 +391,7 @@ class Client(ABC):
             return self._make_inner_job(request, target, limits, streamed_as, context)
         # By place: CPython takes three times as long over keywords, and this is done for each job.
         return Job(
-            lane.name, self._owner, request, target, None, limits.total, streamed_as, context, at_place, limits.queue
+            lane.name, self._board, request, target, None, limits.total, streamed_as, context, at_place, limits.queue
         )
 
     def _make_inner_job(
@@ -393,7 +403,7 @@ class Client(ABC):
         """
         patience, lane = self._inner_patience(limits), self._lane
         job: Job[Any] = Job(
-            lane.name, self._owner, request, target, None, limits.total, streamed_as, context, False, patience
+            lane.name, self._board, request, target, None, limits.total, streamed_as, context, False, patience
         )
         job.inner = True
         return job
@@ -409,7 +419,7 @@ class Client(ABC):
         context = copy_context() if _sees_context(lane) else None
         patience = self._inner_patience(limits) if inner else limits.queue
         target = lane.resolve(request)
-        entry = Entry(lane.name, self._owner, request, target, None, limits.total, None, context, not inner, patience)
+        entry = Entry(lane.name, self._board, request, target, None, limits.total, None, context, not inner, patience)
         if inner:
             entry.inner = True
         entry.index = index
@@ -420,18 +430,10 @@ class Client(ABC):
         """Say that there is no such attribute, and where what it is of a Session of requests is set here."""
         return no_attribute(f"{type(self).__name__}", name)
 
-    @property
-    @abstractmethod
-    def _owner(self) -> object:
-        """What the work keeps alive while it is under way."""
 
-    @abstractmethod
-    def _keep_open(self, link: Link, job: Job[None]) -> None:
-        """Note a WebSocket that is closed in order when the pool is shut down."""
-
-    @abstractmethod
-    def _post(self, work: Work, *, block: bool = True) -> None:
-        """Hand the work to a worker; raises QueueFull or PoolClosed."""
+def board_of(client: Client) -> Switchboard:
+    """Return what hands the client's work to the workers; it keeps them running for as long as somebody holds it."""
+    return client._board
 
 
 def _sees_context(lane: Lane) -> bool:

@@ -30,18 +30,16 @@ class Route:
         places = shares(lane.connections, len(self.workers))
         rooms = shares(lane.queue, len(self.workers))
         self.dispatchers = tuple(
-            worker.serve(lane, place, room, environment)
+            worker.serve(lane, place, room, environment, self._forward)
             for worker, place, room in zip(self.workers, places, rooms, strict=True)
         )
         self._by_host = lane.by_host
         self._turn = 0
-        for dispatcher in self.dispatchers:
-            dispatcher.set_owner_of(self.choose)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way or waits. From any thread."""
-        return not any(dispatcher.tally.has_work for dispatcher in self.dispatchers)
+        return not any(dispatcher.has_work for dispatcher in self.dispatchers)
 
     def choose(self, work: Work) -> Dispatcher:
         """Return the dispatcher for the work: by host where limits count per host, else the least busy worker's.
@@ -61,8 +59,12 @@ class Route:
         return self.dispatchers[min(range(number), key=self._burden)]
 
     def _burden(self, index: int) -> tuple[bool, int]:
-        worker = self.workers[index]
-        return worker.blocked, worker.load
+        loop = self.workers[index].loop
+        return loop.blocked, loop.load
+
+    def _forward(self, work: Work) -> None:
+        """Send work on that a redirect has led to another host: like a new submission, with its history."""
+        self.choose(work).admit(work)
 
 
 def serving(lane: Lane, workers: int) -> int:

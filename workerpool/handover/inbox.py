@@ -137,8 +137,9 @@ class Inbox:
     queue's order any more.
     """
 
-    def __init__(self, name: str, room: int) -> None:
+    def __init__(self, name: str, room: int, ring: Callable[[], object]) -> None:
         self._name = name
+        self._ring = ring  # wakes the loop; called from the putting threads
         self._queue: Incoming[Work | _Parcel] = Incoming()
         self._incoming = self._queue.items
         self._room = _Room(room) if room else None
@@ -151,11 +152,6 @@ class Inbox:
         self._arrival = count()
         self._closed = False
         self._rung = False
-        self._ring: Callable[[], object] | None = None
-
-    def connect(self, ring: Callable[[], object]) -> None:
-        """Say how the loop is woken; `ring` is called from the putting threads."""
-        self._ring = ring
 
     def put(self, work: Work, timeout: float | None = None, *, block: bool = True) -> None:
         """Hand the work over; blocks while the queue is full, `timeout` seconds at most.
@@ -190,8 +186,6 @@ class Inbox:
 
     def _ring_once(self) -> None:
         """Wake the loop; once for many puts: whoever finds the bell rung knows that a drain is still to come."""
-        if self._ring is None:
-            return
         try:
             self._rung = True
             self._ring()

@@ -40,8 +40,9 @@ _LOCKING = frozenset(
         "workerpool.handover.queues",
         "workerpool.handover.deadlines",
         "workerpool.handover.inbox",
-        "workerpool.caller.pool",
         "workerpool.caller.results",
+        "workerpool.caller.switchboard",
+        "workerpool.worker.loop",
     }
 )
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextvars import Context
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from yarl import URL
 
@@ -44,17 +44,24 @@ class Call(NamedTuple):
     kwargs: dict[str, Any]
 
 
-class Holder(Protocol):
+class Holder(ABC):
     """Whoever has taken the work on and can be told to stop it."""
 
     name: str
 
+    @abstractmethod
     def abort(self, work: "Work") -> None:
         """Stop the work soon, from any thread; does nothing once it has ended."""
 
+    @abstractmethod
     def waits_for(self, work: "Work") -> str:
         """Say what work that has not begun waits for. From any thread."""
 
+    @abstractmethod
+    def refuse(self, work: "Work") -> None:
+        """Forget work that was not handed over after all. Under the pool's lock."""
+
+    @abstractmethod
     def when_room(self, callback: Callable[[], object]) -> None:
         """Call back, once and from any thread, when the queue may have room again."""
 

@@ -12,7 +12,8 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
-from ..caller.pool import WorkerPool, workers_of
+from ..caller.client import board_of
+from ..caller.pool import WorkerPool
 from ..handover.job import Work
 from ..redaction import redact
 from ..worker.thread import Worker
@@ -58,14 +59,14 @@ def jobs_left(pool: WorkerPool) -> list[str]:
     if not pool.is_open or pool.drain(_MOMENT):
         return []
     stats = pool.stats()
-    works = [work for worker in workers_of(pool) for each in worker.dispatchers for work in each.tally.open_work()]
+    works = [*board_of(pool).outstanding.all()]
     named = ", ".join([*map(_named, works[:_NAMED]), *(["..."] if len(works) > _NAMED else [])])
     return [f"{stats.in_flight + stats.queued} jobs of pool '{pool.name}', {stats.in_flight} in flight: {named}"]
 
 
 def tasks_left(pool: WorkerPool) -> list[str]:
     """Return a text for each task that code of the test's has left on a loop of the pool. Blocks for a moment only."""
-    return _settled(lambda: [text for worker in workers_of(pool) for text in _tasks(worker)], _MOMENT)
+    return _settled(lambda: [text for worker in board_of(pool).workers for text in _tasks(worker)], _MOMENT)
 
 
 def _settled(find: Callable[[], list[str]], patience: float) -> list[str]:
@@ -89,7 +90,7 @@ def _tasks(worker: Worker) -> list[str]:
     def look() -> None:
         found.set_result([name for task in asyncio.all_tasks() if (name := _foreign(task)) is not None])
 
-    if worker.alive and worker.call_soon(look):
+    if worker.alive and worker.loop.call_soon(look):
         with suppress(TimeoutError):
             return [f"task '{name}' on {worker.name}" for name in found.result(_MOMENT)]
     return []

@@ -1,6 +1,6 @@
 """One lane on one worker: its inbox, its places and its private session.
 
-Work comes in from any thread (`post`, `abort`); everything else happens on the worker's loop. Work is
+Work comes in from any thread (`post`, `admit`, `abort`); everything else happens on the worker's loop. Work is
 taken from the inbox only when there is a place for it, so that the inbox keeps the order to the end.
 """
 
@@ -11,12 +11,12 @@ from time import monotonic
 
 from ..errors import PoolClosed, WorkerLost, WorkerPoolError
 from ..handover.inbox import Inbox
-from ..handover.job import Job, Work, on_worker_thread
+from ..handover.job import Holder, Job, Work, on_worker_thread
 from ..lane import Lane
 from ..loops import on_a_loop
 from ..transport import Environment, Moved, Transport
 from .attempts import Attempts
-from .home import Home
+from .loop import State, WorkerLoop
 from .tally import Tally
 from .tasks import Tasks
 from .turns import Turns
@@ -24,25 +24,34 @@ from .turns import Turns
 __all__ = ["Dispatcher"]
 
 
-class Dispatcher:
-    """Start the lane's work as places and limits allow."""
+class Dispatcher(Holder):
+    """Start the lane's work as places and limits allow.
 
-    def __init__(self, home: Home, lane: Lane, connections: int, queue: int, environment: Environment) -> None:
-        self.name = home.name
+    `forward` hands work, from the loop, to whoever of the lane counts for the host that a redirect has led it to.
+    """
+
+    def __init__(
+        self,
+        loop: WorkerLoop,
+        lane: Lane,
+        connections: int,
+        queue: int,
+        environment: Environment,
+        forward: Callable[[Work], object],
+    ) -> None:
+        self.name = loop.name
         self.lane = lane
-        self.inbox = Inbox(f"the queue of lane '{lane.name}' on {home.name}", queue)
-        self.tally = Tally(home)
-        self._home = home
+        self.inbox = Inbox(f"the queue of lane '{lane.name}' on {loop.name}", queue, lambda: loop.call_soon(self.drain))
+        self.tally = Tally(loop)
+        self._loop = loop
         self._connections, self._environment = connections, environment
+        self._forward = forward
         self._free: float = connections or inf  # places; the loop's only
         self._turns = Turns(lane, self.inbox, self.tally.settle)
-        self._owner_of: Callable[[Work], Dispatcher] = lambda _work: self
         self._attempts = Attempts(lane, self._turns.reserve)
-        self._tasks = Tasks(home, self._serve, self._end, self._stopped)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks = Tasks(loop, self._serve, self._end, self._stopped)
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.inbox.connect(lambda: home.call_soon(self.drain))
 
     @property
     def attempts(self) -> int:
@@ -60,29 +69,22 @@ class Dispatcher:
         return len(self._turns)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is held and nothing waits."""
-        return not self._tasks.held and not self.queued
+    def has_work(self) -> bool:
+        """Whether something that was handed over here has not ended, its body included. From any thread."""
+        return bool(self._loop.outstanding.held_by(self))
 
-    @property
-    def runs_own_code(self) -> bool:
-        """Whether code of the user's is under way here. From any thread."""
-        return bool(self._tasks.own_code)
-
-    def set_owner_of(self, owner_of: "Callable[[Work], Dispatcher]") -> None:
-        """Say which dispatcher of the lane counts for the host that a piece of work is at."""
-        self._owner_of = owner_of
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Work on this loop from now on. On the loop."""
-        self._loop = loop
-        self._tasks.attach(loop)
-        self.drain()
-
-    def post(self, work: Work, *, block: bool = True) -> None:
-        """Accept the work; blocks while the queue is full. From any thread. Raises QueueFull or PoolClosed."""
+    def accept(self, work: Work) -> None:
+        """Take the work on; `post` is to follow. Under the pool's lock."""
         work.holder = self
         self.tally.accept(work)
+
+    def post(self, work: Work, *, block: bool = True) -> None:
+        """Put accepted work into the queue; blocks while that is full. From any thread.
+
+        Raises QueueFull or PoolClosed. Whatever is raised, the work is given up and `refuse` is to follow.
+        """
+        if work.deadline is not None:
+            self._loop.deadlines.add(work)
         try:
             if self.lane.queue:
                 # On a worker's thread nothing may wait, not even for room in a queue.
@@ -90,12 +92,24 @@ class Dispatcher:
             else:
                 self.inbox.put(work)
         except BaseException as exc:
-            self.tally.refuse(work)
             if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
                 work.give_up()
                 self.inbox.leave(work)
-                self._home.call_soon(self.drain)
+                self._loop.call_soon(self.drain)
             raise
+
+    def refuse(self, work: Work) -> None:
+        """Forget accepted work that was not handed over after all. Under the pool's lock."""
+        self.tally.refuse(work)
+
+    def admit(self, work: Work) -> None:
+        """Take on work that a redirect has led here: it had its place in the queue. On any worker's loop."""
+        work.holder = self
+        self._loop.take_over()
+        self._loop.deadlines.add(work)
+        self._turns.admit(work)
+        if not self._loop.call_soon(self.drain) and self._loop.state is State.OVER:
+            self.abandon(_stopped_early(self.name))
 
     def waits_for(self, work: Work) -> str:
         """Say what work that has not begun waits for. From any thread."""
@@ -111,28 +125,7 @@ class Dispatcher:
     def abort(self, work: Work) -> None:
         """Stop the work soon, from any thread."""
         self.inbox.leave(work)
-        self._home.call_soon(self._cancel_task, work)
-
-    def take_over(self, work: Work) -> bool:
-        """Accept work that a redirect has led here from another worker; False if this one has ended. From any thread.
-
-        It is let in however long the queue is: it had its place in that.
-        """
-
-        def let_in() -> None:
-            work.holder = self
-            self.tally.take_over(work)
-            self._turns.admit(work)
-
-        if not self._home.while_open(let_in):
-            return False
-        self._home.deadlines.add(work)
-        self._home.call_soon(self.drain)
-        return True
-
-    def cancel_all(self) -> "list[asyncio.Task[None]]":
-        """Cancel every task, and return those that run. On the loop."""
-        return self._tasks.cancel_all()
+        self._loop.call_soon(self._cancel_task, work)
 
     def cancel_queued(self, until: float) -> None:
         """Cancel what has not been started, from any thread, as far as the time suffices."""
@@ -140,10 +133,13 @@ class Dispatcher:
             work.give_up()
             if monotonic() > until:
                 break
-        self._home.call_soon(self._cancel_rest)
+        self._loop.call_soon(self._cancel_rest)
 
     async def close(self) -> None:
-        """Close the session and its connections."""
+        """Stop what is held, and close the session and its connections. On the loop."""
+        if tasks := self._tasks.cancel_all():
+            await asyncio.wait(tasks)
+        self.abandon(_stopped_early(self.name))
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
@@ -151,14 +147,14 @@ class Dispatcher:
 
     def abandon(self, error: Callable[[], Exception]) -> None:
         """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
-        for work in self.tally.open_work():
+        for work in self._loop.outstanding.held_by(self):
             _fail(work, error())
             if work not in self._tasks.held:  # else its task counts it
                 self.tally.settle(work)
 
     def forget(self, error: Exception) -> None:
         """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""
-        for work in self.tally.open_work():
+        for work in self._loop.outstanding.held_by(self):
             if isinstance(work, Job):
                 work.renew(error)
 
@@ -168,9 +164,9 @@ class Dispatcher:
         On the thread; returns what is still to be closed.
         """
         transport, self._transport = self._transport, None
-        self._loop = self._timer = None
+        self._timer = None
         self._tasks.detach()
-        for work in self.tally.open_work() - self._turns.waiting():
+        for work in self._loop.outstanding.held_by(self) - self._turns.waiting():
             begun = self._tasks.lose(work)
             _fail(work, error())
             self.tally.settle(work)
@@ -188,7 +184,10 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Start what may start: work came in, a wait is over, or the loop is a new one. On the loop."""
-        if self._loop is None:  # between two loops; the next one begins with this
+        if self._loop.current is None:  # between two loops; the next one begins with this
+            return
+        if self._tasks.closing:  # it was let in when this was closed already
+            self.abandon(_stopped_early(self.name))
             return
         self.inbox.answered()
         try:
@@ -196,9 +195,7 @@ class Dispatcher:
                 self._free -= 1
                 self._tasks.start(work)
         except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
-            self._home.on_broken(exc)
-        if not self._tasks.held and not self.queued:
-            self._home.on_idle()
+            self._loop.give_up(exc)
 
     def _next(self) -> Work | None:
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
@@ -208,18 +205,17 @@ class Dispatcher:
                 work.begun = monotonic()
                 if work.at_place or work.patience is not None:
                     if work.deadline is not None:
-                        self._home.deadlines.discard(work)
+                        self._loop.deadlines.discard(work)
                     work.deadline = work.final_deadline
-                    self._home.deadlines.add(work)
+                    self._loop.deadlines.add(work)
         elif self._turns.due_in is not None:
             self._drain_in(self._turns.due_in)
         return work
 
     def _drain_in(self, wait: float) -> None:
-        assert self._loop is not None
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(wait, self.drain)
+        self._timer = asyncio.get_running_loop().call_later(wait, self.drain)
 
     async def _serve(self, work: Work, task: "asyncio.Task[None]") -> None:
         """Do what there is to do, until the work is decided or, after a redirect, to be gone on with elsewhere."""
@@ -240,7 +236,7 @@ class Dispatcher:
         except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
             _fail(work, exc)
             if isinstance(exc, MemoryError) and work.call is None:
-                self._home.on_broken(exc)  # it may have struck amid aiohttp's own accounts
+                self._loop.give_up(exc)  # it may have struck amid aiohttp's own accounts
         except BaseException as exc:
             error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
             error.__cause__ = exc
@@ -271,8 +267,6 @@ class Dispatcher:
         following = None if self._tasks.closing else self._next()
         if following is None:
             self._free += 1
-            if not self._tasks.held and not self.queued:
-                self._home.on_idle()
         return following
 
     def _pass_on(self, work: Work) -> None:
@@ -280,11 +274,9 @@ class Dispatcher:
         assert work.onward is not None
         work.place = work.onward.hop.url
         work.stage = "queued"
-        owner = self._owner_of(work)
-        if owner is self or not owner.take_over(work):  # a worker that has ended sends nothing more to its hosts
-            self._turns.admit(work)
-            return
-        self.tally.pass_on(work)
+        self._loop.ended += 1
+        self._loop.deadlines.discard(work)
+        self._forward(work)
 
     def _cancel_rest(self) -> None:
         """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""
@@ -299,8 +291,10 @@ class Dispatcher:
             work.task.cancel()
         elif work.decided:
             self._turns.pass_over(work)
-            if not self._tasks.held and not self.queued:
-                self._home.on_idle()
+
+
+def _stopped_early(name: str) -> Callable[[], Exception]:
+    return lambda: PoolClosed(f"{name} stopped before it could answer")
 
 
 def _fail(work: Work, error: Exception) -> None:

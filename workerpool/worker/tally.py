@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from ..handover.job import Work
 from ..stats import BOUNDS, Durations
-from .home import Home
+from .loop import WorkerLoop
 
 __all__ = ["Stopwatch", "Tally"]
 
@@ -31,12 +31,10 @@ class Stopwatch:
 class Tally:
     """Count each piece of work once, from its acceptance to its outcome."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, loop: WorkerLoop) -> None:
         self.submitted = 0  # under the pool's lock
-        self.taken_over = 0  # from other workers; written under the worker's door
         self.durations = Stopwatch()  # of what ended
-        self._home = home
-        self._open: set[Work] = set()  # accepted and not settled; a set's own methods are atomic
+        self._loop = loop
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
 
     @property
@@ -54,54 +52,32 @@ class Tally:
         """How many jobs were cancelled."""
         return self._ended["cancelled"]
 
-    @property
-    def has_work(self) -> bool:
-        """Whether something that was handed over here has not ended, its body included. From any thread."""
-        return bool(self._open)
-
-    def open_work(self) -> set[Work]:
-        """Return what was accepted and is not settled. From any thread."""
-        return self._open.copy()
-
-    def count(self, number: int) -> None:
-        """Note that so many jobs more are on their way here. Under the pool's lock."""
-        self.submitted += number
-        self._home.posted += number
-
     def accept(self, work: Work) -> None:
-        """Watch over the work from now on. From any thread."""
-        self._open.add(work)
-        if work.deadline is not None:
-            self._home.deadlines.add(work)
+        """Note work that is on its way here. Under the pool's lock."""
+        self.submitted += 1
+        self._loop.posted += 1
+        self._loop.outstanding.add(work)
 
     def refuse(self, work: Work) -> None:
-        """Forget work that could not be handed over. From any thread."""
-        self._home.deadlines.discard(work)
-        self._open.discard(work)
-
-    def take_over(self, work: Work) -> None:
-        """Count work of another worker's as this one's. Under the worker's door."""
-        self.taken_over += 1
-        self._home.taken += 1
-        self._open.add(work)
-
-    def pass_on(self, work: Work) -> None:
-        """Count the work no longer, since another worker does. On the loop."""
-        self._home.ended += 1
-        self._open.discard(work)
-        self._home.deadlines.discard(work)
+        """Forget work that could not be handed over, or whose handing over was interrupted. Under the pool's lock."""
+        if work in self._loop.outstanding:
+            self.submitted -= 1
+            self._loop.posted -= 1
+            self._loop.deadlines.discard(work)
+            self._loop.outstanding.remove(work)
 
     def settle(self, work: Work) -> None:
         """Count the outcome, and see to it that whoever waits is told; once per work, on the loop."""
-        if work not in self._open:
+        loop = self._loop
+        if work not in loop.outstanding:
             return
-        self._open.discard(work)
         if work.deadline is not None:
-            self._home.deadlines.discard(work)
+            loop.deadlines.discard(work)
         verdict = work.verdict
         assert verdict is not None
-        self._home.ended += 1
+        loop.ended += 1
         self._ended[verdict[0]] += 1
         self.durations.note(verdict[2] - work.started)
+        loop.outstanding.remove(work)
         if not work.told:  # it was left to this, or an interrupt came between the deciding and the telling
             work.tell()

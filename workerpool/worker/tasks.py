@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..handover.job import Work
-from .home import Home
+from .loop import WorkerLoop
 
 __all__ = ["Tasks"]
 
@@ -23,36 +23,27 @@ class Tasks:
 
     def __init__(
         self,
-        home: Home,
+        loop: WorkerLoop,
         serve: "Callable[[Work, asyncio.Task[None]], Coroutine[Any, Any, None]]",
         end: Callable[[Work], Work | None],
         stopped: Callable[[Work], object],
     ) -> None:
         self.held: set[Work] = set()  # started and not ended; read by all
-        self.own_code = 0  # jobs in flight that run code of the user's; read by all
         self.closing = False
-        self._home = home
-        self._serve, self._end, self._stopped = serve, end, stopped
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._resting: list[tuple[asyncio.Future[Work], asyncio.Task[None]]] = []
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Work on this loop from now on."""
         self._loop = loop
+        self._serve, self._end, self._stopped = serve, end, stopped
+        self._resting: list[tuple[asyncio.Future[Work], asyncio.Task[None]]] = []
 
     def start(self, work: Work) -> None:
         """Begin the work, in a task that waits for some or in a new one."""
-        assert self._loop is not None
         self.held.add(work)
         if work.context is not None:
-            self.own_code += 1
-            if self.own_code == 1:
-                self._home.on_own_code()
+            self._loop.begin_user_code()
         elif self._resting:
             given, work.task = self._resting.pop()
             given.set_result(work)
             return
-        work.task = self._loop.create_task(self._run(work), context=work.context)
+        work.task = asyncio.get_running_loop().create_task(self._run(work), context=work.context)
         work.task.add_done_callback(self._on_task_end)
 
     def cancel_all(self) -> "list[asyncio.Task[None]]":
@@ -72,10 +63,8 @@ class Tasks:
         return begun
 
     def detach(self) -> None:
-        """Forget the loop, which has ended."""
-        self._loop = None
+        """Forget the tasks that wait: their loop has ended."""
         self._resting.clear()
-        self.own_code = 0
 
     async def _run(self, work: Work | None) -> None:
         """Serve the work, and then what waits for the place that it leaves, if that may share the context."""
@@ -95,7 +84,7 @@ class Tasks:
         """Let go of the work, and return what its task is to go on with."""
         task, alone = work.task, work.context is not None
         if alone:
-            self.own_code -= 1
+            self._loop.end_user_code()
         self.held.discard(work)
         work.detach()
         following = self._end(work)
@@ -110,9 +99,10 @@ class Tasks:
 
     async def _rest(self, task: "asyncio.Task[None]") -> Work | None:
         """Wait for work; None if there is to be none."""
-        if self._loop is None or self.closing or len(self._resting) >= _RESTING:
+        loop = self._loop.current
+        if loop is None or self.closing or len(self._resting) >= _RESTING:
             return None
-        given: asyncio.Future[Work] = self._loop.create_future()
+        given: asyncio.Future[Work] = loop.create_future()
         self._resting.append((given, task))
         try:
             return await given
@@ -132,4 +122,4 @@ class Tasks:
                     following.task = None
                     self.start(following)
         elif (error := task.exception()) is not None:  # out of memory, or set from another thread
-            self._home.on_broken(error)
+            self._loop.give_up(error)

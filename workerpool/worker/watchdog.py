@@ -8,10 +8,9 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
 from time import monotonic
 
-from .thread import Worker
+from .loop import WorkerLoop
 
 __all__ = ["Watchdog"]
 
@@ -19,21 +18,22 @@ log = logging.getLogger("workerpool.watchdog")
 
 
 class Watchdog:
-    """Ask each worker that runs code of the user's to answer within `patience` seconds, from a thread of its own."""
+    """Ask each loop that runs code of the user's to answer within `patience` seconds, from a thread of its own."""
 
-    def __init__(self, name: str, workers: Sequence[Worker], patience: float) -> None:
+    def __init__(self, name: str, patience: float) -> None:
         self._name = f"{name}-watchdog"
-        self._workers = workers
         self._patience = patience
         self._lock = threading.RLock()  # guards the start; a signal handler may stop where it is held
         self._thread: threading.Thread | None = None
         self._needed = threading.Event()
         self._over = threading.Event()
-        self._asked: dict[Worker, tuple[float, int]] = {}  # when, and of which loop; the worker takes it out
-        self._blocked: dict[Worker, float] = {}  # since when; the thread's own
+        self._watched: set[WorkerLoop] = set()  # added to by the loops
+        self._asked: dict[WorkerLoop, tuple[float, int]] = {}  # when, and of which loop; the worker takes it out
+        self._blocked: dict[WorkerLoop, float] = {}  # since when; the thread's own
 
-    def wake(self) -> None:
+    def watch(self, loop: WorkerLoop) -> None:
         """Keep watch from now on, until no code of the user's is under way. From any thread, cheap."""
+        self._watched.add(loop)
         if not self._needed.is_set():
             self._needed.set()
             self._start()
@@ -57,35 +57,35 @@ class Watchdog:
         while not self._over.is_set():
             self._needed.wait()
             self._needed.clear()
-            while any(worker.runs_own_code for worker in self._workers) and not self._over.is_set():
-                for worker in self._workers:
-                    self._look_at(worker)
+            while any(loop.user_code for loop in self._watched.copy()) and not self._over.is_set():
+                for loop in self._watched.copy():
+                    self._look_at(loop)
                 self._over.wait(self._patience / 2)
             self._asked.clear()
-            for worker in tuple(self._blocked):
-                self._goes_on(worker)
+            for loop in tuple(self._blocked):
+                self._goes_on(loop)
 
-    def _look_at(self, worker: Worker) -> None:
+    def _look_at(self, loop: WorkerLoop) -> None:
         now = monotonic()
-        since, loop = self._asked.get(worker, (now, worker.losses))
-        if since == now or loop != worker.losses:
-            self._asked[worker] = now, worker.losses
-            worker.call_soon(self._asked.pop, worker, None)
-            if worker in self._blocked:
-                self._goes_on(worker)
-        elif now - since >= self._patience and worker not in self._blocked:
-            self._blocked[worker] = since
-            worker.blocked = True
+        since, losses = self._asked.get(loop, (now, loop.losses))
+        if since == now or losses != loop.losses:
+            self._asked[loop] = now, loop.losses
+            loop.call_soon(self._asked.pop, loop, None)
+            if loop in self._blocked:
+                self._goes_on(loop)
+        elif now - since >= self._patience and loop not in self._blocked:
+            self._blocked[loop] = since
+            loop.blocked = True
             log.warning(
                 "%s has been blocked for %.1f s by code that does not await; all its other jobs wait. It is here:\n%s",
-                worker.name,
+                loop.name,
                 now - since,
-                _stack(worker.ident),
+                _stack(loop.ident),
             )
 
-    def _goes_on(self, worker: Worker) -> None:
-        worker.blocked = False
-        log.warning("%s goes on after %.1f s", worker.name, monotonic() - self._blocked.pop(worker))
+    def _goes_on(self, loop: WorkerLoop) -> None:
+        loop.blocked = False
+        log.warning("%s goes on after %.1f s", loop.name, monotonic() - self._blocked.pop(loop))
 
 
 def _stack(ident: int | None) -> str:

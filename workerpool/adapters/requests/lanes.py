@@ -21,6 +21,7 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 from urllib3 import exceptions as inner
 from urllib3.util import create_urllib3_context, parse_url
 
+from ...caller.client import board_of
 from ...caller.pool import WorkerPool
 from ...caller.routing import Route
 from ...caller.session import LaneView, PoolSession
@@ -82,7 +83,7 @@ def use(pool: WorkerPool, lane: Lane, config: Config) -> tuple[LaneView, Used]:
         with _making:
             used = _taken(pool, key) or _opened(pool, lane, key)
         _sweep()
-    return LaneView(pool, used.route), used
+    return LaneView(board_of(pool), used.route), used
 
 
 def release(used: Used) -> None:
@@ -129,7 +130,7 @@ def _unwanted(table: dict[_Key, Used]) -> list[Used]:
 
 def _close(pool: WorkerPool, used: Used) -> None:
     """Close a lane without waiting for workers that may be busy."""
-    PoolSession(pool, used.route).close(wait=False)
+    PoolSession(board_of(pool), used.route).close(wait=False)
 
 
 def _forget_in_child() -> None:

@@ -260,12 +260,14 @@ class WireProtocol(ResponseHandler):
         if transport is not None and transport.get_write_buffer_size():
             self.abort()  # else it would stay open for as long as the server does not read
             return
-        secure = None if transport is None or transport.get_extra_info("sslcontext") is None else transport
-        if secure is not None and secure.is_closing():
-            secure.abort()  # before it is closed once more: asyncio's forgets then what is to be ended
-        super().close()
-        if secure is not None:
-            secure.abort()
+        if transport is None or transport.get_extra_info("sslcontext") is None:
+            super().close()
+        elif transport.is_closing():
+            transport.abort()  # before it is closed once more: asyncio's forgets then what is to be ended
+            super().close()
+        else:
+            super().close()
+            transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Fail the body that is under way, unless this is how it ends."""

@@ -1,0 +1,119 @@
+"""The loop of one worker as all others see it: how it is reached, what is on its way there, how it is given up."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from enum import IntEnum
+
+from ..handover.deadlines import Deadlines
+from ..handover.outstanding import Outstanding
+
+__all__ = ["State", "WorkerLoop"]
+
+
+class State(IntEnum):
+    """How far a worker's life has gone; it only ever goes on."""
+
+    RUNNING = 0
+    STOPPING = 1
+    OVER = 2  # the thread is at its end
+
+
+class WorkerLoop:
+    """Hand callbacks to the loop that a worker has just now; between two of them, after one was lost, there is none.
+
+    `watch` is told of this when code of the user's begins here.
+    """
+
+    def __init__(self, name: str, outstanding: Outstanding, watch: "Callable[[WorkerLoop], object]") -> None:
+        self.name = name
+        self.outstanding = outstanding
+        self.deadlines = Deadlines(self.call_soon)
+        self.current: asyncio.AbstractEventLoop | None = None  # read by all
+        self.ident: int | None = None  # of the thread
+        self.blocked = False  # set by the watchdog: code of the user's does not give the loop back
+        self.user_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
+        self.losses = 0  # loops that were lost and replaced
+        self.posted = 0  # jobs handed over here, under the pool's lock
+        self.moved = 0  # and by other workers, under the lock
+        self.ended = 0  # and settled, or passed on to another worker; the loop's only
+        self.state = State.RUNNING
+        self._lock = threading.RLock()  # guards the state, and what comes from other workers
+        self._watch = watch
+        self._stopped: asyncio.Event | None = None  # the loop's only, as is the next one
+        self._broken: BaseException | None = None
+
+    @property
+    def load(self) -> int:
+        """How many jobs are on their way here."""
+        return self.posted + self.moved - self.ended
+
+    def call_soon(self, callback: Callable[..., object], *args: object) -> bool:
+        """Call back on the loop, from any thread; False if there is none."""
+        if (loop := self.current) is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    def take_over(self) -> None:
+        """Count a job that another worker has passed on. From any thread."""
+        with self._lock:
+            self.moved += 1
+
+    def go_on_to(self, state: State) -> None:
+        """Enter a later state. From any thread."""
+        with self._lock:
+            self.state = max(self.state, state)
+
+    def stop(self) -> None:
+        """End the loop for good: what is held is stopped. From any thread, repeatable."""
+        self.go_on_to(State.STOPPING)
+        self.call_soon(self._stop)
+
+    def give_up(self, error: BaseException) -> None:
+        """Leave this loop to be replaced, since its state is no longer sure. On the loop."""
+        self._broken = error
+        self._stop()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the loop came to run, and was not lost before. On the thread."""
+        return self._stopped is not None
+
+    def begin(self) -> None:
+        """Be reached on the running loop from now on."""
+        self._broken, self._stopped = None, asyncio.Event()
+        self.current = asyncio.get_running_loop()
+        self.deadlines.start()
+
+    async def until_stopped(self) -> None:
+        """Wait for the end; raises why the loop is given up, if it is."""
+        assert self._stopped is not None
+        if self.state >= State.STOPPING:  # while there was no loop
+            self._stop()
+        await self._stopped.wait()
+        if self._broken is not None:
+            raise self._broken
+        self.deadlines.stop()
+
+    def end(self) -> None:
+        """Be reached no longer: the loop has ended. On the thread."""
+        self.current = self._stopped = None
+        self.user_code = 0
+
+    def begin_user_code(self) -> None:
+        """Note that code of the user's begins here. On the loop."""
+        self.user_code += 1
+        if self.user_code == 1:
+            self._watch(self)
+
+    def end_user_code(self) -> None:
+        """Note that some of it has ended. On the loop."""
+        self.user_code -= 1
+
+    def _stop(self) -> None:
+        if self._stopped is not None:
+            self._stopped.set()
