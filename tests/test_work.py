@@ -4,7 +4,7 @@ import gc
 import linecache
 import sys
 import threading
-from concurrent.futures import as_completed, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 import pytest
 
@@ -38,13 +38,18 @@ def raise_at_line(number, action):
                 raise KeyboardInterrupt
         return trace
 
-    sys.settrace(trace)
-    try:
-        action()
-    except KeyboardInterrupt:
-        assert where is not None
-    finally:
-        sys.settrace(None)
+    def run():
+        sys.settrace(trace)
+        try:
+            action()
+        except KeyboardInterrupt:
+            assert where is not None
+        finally:
+            sys.settrace(None)
+
+    # On a thread of its own: a tracer that raises where an `except` begins leaves that error behind as the thread's.
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(run).result()
     return where
 
 
