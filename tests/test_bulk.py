@@ -12,8 +12,9 @@ from time import monotonic
 import psutil
 import pytest
 
-from workerpool import DeadlineExceeded, Lane, WorkerPool
+from workerpool import DeadlineExceeded, Lane, Timeout, WorkerPool
 from workerpool.handover.deadlines import GRAIN, Deadlines
+from workerpool.handover.errand import Call
 from workerpool.handover.job import Job
 
 SITE = """
@@ -113,7 +114,7 @@ def test_deadlines_lose_nothing_between_threads(run):
 
     def churn(deadlines):
         for n in range(3000):
-            work = Due("lane", None, total=0.001 + (n % 7) * GRAIN)
+            work = Due("lane", None, Call(print), Timeout(0.001 + (n % 7) * GRAIN))
             deadlines.add(work)
             if n % 3:
                 deadlines.discard(work)

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from workerpool import PoolClosed, QueueFull, Request
+from workerpool.handover.errand import Fetch
 from workerpool.handover.inbox import Inbox
 from workerpool.handover.job import Job
 
@@ -16,8 +17,8 @@ def ring():
 
 
 def _works(thread, priority=0):
-    request = Request("http://127.0.0.1/", priority=priority)
-    works = [Job("lane", None, request) for _ in range(EACH)]
+    request = Request("http://127.0.0.1/")
+    works = [Job("lane", None, Fetch(request, request.target), priority=priority) for _ in range(EACH)]
     for n, work in enumerate(works):
         work.index = (thread, n)
     return works

@@ -20,6 +20,7 @@ from workerpool import (
     Timeout,
     WorkerPool,
 )
+from workerpool.handover.errand import Fetch
 from workerpool.handover.job import Job
 from workerpool.messages.request import Request
 from workerpool.policies.host_limits import HostLimits
@@ -32,6 +33,12 @@ def sites():
     """Four sites, so that with several workers some redirects change the worker."""
     with ExitStack() as stack:
         yield [stack.enter_context(Site()) for _ in range(4)]
+
+
+def job_for(url):
+    """Return a job that would fetch the URL."""
+    request = Request(url)
+    return Job("lane", None, Fetch(request, request.target))
 
 
 def _led_from_to(start, end, path):
@@ -188,7 +195,7 @@ def test_what_was_given_up_takes_no_turn():
     now, dropped, works = [100.0], [], []
     limits = HostLimits(0, Rate(1), dropped.append, clock=lambda: now[0])
     for _ in range(5):
-        works.append(Job("lane", None, Request("http://host/"), Request("http://host/").target))
+        works.append(job_for("http://host/"))
         limits.offer(works[-1])
     works[1].cancel()
     works[2].cancel()
@@ -221,7 +228,7 @@ def test_a_host_is_looked_at_once_however_many_wait_for_it():
     clock = [0.0]
     limits = HostLimits(2, Rate(1000), lambda _work: None, clock=lambda: clock[0])
     for n in range(4000):
-        limits.offer(Job("lane", None, Request(f"http://host-{n % 4}/"), Request(f"http://host-{n % 4}/").target))
+        limits.offer(job_for(f"http://host-{n % 4}/"))
     looked, started = 0, 0
     while limits.parked:
         clock[0] += 0.0005

@@ -11,6 +11,7 @@ import pytest
 from workerpool import PoolClosed, WorkerPool
 from workerpool.bells import ThreadBell
 from workerpool.caller.client import board_of
+from workerpool.handover.errand import Call
 from workerpool.handover.job import Job
 from workerpool.handover.outstanding import Outstanding
 
@@ -160,7 +161,7 @@ def test_who_waits_for_no_work_hears_of_it_whoever_was_last():
     """Many threads settle while others wait: nobody is told too early, and nobody is left."""
     for _ in range(50):
         outstanding = Outstanding()
-        works = [Job("lane", None) for _ in range(60)]
+        works = [Job("lane", None, Call(print)) for _ in range(60)]
         for work in works:
             outstanding.add(work)
         bells = [ThreadBell() for _ in range(3)]
@@ -188,7 +189,7 @@ def test_who_waits_for_no_work_hears_of_it_whoever_was_last():
 def test_waiters_and_callbacks_hear_of_each_job_once():
     """wait(), as_completed(), result() and callbacks of many threads, while others decide the same jobs."""
     for _ in range(30):
-        jobs = [Job("lane", None) for _ in range(40)]
+        jobs = [Job("lane", None, Call(print)) for _ in range(40)]
         heard, seen, orders = [], [], []
         start = threading.Barrier(6)
 

@@ -5,7 +5,7 @@ them are redacted: no userinfo, no query values.
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 
 if TYPE_CHECKING:
     from .messages.response import Response
@@ -47,6 +47,19 @@ Stage: TypeAlias = Literal[
 ]
 BEFORE_SENDING: frozenset[Stage] = frozenset({"queued", "dns", "connect", "proxy", "tls", "retry"})
 BEFORE_THE_BODY: frozenset[Stage] = frozenset({"dns", "connect", "proxy", "tls", "send", "headers"})
+
+
+class Facts(NamedTuple):
+    """What every error of a request tells; empty what is not known. The URL is redacted."""
+
+    url: str = ""
+    method: str = ""
+    attempts: int = 0
+    stage: Stage = ""
+    lane: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}".strip()
 
 
 class WorkerPoolError(Exception):
@@ -94,6 +107,27 @@ class RequestError(WorkerPoolError):
         self.stage: Stage = stage
         self.lane = lane
         self.reason = reason
+
+    @classmethod
+    def about(cls, facts: Facts, text: str, *, stage: Stage = "", reason: Reason = "") -> Self:
+        """Return the error that says this of a request; the stage is the facts' unless another one is given."""
+        return cls(
+            f"{facts}: {text}",
+            url=facts.url,
+            method=facts.method,
+            attempts=facts.attempts,
+            stage=stage or facts.stage,
+            lane=facts.lane,
+            reason=reason,
+        )
+
+    def completed(self, facts: Facts) -> Self:
+        """Add the facts to an error that was raised where they were not known, and return it."""
+        self.url, self.method = self.url or facts.url, self.method or facts.method
+        self.attempts, self.lane, self.stage = facts.attempts, facts.lane, self.stage or facts.stage
+        if self.url not in str(self):
+            self.args = (f"{self.method} {self.url}: {self}",)
+        return self
 
 
 class InvalidRequest(RequestError, ValueError):

@@ -2,20 +2,20 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
-from contextvars import Context, copy_context
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from time import monotonic
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
-from yarl import URL
-
-from ..handover.job import Blocking, Call, Job, check_may_block, on_worker_thread
+from ..handover.errand import Call, Dial, Errand, Fetch, Stream
+from ..handover.job import Blocking, Job, check_may_block, on_worker_thread
 from ..handover.link import Link, Opening
 from ..handover.queues import ResultQueue
+from ..handover.work import UNLIMITED
 from ..lane import Lane
 from ..messages.checks import checked_priority
 from ..messages.keywords import no_attribute
@@ -32,7 +32,7 @@ from ..messages.request import (
 from ..messages.response import Response
 from ..messages.result import Result
 from ..settings import Retry, Timeout, checked_seconds
-from ..transport import serve_websocket, sessions_are_patched, sessions_are_traced
+from ..transport import sessions_are_patched, sessions_are_traced
 from .results import Entry, Results, window
 from .routing import Route
 from .streaming import StreamedResponse, Streaming
@@ -106,7 +106,7 @@ class Client:
         Blocks only while the lane's queue is full, for `Timeout.queue` or the timeout at most; raises QueueFull,
         PoolClosed, InvalidRequest.
         """
-        job = self._make_job(target, args, kwargs)
+        job = self._submitted(target, args, kwargs)
         self._board.post(self._route, job)
         return job
 
@@ -127,10 +127,9 @@ class Client:
         """
         for name in keywords:
             raise TypeError(f"call() hands on no keyword {name!r}; bind it by functools.partial, or use submit()")
-        limits = Timeout(total=None) if timeout is None else checked("timeout", Timeout.of, timeout)
-        job = self._make_call_job(Call(checked_function(fn), args, {}), limits)
-        if priority != 0:
-            job.priority = checked("priority", checked_priority, priority)
+        limits = UNLIMITED if timeout is None else checked("timeout", Timeout.of, timeout)
+        errand = Call(checked_function(fn), args)
+        job: Job[T] = self._make_job(errand, limits, checked("priority", checked_priority, priority))
         self._board.post(self._route, job)
         return job
 
@@ -235,16 +234,7 @@ class Client:
         if type(request) is not Request and not isinstance(request, Request):  # the first is enough, as a rule
             raise TypeError(f"send() takes a Request, not {type(request).__name__}; for a URL there are the verbs")
         check_may_block(request.method)
-        lane = self._lane
-        context = copy_context() if _sees_context(lane) else None
-        limits = lane.timeout_for(request)
-        work = Blocking(lane.name, self._board, request, lane.resolve(request), limits.total, context, limits.queue)
-        try:
-            self._board.post(self._route, work)
-        except BaseException:
-            work.cancel()  # interrupted, it may have been handed over
-            raise
-        response: Response = work.wait()
+        response: Response = self._posted(Fetch(request, self._lane.resolve(request))).wait()
         return response
 
     def get(self, url: str, params: Any = None, **options: Unpack[GetOptions]) -> Response:
@@ -325,10 +315,7 @@ class Client:
         own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
         opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
         link = Link()
-        call = Call(serve_websocket, (opening, link), {})
-        job: Job[None] = Job(lane.name, self._board, None, None, call, None, None, copy_context())
-        link.work = job
-        job.request = request
+        job: Job[None] = Job(lane.name, self._board, Dial(request, opening, link), UNLIMITED, copy_context())
         self._board.post(self._route, job)
         job.add_done_callback(link.settle)
         self._board.keep_open(link, job)
@@ -345,86 +332,66 @@ class Client:
     def _stream(self, request: Request) -> StreamedResponse:
         """Send a request and block for the head of its answer."""
         check_may_block(f"{request.method} stream()")
-        job = self._make_request_job(request, streamed=True)
-        self._board.post(self._route, job)
-        return head_of(job).may_ask_again(self._stream, self._astream)
+        return head_of(self._posted(Stream(request, self._lane.resolve(request), self._opened)))
 
     async def _astream(self, request: Request) -> StreamedResponse:
         """Send a request and wait, on any loop, for the head of its answer."""
-        job = self._make_request_job(request, streamed=True)
+        errand = Stream(request, self._lane.resolve(request), self._opened)
+        job = self._make_job(errand, self._lane.timeout_for(request), request.priority, at_place=False)
         self._board.post(self._route, job, block=False)
-        return (await awaited_head_of(job)).may_ask_again(self._stream, self._astream)
+        return await awaited_head_of(job)
 
-    def _make_job(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
+    def _opened(self, *parts: Any) -> StreamedResponse:
+        """Return a streamed answer that knows how to go on: for the worker, which hands it out with its head."""
+        return StreamedResponse(*parts, again=self._stream, again_async=self._astream)
+
+    def _posted(self, errand: Fetch) -> Blocking:
+        """Hand over a request whose answer this thread waits for in place."""
+        lane, request = self._lane, errand.request
+        context = copy_context() if _sees_context(lane) else None
+        work = Blocking(lane.name, self._board, errand, lane.timeout_for(request), context, request.priority)
+        try:
+            self._board.post(self._route, work)
+        except BaseException:
+            work.cancel()  # interrupted, it may have been handed over
+            raise
+        return work
+
+    def _submitted(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[Any]:
+        """Make the job of what `submit` was given."""
         if not isinstance(target, Request) and callable(target):
-            return self._make_call_job(Call(checked_function(target), args, kwargs), Timeout(total=None))
+            return self._make_job(Call(checked_function(target), args, kwargs), UNLIMITED)
         streamed = "stream" in kwargs and checked_stream(kwargs.pop("stream"))
         if not isinstance(target, Request):
             target = Request(*url_of(target, args), **kwargs)
         elif args or kwargs:
             alone("submit", args, kwargs)
-        job = self._make_request_job(target, streamed=streamed, at_place=True)
-        if streamed:
-            job.add_done_callback(self._let_ask_again)
-        return job
+        url = self._lane.resolve(target)
+        errand = Stream(target, url, self._opened) if streamed else Fetch(target, url)
+        return self._make_job(errand, self._lane.timeout_for(target), target.priority)
 
-    def _let_ask_again(self, job: "Future[StreamedResponse]") -> None:
-        """Say how an event stream that was submitted goes on."""
-        if not job.cancelled() and job.exception() is None:
-            job.result().may_ask_again(self._stream, self._astream)
-
-    def _make_call_job(self, call: Call, limits: Timeout) -> Job[Any]:
-        lane, inner = self._lane, on_worker_thread()
-        patience = self._inner_patience(limits) if inner else limits.queue
-        owner = self._board
-        job: Job[Any] = Job(lane.name, owner, None, None, call, limits.total, None, copy_context(), not inner, patience)
-        job.inner = inner
-        return job
-
-    def _make_request_job(self, request: Request, *, streamed: bool = False, at_place: bool = False) -> Job[Any]:
-        """Make the work; its time begins now, or with its place."""
-        lane = self._lane
-        context = copy_context() if _sees_context(lane) else None
-        limits, target = lane.timeout_for(request), lane.resolve(request)
-        streamed_as = StreamedResponse if streamed else None
+    def _make_job(self, errand: Errand, limits: Timeout, priority: int = 0, *, at_place: bool = True) -> Job[Any]:
+        """Make a job; its time begins now, or with its place."""
+        context = copy_context() if isinstance(errand, Call) or _sees_context(self._lane) else None
         if on_worker_thread():
-            return self._make_inner_job(request, target, limits, streamed_as, context)
-        # By place: CPython takes three times as long over keywords, and this is done for each job.
-        return Job(
-            lane.name, self._board, request, target, None, limits.total, streamed_as, context, at_place, limits.queue
-        )
-
-    def _make_inner_job(
-        self, request: Request, target: URL, limits: Timeout, streamed_as: Any, context: Context | None
-    ) -> Job[Any]:
-        """Make work that code on a worker's own thread submits, and may wait for while it holds a place itself.
-
-        Its time begins now: with the place it would never begin where all the places are held so.
-        """
-        patience, lane = self._inner_patience(limits), self._lane
-        job: Job[Any] = Job(
-            lane.name, self._board, request, target, None, limits.total, streamed_as, context, False, patience
-        )
-        job.inner = True
-        return job
-
-    def _inner_patience(self, limits: Timeout) -> float | None:
-        if limits.queue is None and limits.total is None and self._lane.connections:
-            return _INNER
-        return limits.queue
+            return Job(self._lane.name, self._board, errand, self._inner(limits), context, priority, False, True)
+        return Job(self._lane.name, self._board, errand, limits, context, priority, at_place)
 
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
         lane, inner = self._lane, on_worker_thread()
-        limits = lane.timeout_for(request)
+        limits = self._inner(lane.timeout_for(request)) if inner else lane.timeout_for(request)
         context = copy_context() if _sees_context(lane) else None
-        patience = self._inner_patience(limits) if inner else limits.queue
-        target = lane.resolve(request)
-        entry = Entry(lane.name, self._board, request, target, None, limits.total, None, context, not inner, patience)
-        if inner:
-            entry.inner = True
-        entry.index = index
-        entry.out = out
-        return entry
+        errand = Fetch(request, lane.resolve(request))
+        return Entry(lane.name, self._board, errand, limits, context, inner=inner, index=index, out=out)
+
+    def _inner(self, limits: Timeout) -> Timeout:
+        """Return the limits of work that code on a worker's own thread submits, and may wait for in a place itself.
+
+        Its time begins now: with the place it would never begin where all the places are held so.
+        """
+        if limits.queue is None and limits.total is None and self._lane.connections:
+            return replace(limits, queue=_INNER)
+        return limits
 
     def _no_attribute(self, name: str) -> str:
         """Say that there is no such attribute, and where what it is of a Session of requests is set here."""

@@ -6,17 +6,20 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import Context
 from math import ceil
 from typing import Any, Protocol
 
 from ..errors import InvalidRequest, QueueFull, WorkerPoolError
 from ..handover.channel import Closed
+from ..handover.errand import Fetch
 from ..handover.job import Process, Work, check_may_block
 from ..handover.queues import ResultQueue
 from ..handover.work import Verdict
 from ..lane import Lane
 from ..messages.request import Request
 from ..messages.result import Result
+from ..settings import Timeout
 
 __all__ = ["Entry", "Results", "window"]
 
@@ -43,16 +46,30 @@ def window(lane: Lane, buffersize: int | None) -> int:
 class Entry(Work):
     """One input of `fetch_many`: the Work whose way back is the queue of results."""
 
-    index: int
-    out: "ResultQueue[Result]"
+    def __init__(
+        self,
+        lane: str,
+        pool: object,
+        errand: Fetch,
+        limits: Timeout,
+        context: Context | None,
+        *,
+        inner: bool,
+        index: int,
+        out: "ResultQueue[Result]",
+    ) -> None:
+        request = errand.request
+        super().__init__(lane, pool, errand, limits, context, request.priority, not inner, inner)
+        self.index = index
+        self._asked = request
+        self._out = out
 
     def _tell(self, verdict: Verdict) -> None:
         outcome, value, _at = verdict
         if outcome == "cancelled":
             value = WorkerPoolError("the request was cancelled: the reader of its results had gone")
         response, error = (value, None) if outcome == "succeeded" else (None, value)
-        assert self.request is not None
-        self.out.put(Result(self.index, self.request, response, error))
+        self._out.put(Result(self.index, self._asked, response, error))
 
 
 class _NoMore(Exception):

@@ -10,6 +10,7 @@ from ..errors import (
     ConnectError,
     ConnectionLost,
     DeadlineExceeded,
+    Facts,
     ForkedPool,
     ProtocolError,
     ReadTimeout,
@@ -44,7 +45,14 @@ class StreamedResponse(Response):
                  "_following", "_left", "_process", "_rest", "_whole")  # fmt: skip
 
     def __init__(
-        self, head: Response, chunks: Chunks, abort: Callable[[], None], abandon: Callable[[], None] | None = None
+        self,
+        head: Response,
+        chunks: Chunks,
+        abort: Callable[[], None],
+        abandon: Callable[[], None] | None = None,
+        *,
+        again: "Callable[[Request], StreamedResponse] | None" = None,
+        again_async: "Callable[[Request], Awaitable[StreamedResponse]] | None" = None,
     ) -> None:
         for name in Response.__slots__:
             setattr(self, name, getattr(head, name))
@@ -57,20 +65,10 @@ class StreamedResponse(Response):
         self._rest = b""  # given back by the one before
         self._encoding_found = ""  # by a byte order mark
         self._events: EventStream | None = None
-        self._again: Callable[[Request], StreamedResponse] | None = None
-        self._again_async: Callable[[Request], Awaitable[StreamedResponse]] | None = None
+        self._again = again  # how an event stream goes on after its end: by another request
+        self._again_async = again_async
         self._following: StreamedResponse | None = None  # of an event stream that was asked for anew
         self._left = Ending()
-
-    def may_ask_again(
-        self,
-        again: "Callable[[Request], StreamedResponse]",
-        again_async: "Callable[[Request], Awaitable[StreamedResponse]]",
-    ) -> "StreamedResponse":
-        """Say how an event stream goes on after its end: by another request."""
-        self._again = again
-        self._again_async = again_async
-        return self
 
     @property
     def content(self) -> bytes:
@@ -229,13 +227,8 @@ class StreamedResponse(Response):
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if self.status_code != 200 or kind != "text/event-stream":
             self.raise_for_status()
-            raise ProtocolError(
-                f"{self.request.method} {redact(self.url)}: no event stream, but {self.status_code} with {kind!a}",
-                url=redact(self.url),
-                method=self.request.method,
-                attempts=self.attempts,
-                stage="headers",
-            )
+            facts = Facts(redact(self.url), self.request.method, self.attempts, "headers")
+            raise ProtocolError.about(facts, f"no event stream, but {self.status_code} with {kind!a}")
 
     def _event_stream(self, longest: int) -> EventStream:
         if self._events is None:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from ..errors import DeadlineExceeded
-from ..handover.job import Job
+from ..handover.job import Blocking, Job
 from ..handover.link import Link
 from ..redaction import redact
 from .streaming import StreamedResponse
@@ -24,38 +24,23 @@ def seconds_left(end: float | None) -> float | None:
     return None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)
 
 
-def head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
+def head_of(work: Blocking) -> StreamedResponse:
     """Block for the head of a streamed answer; whatever interrupts the wait gives the stream up."""
     try:
-        return _released(job, _outcome(job))
+        response: StreamedResponse = work.wait()
     except BaseException:
-        if not job.cancel() and job.exception() is None and job.result() is not None:
-            job.result().close()  # it came just now, and nobody else would close it
+        if (verdict := work.verdict) is not None and verdict[0] == "succeeded":
+            verdict[1].close()  # it came just now, and nobody else would
         raise
+    work.release()  # it is the reader's alone
+    return response
 
 
 async def awaited_head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
     """Wait for the same on any loop; a response that comes beside a cancel is closed when it is collected."""
-    return _released(job, await job)
-
-
-def _released(job: "Job[StreamedResponse]", response: StreamedResponse) -> StreamedResponse:
-    """Return the response, and let the job hold it no longer."""
+    response = await job
     job.release()
     return response
-
-
-def _outcome(job: "Job[StreamedResponse]") -> StreamedResponse:
-    while True:
-        deadline = job.deadline
-        try:
-            return job.result(seconds_left(None if deadline is None else deadline + _GRACE))
-        except TimeoutError:
-            if job.done():
-                return job.result()
-        if job.deadline == deadline:
-            # The worker's loop did not come round to it: a function blocks it, or it is overloaded.
-            job.expire()
 
 
 def opened(url: str, link: Link, job: "Job[None]", limit: float | None) -> WebSocket:

@@ -9,11 +9,10 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from .threads import Process, check_may_block, mark_worker_thread, on_worker_thread
-from .work import Blocking, Call, Holder, Verdict, Work, host_of
+from .work import Blocking, Holder, Verdict, Work, host_of
 
 __all__ = [
     "Blocking",
-    "Call",
     "Holder",
     "Job",
     "Process",
@@ -108,7 +107,7 @@ class Job(Work, Future[T], Generic[T]):
         return asyncio.wrap_future(self).__await__()
 
     def __repr__(self) -> str:
-        what = repr(self.request) if self.call is None else getattr(self.call.fn, "__qualname__", "call")
+        what = self.errand.method if self.request is None else repr(self.request)
         state = "cancelled" if self.cancelled() else "done" if self.done() else self.stage
         return f"<Job {what} in lane '{self.lane}', {state}>"
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from ..errors import ConnectionLost, InvalidRequest
 from ..redaction import redact
 from .channel import Channel, Closed
-from .job import Work
 
 __all__ = ["GOING_AWAY", "GOODBYE", "Frame", "Link", "Opening", "checked_timeout"]
 
@@ -62,7 +61,6 @@ class Link:
     incoming: "Channel[str | bytes]" = field(default_factory=lambda: Channel(_ROOM))
     outgoing: "Channel[Frame]" = field(default_factory=lambda: Channel(_ROOM))
     opened: "Future[str | None]" = field(default_factory=Future)  # the protocol that was agreed on
-    work: Work | None = None  # what carries the messages
     close_code: int | None = None
     error: BaseException | None = None  # why it ended, unless in order
 

@@ -15,33 +15,27 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextvars import Context
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from yarl import URL
 
-from ..errors import DeadlineExceeded, Stage
+from ..errors import DeadlineExceeded, Facts, Stage
 from ..messages.hop import Onward
 from ..messages.request import Request
-from ..messages.response import Response
 from ..redaction import redact
+from ..settings import Timeout
 from .channel import Chunks
+from .errand import Errand, Fetch
 
-__all__ = ["Blocking", "Call", "Holder", "Verdict", "Work", "host_of"]
+__all__ = ["UNLIMITED", "Blocking", "Holder", "Verdict", "Work", "host_of"]
 
+UNLIMITED = Timeout(total=None)
 Verdict = tuple[str, Any, float]  # outcome, value or error, and when
 
 
 def host_of(url: URL) -> str:
     """Return host and port of an absolute URL: what limits per host count by."""
     return f"{url.raw_host}:{url.port}"
-
-
-class Call(NamedTuple):
-    """An async function to run, with its arguments; the session goes before them."""
-
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
 
 
 class Holder(ABC):
@@ -69,24 +63,19 @@ class Holder(ABC):
 class Work(ABC):
     """One piece of work on its way through the pool.
 
-    `total` is how many seconds it may take, from now on, or with `at_place` from when it gets its place; `patience` is
-    how many it may wait for that. `streamed_as` makes, of the head and the chunks, what a
-    streamed answer is handed out as; without it the whole answer is.
+    `limits.total` is how many seconds it may take, from now on, or with `at_place` from when it gets its place;
+    `limits.queue` is how many it may wait for that. With `inner` it was submitted on a worker's own thread.
     """
 
     # Defaults of the class: what a piece of work does not need is never written (a third of its cost to make).
     # Those that change (attempts, stage, task, begun, deadline) are written on the worker's loop only.
-    request: Request | None = None
-    call: Call | None = None
-    target: URL | None = None
-    place: URL | None = None  # where a redirect has led it, if to another host whose limits count
-    onward: Onward | None = None  # what is to be sent there, until it is
-    streamed_as: Callable[[Response, Chunks, Callable[[], None], Callable[[], None]], Any] | None = None
+    place: URL | None = None  # whose host's limits count: where the request goes, or where a redirect has led it
+    onward: Onward | None = None  # what is to be sent there after a redirect, until it is
     grace = 0.0  # seconds beyond the deadline after which the worker lets it fall
     total: float | None = None
     patience: float | None = None
     at_place = False
-    inner = False  # submitted on a worker's own thread
+    inner = False
     deadline: float | None = None  # as monotonic() counts; none yet where the time begins with the place
     slot = 0  # of the deadline, among those of the worker
     begun: float | None = None  # when it got its place
@@ -104,45 +93,56 @@ class Work(ABC):
         self,
         lane: str,
         pool: object,
-        request: Request | None = None,
-        target: URL | None = None,
-        call: Call | None = None,
-        total: float | None = None,
-        streamed_as: Any = None,
+        errand: Errand,
+        limits: Timeout = UNLIMITED,
         context: Context | None = None,
+        priority: int = 0,
         at_place: bool = False,
-        patience: float | None = None,
+        inner: bool = False,
     ) -> None:
         self.lane = lane
         self.pool = pool  # keeps an otherwise forgotten pool alive while its work is under way
+        self.errand = errand
         self.started = monotonic()
         self._verdicts: list[Any] = []  # the first one counts; only ever appended to
-        if call is None:
-            self.request = request
-            self.target = target
-            if request is not None and request.priority:
-                self.priority = request.priority
-        else:
-            self.call = call
+        if isinstance(errand, Fetch):
+            self.place = errand.target
         if context is not None:
             self.context = context
-        if total is not None:
-            self.total = total
+        if priority:
+            self.priority = priority
+        if limits.total is not None:
+            self.total = limits.total
             if at_place:
                 self.at_place = True
             else:
-                self.deadline = self.started + total
-        if patience is not None:
-            self.patience = patience
-            self.deadline = _earlier(self.deadline, self.started + patience)
-        if streamed_as is not None:
-            self.streamed_as = streamed_as
+                self.deadline = self.started + limits.total
+        if limits.queue is not None:
+            self.patience = limits.queue
+            self.deadline = _earlier(self.deadline, self.started + limits.queue)
+        if inner:
+            self.inner = True
+
+    @property
+    def request(self) -> Request | None:
+        """What is sent; None for a function."""
+        return self.errand.request
+
+    @property
+    def counts_at_host(self) -> bool:
+        """Whether it is a request, for which there are limits per host and rates."""
+        return self.place is not None
+
+    def facts(self, url: object = None) -> Facts:
+        """Return what an error of this work tells, at this URL or where it was to go."""
+        errand = self.errand
+        where = errand.url if url is None else redact(url)
+        return Facts(where, errand.method, self.attempts, self.stage, self.lane)
 
     @property
     def host(self) -> str:
         """Host and port that the work is at, for limits per host; empty for a function."""
-        place = self.place or self.target
-        return "" if place is None else host_of(place)
+        return "" if self.place is None else host_of(self.place)
 
     @property
     def worker(self) -> str | None:
@@ -263,17 +263,7 @@ class Work(ABC):
         """Hand the outcome to whoever waits; may be called again after it was interrupted."""
 
     def _deadline_error(self) -> DeadlineExceeded:
-        method = "call" if self.request is None else self.request.method
-        url = "" if self.target is None else redact(self.target)
-        what = f"{method} {url}" if self.call is None or url else getattr(self.call.fn, "__qualname__", "call")
-        return DeadlineExceeded(
-            f"{what}: {self._lateness()}",
-            url=url,
-            method=method,
-            attempts=self.attempts,
-            stage=self.stage,
-            lane=self.lane,
-        )
+        return DeadlineExceeded.about(self.facts(), self._lateness())
 
     def _lateness(self) -> str:
         """Say for what the time was spent, and which limit it was."""
@@ -304,13 +294,12 @@ class Blocking(Work):
         self,
         lane: str,
         pool: object,
-        request: Request,
-        target: URL,
-        total: float | None,
+        errand: Errand,
+        limits: Timeout,
         context: Context | None,
-        patience: float | None = None,
+        priority: int,
     ) -> None:
-        super().__init__(lane, pool, request, target, None, total, None, context, False, patience)
+        super().__init__(lane, pool, errand, limits, context, priority)
         self._gate = threading.Lock()  # opened with the outcome
         self._gate.acquire()
 

@@ -15,7 +15,6 @@ from typing import Any
 from ..caller.client import board_of
 from ..caller.pool import WorkerPool
 from ..handover.job import Work
-from ..redaction import redact
 from ..worker.thread import Worker
 
 __all__ = ["Watch", "jobs_left", "tasks_left"]
@@ -77,10 +76,7 @@ def _settled(find: Callable[[], list[str]], patience: float) -> list[str]:
 
 
 def _named(work: Work) -> str:
-    if work.call is not None:
-        return str(getattr(work.call.fn, "__qualname__", work.call.fn))
-    assert work.request is not None
-    return f"{work.request.method} {redact(work.request.url)}"
+    return str(work.facts())
 
 
 def _tasks(worker: Worker) -> list[str]:

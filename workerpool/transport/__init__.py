@@ -4,14 +4,12 @@ from .environment import Environment, read_environment
 from .inside.short_way import sessions_are_patched, sessions_are_traced
 from .redirects import Moved
 from .transport import Transport
-from .websockets import serve_websocket
 
 __all__ = [
     "Environment",
     "Moved",
     "Transport",
     "read_environment",
-    "serve_websocket",
     "sessions_are_patched",
     "sessions_are_traced",
 ]

@@ -9,9 +9,11 @@ from multidict import CIMultiDict
 
 from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, TooManyRedirects
 from ..handover.channel import Chunks, Closed
+from ..handover.errand import Opened
 from ..handover.job import Work, host_of
 from ..messages.body import Upload
 from ..messages.hop import Hop, Onward
+from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, iter_body, read_body, too_large
@@ -29,11 +31,14 @@ _REDIRECT_BODY = 2**16  # bytes read of a redirect's body to keep its connection
 class Exchange:
     """Carry one attempt of one request; made, used and closed on the loop."""
 
-    __slots__ = ("_answer", "_history", "_hop", "_payload", "_sessions", "_work")
+    __slots__ = ("_answer", "_history", "_hop", "_payload", "_request", "_sessions", "_work")
 
-    def __init__(self, sessions: Sessions, work: Work, hop: Hop, history: tuple[Response, ...] = ()) -> None:
+    def __init__(
+        self, sessions: Sessions, work: Work, request: Request, hop: Hop, history: tuple[Response, ...] = ()
+    ) -> None:
         self._sessions = sessions
         self._work = work
+        self._request = request
         self._hop = hop
         self._history = history
         self._payload: Payload | None = None
@@ -44,8 +49,7 @@ class Exchange:
         try:
             answer = await self._open()
             self._work.stage = "body"
-            assert self._work.request is not None
-            content = await read_body(answer, limit, decode=not self._work.request.as_is)
+            content = await read_body(answer, limit, decode=not self._request.as_is)
             return self._response(answer, content)
         except FOREIGN as exc:
             error = self._adopted(exc)
@@ -62,7 +66,7 @@ class Exchange:
         finally:
             self.close()
 
-    async def stream(self, limit: int | None, is_wanted: Callable[[Response], bool]) -> None:
+    async def stream(self, opened: Opened, limit: int | None, is_wanted: Callable[[Response], bool]) -> None:
         """Answer the work with the head, then pass the body on until its end, an error, or a closed reader.
 
         With a head that is not wanted nothing is done. Raises a RequestError, or Moved, before there is a head.
@@ -75,7 +79,7 @@ class Exchange:
                 return
             self._work.stage = "body"
             self._work.channel = chunks
-            if self._hand_out(head, chunks):
+            if self._hand_out(opened, head, chunks):
                 await self._pass_on(answer, chunks, limit)
                 # Nowhere else: whatever ends the body sooner must not read as its end. What is no error of the
                 # request (a cancel, a lost loop) the dispatcher tells the reader, since it knows why.
@@ -101,12 +105,11 @@ class Exchange:
             self._payload.close()
         self._answer = self._payload = None  # the next hop's request may have no body
 
-    def _hand_out(self, head: Response, chunks: Chunks) -> bool:
+    def _hand_out(self, opened: Opened, head: Response, chunks: Chunks) -> bool:
         """Answer the work; nothing here holds the response afterwards, so that it is collected when all forget it."""
         work = self._work
         chunks.keep_time(work.final_deadline, work.expire)
-        assert work.streamed_as is not None
-        answered = work.answer(work.streamed_as(head, chunks, work.stop, self._give_up_on(work)))
+        answered = work.answer(opened(head, chunks, work.stop, self._give_up_on(work)))
         work.forget()
         return answered
 
@@ -127,21 +130,19 @@ class Exchange:
 
     async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
         size = 0
-        assert self._work.request is not None
-        async for run in iter_body(answer, decode=not self._work.request.as_is):
+        async for run in iter_body(answer, decode=not self._request.as_is):
             size += sum(map(len, run))
             if limit is not None and size > limit:
                 raise too_large(limit)
             await chunks.aput_run(run)
 
     def _stream_failed(self, chunks: Chunks, error: Exception) -> None:
-        if self._work.streamed_as is None or self._work.channel is None:
+        if self._work.channel is None:
             raise error
         chunks.fail(error)
 
     async def _open(self) -> aiohttp.ClientResponse:
-        request = self._work.request
-        assert request is not None
+        request = self._request
         self._check_place()
         while True:
             if isinstance(self._hop.body, Upload):
@@ -175,7 +176,7 @@ class Exchange:
         if hop.body is not None:
             hop = self._with_payload(hop)
         self._work.stage = "connect"
-        return sessions.send(hop, None if self._payload is None else self._payload.data, self._work)
+        return sessions.send(hop, None if self._payload is None else self._payload.data, self._request, self._work)
 
     def _with_payload(self, hop: Hop) -> Hop:
         declared = hop.headers.get("Content-Length")
@@ -193,17 +194,15 @@ class Exchange:
             body += raw
             if len(body) > _REDIRECT_BODY:
                 return b""
-        assert self._work.request is not None
         try:
-            return decoded(answer, body, _REDIRECT_BODY, decode=not self._work.request.as_is)
+            return decoded(answer, body, _REDIRECT_BODY, decode=not self._request.as_is)
         except (DecodingError, BodyTooLarge):
             return b""
 
     def _response(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
         work = self._work
-        assert work.request is not None
         return Response(
-            work.request,
+            self._request,
             self._hop.url,
             answer.status,
             answer.reason or "",
@@ -219,8 +218,8 @@ class Exchange:
         """Return our error; the caller's own source, where it failed, is the better explanation."""
         if self._payload is not None and isinstance(self._payload.error, RequestError):
             return self._completed(self._payload.error)
-        assert self._work.request is not None
-        return adopt(exc, self._work, self._hop.url, self._sessions.lane.timeout_for(self._work.request))
+        timeout = self._sessions.lane.timeout_for(self._request)
+        return adopt(exc, self._work, self._hop.url, timeout, redirected=bool(self._history))
 
     def _is_of_own_code(self, exc: Exception) -> bool:
         """Whether code of the user's, which raises what it likes, takes part and has raised this."""
@@ -230,13 +229,6 @@ class Exchange:
 
     def _completed(self, error: RequestError) -> RequestError:
         """Add the facts of this work to an error of ours that was raised without them."""
-        request = self._work.request
-        assert request is not None
-        error.url = error.url or redact(self._hop.url)
-        error.method = error.method or request.method
-        error.attempts = self._work.attempts
-        error.stage = "decode" if isinstance(error, DecodingError) else error.stage or self._work.stage
-        error.lane = self._work.lane
-        if error.url not in str(error):
-            error.args = (f"{error.method} {error.url}: {error}",)
-        return error
+        if isinstance(error, DecodingError):
+            error.stage = "decode"
+        return error.completed(self._work.facts(self._hop.url))

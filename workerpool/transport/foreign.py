@@ -25,7 +25,6 @@ from ..errors import (
     TruncatedBody,
 )
 from ..handover.job import Work
-from ..redaction import redact
 from ..settings import Timeout
 from .inside.connection import TunnelError
 from .inside.contract import HttpProcessingError
@@ -148,27 +147,19 @@ _TABLE: tuple[tuple[type[BaseException], type[RequestError], Stage, str], ...] =
 )
 
 
-def adopt(exc: BaseException, work: Work, url: object, timeout: Timeout | None = None) -> RequestError:
+def adopt(
+    exc: BaseException, work: Work, url: URL, timeout: Timeout | None = None, *, redirected: bool = False
+) -> RequestError:
     """Return our error for a foreign one, its cause chained as far as it tells no secret.
 
-    `timeout` is what the request was given, where it is known.
+    `timeout` is what the request was given, where it is known; `redirected` whether the URL is not the caller's.
     """
-    exc = _alert_in(exc, work) or exc
+    exc = _alert_in(exc, work.stage) or exc
     theirs, ours, stage, text = next(row for row in _TABLE if isinstance(exc, row[0]))
-    ours, stage, text, reason = _in_particular(exc, work, url, (ours, stage, text))
-    assert work.request is not None
-    where = redact(url)
+    ours, stage, text, reason = _in_particular(exc, work.stage, url, (ours, stage, text), redirected=redirected)
     cause = _harmless(exc)
     detail = f" ({cause})" if cause is not None and str(cause) else f" ({_kind(exc)})" if theirs is Exception else ""
-    error = ours(
-        f"{work.request.method} {where}: {_with_times(text, timeout)}{detail}",
-        url=where,
-        method=work.request.method,
-        attempts=work.attempts,
-        stage=stage or work.stage,
-        lane=work.lane,
-        reason=reason,
-    )
+    error = ours.about(work.facts(url), f"{_with_times(text, timeout)}{detail}", stage=stage, reason=reason)
     error.__cause__ = cause
     error.__suppress_context__ = True
     return error
@@ -204,35 +195,33 @@ def _codings(lines: list[str]) -> set[str]:
 
 
 def _in_particular(
-    exc: BaseException, work: Work, url: object, row: tuple[type[RequestError], Stage, str]
+    exc: BaseException, at: Stage, url: URL, row: tuple[type[RequestError], Stage, str], *, redirected: bool
 ) -> tuple[type[RequestError], Stage, str, Reason]:
     """Return what the table says, mended where the class of an error is not all that there is to know."""
     ours, stage, text = row
-    if isinstance(exc, aiohttp.ClientConnectorDNSError) and exc.host != URL(str(url)).raw_host:
+    if isinstance(exc, aiohttp.ClientConnectorDNSError) and exc.host != url.raw_host:
         return ProxyError, "connect", "the proxy's name could not be resolved", ""
     if isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
         return ours, stage, "the connection was closed within the head of the answer", "head-cut"
-    if ours is ConnectError and work.stage == "tls":
+    if ours is ConnectError and at == "tls":
         return ours, "tls", "the connection ended within the TLS handshake", ""
     if ours is ProtocolError and "Content-Length" in str(exc):
         return ours, stage, "the Content-Length of the server's answer is not valid HTTP", "bad-length"
-    if isinstance(exc, UnicodeError) and work.stage not in ("connect", "dns", "proxy"):
+    if isinstance(exc, UnicodeError) and at not in ("connect", "dns", "proxy"):
         ours, stage, text = ProtocolError, "", "the server's answer cannot be read"
-    elif isinstance(exc, UnicodeError) and not _is_asked_for(work, url):
+    elif isinstance(exc, UnicodeError) and redirected and not _is_encodable(url.raw_host or ""):
         ours, stage, text = ProtocolError, "headers", "the server redirects to a host whose name cannot be one"
-    elif ours is RequestError and work.stage in ("headers", "body"):
+    elif ours is RequestError and at in ("headers", "body"):
         ours, text = ProtocolError, "the server's answer cannot be read"
     return ours, stage, text, ""
 
 
-def _is_asked_for(work: Work, url: object) -> bool:
-    """Whether the host that cannot be one is the caller's, and not one that a redirect has led to."""
-    host = URL(str(url)).raw_host or ""
+def _is_encodable(host: str) -> bool:
     try:
         host.encode("idna")
     except UnicodeError:
-        return work.target is None or work.target.raw_host == host
-    return False
+        return False
+    return True
 
 
 def _with_times(text: str, timeout: Timeout | None) -> str:
@@ -248,12 +237,12 @@ def _with_times(text: str, timeout: Timeout | None) -> str:
     )
 
 
-def _alert_in(exc: BaseException, work: Work) -> ssl.SSLError | None:
+def _alert_in(exc: BaseException, stage: Stage) -> ssl.SSLError | None:
     """Return the alert that the server has answered the handshake with.
 
     In TLS 1.3 it comes when the handshake is over for this side, as the error of a connection that was open by then.
     """
-    if work.stage not in BEFORE_THE_BODY:
+    if stage not in BEFORE_THE_BODY:
         return None
     found = (each for each in _chain(exc) if isinstance(each, ssl.SSLError) and _is_alert(each))
     return next(found, None)

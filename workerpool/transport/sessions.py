@@ -11,11 +11,12 @@ from yarl import URL
 
 from .._version import __version__
 from ..errors import InvalidRequest
+from ..handover.errand import Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
 from ..messages.hop import Hop
-from ..messages.request import authorization, cookie_header
+from ..messages.request import Request, authorization, cookie_header
 from ..messages.url import parse_url
 from ..settings import Timeout
 from .cookies import Cookies, NoCookies
@@ -100,11 +101,9 @@ class Sessions:
             self._raw = self._open_raw()
         return self._raw
 
-    def first_hop(self, work: Work) -> Hop:
+    def first_hop(self, errand: Fetch) -> Hop:
         """Return the request as it goes out first, with the lane's headers."""
-        request, url = work.request, work.target
-        assert request is not None
-        assert url is not None
+        request, url = errand.request, errand.target
         headers = self._own_headers if request.as_is else self._headers
         if request.headers or url.raw_user is not None:
             headers = self._with_own(headers, request.headers)
@@ -118,13 +117,13 @@ class Sessions:
         if self._limited and (wait := self._reserve(host_of(url))) > 0:
             await pause(wait)
 
-    def send(self, hop: Hop, data: Any, work: Work) -> Awaitable[aiohttp.ClientResponse]:
+    def send(self, hop: Hop, data: Any, request: Request, work: Work) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request and wait for the head of its answer."""
-        assert work.request is not None
-        if self._environment.logins and not work.request.as_is:
+        timeout = self._timeout if request.timeout is None else _client_timeout(request.timeout)
+        if self._environment.logins and not request.as_is:
             hop = self._with_login(hop)
         if data is None and not self._has_proxies and self._express.takes(hop.method):
-            return self._express.send(hop, self._timeout_of(work), work)
+            return self._express.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
         return (self._session if usual else self._bare).request(
             hop.method,
@@ -132,15 +131,11 @@ class Sessions:
             headers=None if usual else hop.headers,
             data=data,
             allow_redirects=False,
-            timeout=self._timeout_of(work),
+            timeout=timeout,
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
-            skip_auto_headers=_CONTENT_TYPE if data is None or work.request.as_is else None,
+            skip_auto_headers=_CONTENT_TYPE if data is None or request.as_is else None,
         )
-
-    def _timeout_of(self, work: Work) -> aiohttp.ClientTimeout:
-        own = None if work.request is None else work.request.timeout
-        return self._timeout if own is None else _client_timeout(own)
 
     def _proxy_for(self, url: URL) -> URL | None:
         """Return the http proxy for the URL: the lane's, or the one that the environment had for it."""

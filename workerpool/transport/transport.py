@@ -1,13 +1,15 @@
 """What a worker carries a lane's requests by: its sessions, and an exchange over them for each attempt."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from ..handover.errand import Call, Dial, Fetch, Stream
 from ..handover.job import Work
 from ..messages.response import Response
 from .exchange import Exchange
 from .inside.connection import current_work
 from .sessions import Sessions
+from .websockets import serve_websocket
 
 __all__ = ["Transport"]
 
@@ -15,19 +17,24 @@ __all__ = ["Transport"]
 class Transport(Sessions):
     """Carry the lane's requests, one attempt at a time; used on its loop only."""
 
-    def fetch(self, work: Work) -> Coroutine[Any, Any, Response]:
+    def fetch(self, work: Work, errand: Fetch) -> Coroutine[Any, Any, Response]:
         """Try the request once and return the complete answer; raises a RequestError, or Moved."""
-        assert work.request is not None
-        return self._exchange(work).fetch(self.lane.max_body_for(work.request))
+        return self._exchange(work, errand).fetch(self.lane.max_body_for(errand.request))
 
-    def stream(self, work: Work, is_wanted: Callable[[Response], bool]) -> Coroutine[Any, Any, None]:
+    def stream(self, work: Work, errand: Stream, is_wanted: Callable[[Response], bool]) -> Coroutine[Any, Any, None]:
         """Answer the work as soon as the head is there, and pass the body on; nothing of it if it is not wanted."""
-        assert work.request is not None
-        return self._exchange(work).stream(work.request.max_body, is_wanted)
+        return self._exchange(work, errand).stream(errand.opened, errand.request.max_body, is_wanted)
 
-    def _exchange(self, work: Work) -> Exchange:
+    def run(self, work: Work, errand: Call | Dial) -> Awaitable[Any]:
+        """Run the function, or carry the messages of the WebSocket; raises what that raises."""
+        if isinstance(errand, Dial):
+            return serve_websocket(self.raw, errand.opening, errand.link, work)
+        result: Awaitable[Any] = errand.fn(self.raw, *errand.args, **errand.kwargs)
+        return result
+
+    def _exchange(self, work: Work, errand: Fetch) -> Exchange:
         current_work.set(work)
         if work.onward is None:
-            return Exchange(self, work, self.first_hop(work))
+            return Exchange(self, work, errand.request, self.first_hop(errand))
         onward, work.onward = work.onward, None
-        return Exchange(self, work, *onward)
+        return Exchange(self, work, errand.request, *onward)

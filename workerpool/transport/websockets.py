@@ -21,13 +21,12 @@ _opening: ContextVar[Opening | None] = ContextVar("workerpool_opening", default=
 _MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
-async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link: Link) -> None:
-    """Open the WebSocket and carry messages until one side closes it. Runs as a function of the lane's."""
-    assert link.work is not None
+async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link: Link, work: Work) -> None:
+    """Open the WebSocket and carry messages until one side closes it. Runs with the session of functions."""
     try:
-        socket = await _open(session, opening, link.work)
+        socket = await _open(session, opening, work)
         link.opened.set_result(socket.protocol)
-        await _carry(socket, link, opening)
+        await _carry(socket, link, opening, work)
     except RequestError as exc:
         link.error = exc
     except Exception as exc:
@@ -51,13 +50,13 @@ def check_origin(request: aiohttp.ClientRequest) -> None:
 
 
 async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
-    where = redact(opening.url)
+    url = URL(opening.url, encoded=True)  # as it was given: parsed anew, its escapes would be others
     work.stage = "connect"
     _opening.set(opening)
     try:
         async with asyncio.timeout(opening.timeout):
             return await session.ws_connect(
-                URL(opening.url, encoded=True),  # as it was given: parsed anew, its escapes would be others
+                url,
                 protocols=opening.protocols,
                 headers=opening.headers,
                 heartbeat=opening.heartbeat,
@@ -66,24 +65,23 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
                 timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
             )
     except TimeoutError:
-        text = f"{where}: no WebSocket within {opening.timeout:g} s"
-        raise DeadlineExceeded(text, url=where, method="GET", stage="connect", lane=work.lane) from None
+        raise DeadlineExceeded.about(work.facts(), f"no WebSocket within {opening.timeout:g} s") from None
     except aiohttp.WSServerHandshakeError as exc:
-        text = f"{where}: the server answered {exc.status} instead of opening a WebSocket"
-        raise ProtocolError(text, url=where, method="GET", stage="headers", lane=work.lane) from None
+        text = f"the server answered {exc.status} instead of opening a WebSocket"
+        raise ProtocolError.about(work.facts(), text, stage="headers") from None
     except (MemoryError, RequestError):
         raise
     except Exception as exc:
         if opening.own_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
             raise
-        error = adopt(exc, work, opening.url)
+        error = adopt(exc, work, url)
         raise error from error.__cause__
 
 
-async def _carry(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening) -> None:
+async def _carry(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening, work: Work) -> None:
     sending = asyncio.create_task(_send_all(socket, link))
     try:
-        if await _receive_all(socket, link, opening) is aiohttp.WSMsgType.CLOSING:
+        if await _receive_all(socket, link, opening, work) is aiohttp.WSMsgType.CLOSING:
             await asyncio.wait([sending])  # it is this side that closes, and waits for the other's answer
     finally:
         sending.cancel()
@@ -92,29 +90,25 @@ async def _carry(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: O
             await socket.close()
         link.close_code = socket.close_code or aiohttp.WSCloseCode.ABNORMAL_CLOSURE
     if isinstance(ended, Exception):
-        raise _not_sent(opening, ended)
+        text = f"the WebSocket was given up, since a message could not be sent ({type(ended).__name__})"
+        raise ConnectionLost.about(work.facts(), text, stage="send")
 
 
-def _not_sent(opening: Opening, why: Exception) -> ConnectionLost:
-    where = redact(opening.url)
-    text = f"{where}: the WebSocket was given up, since a message could not be sent ({type(why).__name__})"
-    return ConnectionLost(text, url=where, method="GET", stage="send")
-
-
-async def _receive_all(socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening) -> aiohttp.WSMsgType:
+async def _receive_all(
+    socket: aiohttp.ClientWebSocketResponse, link: Link, opening: Opening, work: Work
+) -> aiohttp.WSMsgType:
     """Hand messages on until there are none; return what the end was."""
-    where = redact(opening.url)
     while (message := await socket.receive()).type in _MESSAGES:
         try:
             await link.incoming.aput(message.data)
         except Closed:  # the reader has gone; what it asked for last is to close
             continue
     if socket.close_code == _TOO_BIG and message.type is aiohttp.WSMsgType.ERROR:
-        raise BodyTooLarge(
-            f"{where}: a message is larger than {opening.max_message} bytes; raise max_message=", url=where
-        )
+        text = f"a message is larger than {opening.max_message} bytes; raise max_message="
+        raise BodyTooLarge.about(work.facts(), text, stage="body")
     if message.type is aiohttp.WSMsgType.ERROR:
-        raise ConnectionLost(f"{where}: the WebSocket broke", url=where, stage="body") from _system(message.data)
+        error = ConnectionLost.about(work.facts(), "the WebSocket broke", stage="body")
+        raise error from _system(message.data)
     return message.type
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from time import monotonic
 
 from ..errors import ConnectError, RequestError
+from ..handover.errand import Fetch, Stream
 from ..handover.job import Work
 from ..lane import Lane
 from ..loops import pause
+from ..messages.request import Request
 from ..messages.response import Response
 from ..policies.breaker import Breaker
 from ..policies.budget import RetryBudget
@@ -35,15 +37,15 @@ class Attempts:
         self._budget = RetryBudget(0 if lane.retry is None else lane.retry.attempts - 1)
         self._breaker = Breaker()
 
-    async def run(self, work: Work, transport: Transport) -> None:
+    async def run(self, work: Work, errand: Fetch, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""
-        assert work.request is not None
+        request = errand.request
         # Another library's request, sent by that one's rules, goes out whenever it is asked for.
-        spared = work.request.as_is and work.request.retry is None
+        spared = request.as_is and request.retry is None
         if self._breaker.circuits and not spared and (next_try := self._breaker.wait(work.host)) is not None:
-            work.fail(_circuit_open(work, next_try))
+            work.fail(ConnectError.about(work.facts(), _circuit_open(work, next_try), stage="queued"))
             return
-        retry = self._lane.retry_for(work.request)
+        retry = self._lane.retry_for(request)
         if work.onward is None:
             self._budget.attempted()
         while True:
@@ -52,7 +54,7 @@ class Attempts:
                 self.made += 1
             tried = work.attempts
             try:
-                wait = await self._try(work, transport, retry)
+                wait = await self._try(work, errand, transport, retry)
             finally:
                 self.made += work.attempts - tried  # more, where kept connections had been closed
             if wait is None:
@@ -60,17 +62,17 @@ class Attempts:
             work.stage = "retry"
             await pause(wait)
 
-    async def _try(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
+    async def _try(self, work: Work, errand: Fetch, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; return the seconds to the next try, None if the work is decided."""
         try:
-            if work.streamed_as is not None:
-                return await self._stream(work, transport, retry)
-            response = await transport.fetch(work)
-            wait = self._wait_after(work, retry, response)
+            if isinstance(errand, Stream):
+                return await self._stream(work, errand, transport, retry)
+            response = await transport.fetch(work, errand)
+            wait = self._wait_after(work, errand, retry, response)
             if wait is None:
                 work.conclude("succeeded", response)
         except RequestError as exc:
-            wait = self._wait_after(work, retry, exc)
+            wait = self._wait_after(work, errand, retry, exc)
             if wait is None:
                 work.conclude("failed", exc)
         except Moved as moved:
@@ -78,20 +80,20 @@ class Attempts:
                 self._note_good(work)
             raise
         except asyncio.CancelledError:
-            _log_try(logging.DEBUG, work, f"stopped in stage {work.stage}")
+            _log_try(logging.DEBUG, work, errand, f"stopped in stage {work.stage}")
             raise
         return wait
 
-    async def _stream(self, work: Work, transport: Transport, retry: Retry | None) -> float | None:
+    async def _stream(self, work: Work, errand: Stream, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; the work is answered with the first head that is not tried again."""
         wait: float | None = None
 
         def is_wanted(head: Response) -> bool:
             nonlocal wait
-            wait = self._wait_after(work, retry, head)
+            wait = self._wait_after(work, errand, retry, head)
             return wait is None
 
-        await transport.stream(work, is_wanted)
+        await transport.stream(work, errand, is_wanted)
         return wait
 
     def _note_good(self, work: Work) -> None:
@@ -99,28 +101,31 @@ class Attempts:
         if self._breaker.circuits:
             self._breaker.reached(work.host)
 
-    def _wait_after(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
+    def _wait_after(
+        self, work: Work, errand: Fetch, retry: Retry | None, outcome: Response | RequestError
+    ) -> float | None:
         """Return the seconds to pause before the next try, None if the outcome stands, and log which."""
-        wait = self._decide(work, retry, outcome)
+        wait = self._decide(work, errand.request, retry, outcome)
         if log.isEnabledFor(logging.INFO):
             said = type(outcome).__name__ if isinstance(outcome, RequestError) else str(outcome.status_code)
             if wait is None:
-                _log_try(logging.DEBUG, work, said)
+                _log_try(logging.DEBUG, work, errand, said)
             else:
-                _log_try(logging.INFO, work, f"{said}, next try in {wait:.2f} s")
+                _log_try(logging.INFO, work, errand, f"{said}, next try in {wait:.2f} s")
         return wait
 
-    def _decide(self, work: Work, retry: Retry | None, outcome: Response | RequestError) -> float | None:
+    def _decide(
+        self, work: Work, request: Request, retry: Retry | None, outcome: Response | RequestError
+    ) -> float | None:
         """Return the seconds to pause, None for no further try; deadline, budget and circuit have their say."""
         if is_good(retry, outcome):
             self._note_good(work)
             return None
-        assert work.request is not None
         if is_unreachable(outcome):
             self._breaker.failed(work.host)
         elif self._breaker.circuits:
             self._breaker.reached(work.host)
-        wait = wait_before_retry(retry, work.request, work.attempts, outcome)
+        wait = wait_before_retry(retry, request, work.attempts, outcome)
         if wait is None or (work.deadline is not None and monotonic() + wait >= work.deadline):
             return None
         assert retry is not None
@@ -128,17 +133,18 @@ class Attempts:
             return None
         wait += self._reserve(work.host)
         if retry.on_retry is not None:
-            _tell(retry.on_retry, work, wait, outcome)
+            _tell(
+                retry.on_retry, RetryDetails(redact(request.url), request.method, work.attempts, wait, *_told(outcome))
+            )
         return wait
 
 
-def _log_try(level: int, work: Work, said: str) -> None:
+def _log_try(level: int, work: Work, errand: Fetch, said: str) -> None:
     """Log how a try ended; its facts are attributes of the record, too."""
     if log.isEnabledFor(level):
-        assert work.request is not None
         facts = {
-            "url": redact(work.place or work.target),
-            "method": work.request.method,
+            "url": redact(work.place),
+            "method": errand.method,
             "lane": work.lane,
             "worker": work.worker,
             "attempt": work.attempts,
@@ -148,25 +154,16 @@ def _log_try(level: int, work: Work, said: str) -> None:
         log.log(level, text, facts | {"said": said}, extra=facts)
 
 
-def _circuit_open(work: Work, wait: float) -> ConnectError:
-    assert work.request is not None
-    where = redact(work.request.url)
-    return ConnectError(
-        f"{work.request.method} {where}: not tried, since the last connections to {work.host} all failed;"
-        f" the next try is in {wait:.1f} s",
-        url=where,
-        method=work.request.method,
-        attempts=work.attempts,
-        stage="queued",
-        lane=work.lane,
-    )
+def _circuit_open(work: Work, wait: float) -> str:
+    return f"not tried, since the last connections to {work.host} all failed; the next try is in {wait:.1f} s"
 
 
-def _tell(hook: Callable[[RetryDetails], object], work: Work, wait: float, outcome: Response | RequestError) -> None:
+def _told(outcome: Response | RequestError) -> tuple[int | None, RequestError | None]:
+    return (None, outcome) if isinstance(outcome, RequestError) else (outcome.status_code, None)
+
+
+def _tell(hook: Callable[[RetryDetails], object], details: RetryDetails) -> None:
     """Call the user's hook; what it raises is logged and changes nothing."""
-    assert work.request is not None
-    error, status = (outcome, None) if isinstance(outcome, RequestError) else (None, outcome.status_code)
-    details = RetryDetails(redact(work.request.url), work.request.method, work.attempts, wait, status, error)
     try:
         hook(details)
     except Exception:

@@ -10,6 +10,7 @@ from math import inf
 from time import monotonic
 
 from ..errors import PoolClosed, WorkerLost, WorkerPoolError
+from ..handover.errand import Fetch
 from ..handover.inbox import Inbox
 from ..handover.job import Holder, Job, Work, on_worker_thread
 from ..lane import Lane
@@ -180,7 +181,7 @@ class Dispatcher(Holder):
         """Return the seconds that the caller may wait for room in the queue: it is the caller who waits here."""
         if work.deadline is not None:
             return max(0.0, work.deadline - monotonic())
-        return work.total if work.total is not None or work.call is None else self.lane.timeout.total
+        return work.total if work.total is not None or work.counts_at_host else self.lane.timeout.total
 
     def drain(self) -> None:
         """Start what may start: work came in, a wait is over, or the loop is a new one. On the loop."""
@@ -221,13 +222,12 @@ class Dispatcher(Holder):
         """Do what there is to do, until the work is decided or, after a redirect, to be gone on with elsewhere."""
         try:
             if not work.decided:
-                transport = self._transport or self._open_transport()
-                if work.call is None:
-                    await self._attempts.run(work, transport)
+                transport, errand = self._transport or self._open_transport(), work.errand
+                if isinstance(errand, Fetch):
+                    await self._attempts.run(work, errand, transport)
                 else:
-                    work.stage = "running"
-                    work.attempts = 1
-                    work.answer(await work.call.fn(transport.raw, *work.call.args, **work.call.kwargs))
+                    work.stage, work.attempts = "running", 1
+                    work.answer(await transport.run(work, errand))
         except Moved as moved:
             work.onward = moved.onward
         except asyncio.CancelledError:
@@ -235,7 +235,7 @@ class Dispatcher(Holder):
             self._stopped(work)
         except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
             _fail(work, exc)
-            if isinstance(exc, MemoryError) and work.call is None:
+            if isinstance(exc, MemoryError) and work.counts_at_host:
                 self._loop.give_up(exc)  # it may have struck amid aiohttp's own accounts
         except BaseException as exc:
             error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")

@@ -51,13 +51,13 @@ class Turns:
             self.due_in = None if self._hosts is None else self._hosts.due_in()
             return None
         self._inbox.leave(work)
-        if self._pace is not None and work.call is None:
+        if self._pace is not None and work.counts_at_host:
             self._pace.reserve(monotonic())
         return work
 
     def release(self, work: Work) -> None:
         """Give back the work's place at its host."""
-        if self._hosts is not None and work.call is None:
+        if self._hosts is not None and work.counts_at_host:
             self._hosts.release(work.host)
 
     def pass_over(self, work: Work) -> None:
@@ -97,7 +97,7 @@ class Turns:
             if work.decided:
                 self._inbox.leave(work)
                 self._drop(work)
-            elif self._hosts is None or work.call is not None or self._hosts.offer(work):
+            elif self._hosts is None or not work.counts_at_host or self._hosts.offer(work):
                 return work
         return None
 

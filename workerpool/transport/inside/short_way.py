@@ -12,6 +12,7 @@ import aiohttp
 from ...handover.job import Work
 from ...lane import Lane
 from ...messages.hop import Hop
+from ...messages.request import Request
 from .contract import holds
 from .request import READ_AHEAD, WireRequest
 
@@ -63,7 +64,9 @@ class Express:
         session = aiohttp.ClientSession
         return self._open and method in _BODILESS and session._request is _REQUEST and session.request is _PUBLIC
 
-    async def send(self, hop: Hop, timeout: aiohttp.ClientTimeout, work: Work) -> aiohttp.ClientResponse:
+    async def send(
+        self, hop: Hop, timeout: aiohttp.ClientTimeout, asked: Request, work: Work
+    ) -> aiohttp.ClientResponse:
         """Send one request and wait for the head of its answer; raises what aiohttp or the system raises.
 
         On a connection that is there, or on a new one. The server may close one that is there at any time, and that
@@ -83,7 +86,7 @@ class Express:
                 break
             except _CUT as exc:
                 connection.close()
-                if not used or _has_begun(exc) or self._has_retry(work):
+                if not used or _has_begun(exc) or self._lane.retry_for(asked) is not None:
                     raise
                 work.attempts += 1  # it may be that the server has seen it
             except BaseException:
@@ -92,9 +95,6 @@ class Express:
         if self._jar is not None and answer._raw_cookie_headers:
             self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
         return answer
-
-    def _has_retry(self, work: Work) -> bool:
-        return work.request is not None and self._lane.retry_for(work.request) is not None
 
 
 def _has_begun(error: Exception) -> bool:
