@@ -33,9 +33,9 @@ asyncio's own loop and once on uvloop. Each test also checks that
 
 Stages are `connect`, `tls`, `headers` and `body`. Where two errors or no stage are named, the operating system's timing
 decides between them. `DeadlineExceeded` also means: nothing but the deadline would have ended this. Run one row
-with `pytest tests/test_faults.py -k KIND`. `tests/test_malformed.py` adds several hundred damaged answers,
-`tests/test_server_fuzz.py` servers and proxies that say anything (`python tests/fuzzing.py 0 10000` for more of them);
-`tests/test_toxics.py` spoils the network between pool and server.
+with `pytest tests/faults/test_faults.py -k KIND`. Beside it, `test_malformed.py` adds several hundred damaged answers,
+`test_server_fuzz.py` servers and proxies that say anything (`python -m faults.fuzzing 0 10000` in `tests/` for more of
+them); `test_toxics.py` spoils the network between pool and server.
 
 This page is written by `python -m faults` in `tests/`; a test keeps it up to date.
 """

@@ -8,9 +8,9 @@ import ssl
 import struct
 
 import pytest
+
 from faults.server import Listener
 from faults.wire import answer, head, read_head
-
 from workerpool import DNSError, InvalidRequest, ProxyError, Retry, TLSError, TruncatedBody, WorkerPool
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]

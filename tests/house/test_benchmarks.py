@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.check import losses
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _HAS_NGINX = shutil.which("nginx") is not None or Path("/usr/sbin/nginx").exists()
 
 

@@ -3,10 +3,10 @@
 import importlib.util
 
 import pytest
+
 from faults.proxy import Bandwidth, Latency, LimitData, Proxy, ResetPeer, Slicer, SlowClose, Timeout, Toxic
 from faults.server import Listener
 from faults.wire import answer, head, read_head
-
 from workerpool import ConnectError, ConnectionLost, DeadlineExceeded, RequestError, TruncatedBody, WorkerPool
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "workerpool"
+PACKAGE = Path(__file__).parents[2] / "workerpool"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = {
     "_version": 0, "bells": 0, "loops": 0, "redaction": 0, "errors": 0, "settings": 0, "stats": 0,
@@ -103,29 +103,29 @@ SOURCES = sorted(path for room in ("workerpool", "tests", "benchmarks") for path
 STANDARD = {"_replace", "_exit", "_getframe", "_current_frames", "_is_owned"}
 # Of other libraries, and what a test has to see from within; a name for each use there is, and no more.
 WITHIN = {
-    "tests/test_async_streams.py": "_left _waiting",
-    "tests/test_channel.py": "_waiting",
-    "tests/test_contract.py": """
+    "tests/behaviour/adapters/test_requests_raw.py": "_fp",
+    "tests/behaviour/adapters/test_requests_ways.py": "_pool",
+    "tests/behaviour/adapters/test_shared_lanes.py": "_IDLE",
+    "tests/behaviour/test_async_streams.py": "_left _waiting",
+    "tests/behaviour/test_cookies.py": "_answered",
+    "tests/behaviour/test_cut_streams.py": "_verdicts",
+    "tests/behaviour/test_lanes.py": "_count",
+    "tests/behaviour/test_lent_sessions.py": "_factory",
+    "tests/behaviour/test_limits.py": "_count _due",
+    "tests/behaviour/test_results.py": "_give_up _queue _sync_mutex",
+    "tests/behaviour/test_short_way.py": "_request",
+    "tests/behaviour/test_silent_names.py": "_AT_ONCE",
+    "tests/behaviour/test_wrong_arguments.py": "_application",
+    "tests/caller/test_pieces.py": "_check_tail",
+    "tests/handover/test_channel.py": "_waiting",
+    "tests/handover/test_work.py": "_condition _leaving _run_bounded _tell",
+    "tests/messages/test_keywords.py": "_NORMAL",
+    "tests/transport/test_contract.py": """
         _NEEDS _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get
         _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies
         _update_proxy_auth_header_and_build_proxy_req _wrap_create_connection
     """,
-    "tests/test_cookies.py": "_answered",
-    "tests/test_cut_streams.py": "_verdicts",
-    "tests/test_express.py": "_request",
-    "tests/test_keywords.py": "_NORMAL",
-    "tests/test_lanes.py": "_count",
-    "tests/test_lent_sessions.py": "_factory",
-    "tests/test_limits.py": "_count _due",
-    "tests/test_memory.py": "_create_connection",
-    "tests/test_pieces.py": "_check_tail",
-    "tests/test_requests_raw.py": "_fp",
-    "tests/test_requests_ways.py": "_pool",
-    "tests/test_results.py": "_give_up _queue _sync_mutex",
-    "tests/test_shared_lanes.py": "_IDLE",
-    "tests/test_silent_names.py": "_AT_ONCE",
-    "tests/test_work.py": "_condition _leaving _run_bounded _tell",
-    "tests/test_wrong_arguments.py": "_application",
+    "tests/transport/test_memory.py": "_create_connection",
     "workerpool/adapters/requests/raw.py": "_content _content_consumed",
     "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",
     "workerpool/transport/inside/connection.py": """

@@ -11,7 +11,7 @@ import pytest
 
 import workerpool
 
-RECIPES = (Path(__file__).parent.parent / "docs" / "frameworks.md").read_text()
+RECIPES = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text()
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 

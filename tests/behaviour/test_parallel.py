@@ -1,6 +1,6 @@
 """Many threads at the same objects at once: nothing is mixed up, lost or told twice.
 
-On free-threaded CPython these run truly side by side; `pytest --parallel-threads=4 tests/test_parallel.py`, with
+On free-threaded CPython these run truly side by side; `pytest --parallel-threads=4 tests/behaviour/test_parallel.py`, with
 pytest-run-parallel, lets every test meet itself as well.
 """
 

@@ -10,9 +10,9 @@ from collections import Counter
 
 import aiohttp
 import pytest
+
 from faults.server import Listener
 from faults.wire import answer, chunk, head, read_head
-
 from workerpool import RequestError, Response, Retry, Timeout, WorkerPool
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]

@@ -1,7 +1,7 @@
 """Run an endless mix of work with faults and cancels, and see that nothing is lost, mixed up or leaked.
 
-    python tests/soak.py --minutes 3
-    python tests/soak.py --jobs 60000
+    python tests/behaviour/soak.py --minutes 3
+    python tests/behaviour/soak.py --jobs 60000
 
 Several threads use `get`, `submit`, `fetch_many` and `stream` of one pool against a server in a process of its
 own, which answers with a fault now and then: a reset, a truncated body, a 503, a stall. Every answer has to hold
@@ -335,7 +335,7 @@ def _report(tally: Tally, samples: list[Sample], seconds: float) -> bool:
 
 def main() -> None:
     """Read the options, soak, report."""
-    parser = argparse.ArgumentParser(prog="python tests/soak.py")
+    parser = argparse.ArgumentParser(prog="python tests/behaviour/soak.py")
     parser.add_argument("--minutes", type=float, default=inf)
     parser.add_argument("--jobs", type=float, default=inf)
     parser.add_argument("--serve", action="store_true", help="be the server")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _STREAMS = 256  # one round of each way
 
 _BLIND = """

@@ -5,7 +5,7 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
-SETTINGS = Path(__file__).parent.parent / "tox.ini"
+SETTINGS = Path(__file__).parents[2] / "tox.ini"
 HANGS = """
 import threading
 

@@ -1,9 +1,9 @@
 """Count the house: rooms, floors, arrows, circles, sizes; and, with --walk, the rooms that a request visits.
 
-    python tests/house.py
-    python tests/house.py --walk --json
+    python tests/house/house.py
+    python tests/house/house.py --walk --json
 
-A room is a folder of the package, or a file that lies flat at its top. Nothing here judges: tests/test_layout.py does.
+A room is a folder of the package, or a file that lies flat at its top. Nothing here judges: tests/house/test_layout.py does.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 
 __all__ = ["PACKAGE", "House"]
 
-PACKAGE = Path(__file__).resolve().parent.parent / "workerpool"
+PACKAGE = Path(__file__).resolve().parents[2] / "workerpool"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 Graph = Mapping[str, set[str]]

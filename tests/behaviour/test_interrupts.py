@@ -6,7 +6,7 @@ from concurrent.futures import wait
 from contextlib import suppress
 
 import pytest
-from test_work import every_line
+from handover.test_work import every_line
 
 from workerpool import Lane, PoolClosed, WorkerPool
 from workerpool.caller.results import Results

@@ -450,7 +450,7 @@ if __name__ == "__main__":
         path = tmp_path / "program.py"
         path.write_text(code)
         command = [sys.executable, "-W", "error", str(path), shared_site.url_for("/fast/1")]
-        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=env)
         assert (0, f"{[200] * 9}\n", "") == (done.returncode, done.stdout, done.stderr)
 

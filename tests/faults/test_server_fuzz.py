@@ -4,8 +4,8 @@ import importlib.util
 import logging
 
 import pytest
-from fuzzing import FuzzServer, outcomes, pools
 
+from faults.fuzzing import FuzzServer, outcomes, pools
 from workerpool import RequestError
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]

@@ -2,7 +2,7 @@
 
 By hand, for as many seeds as there is time for:
 
-    python tests/fuzzing.py 1000 20000
+    cd tests && python -m faults.fuzzing 1000 20000
 """
 
 import asyncio
@@ -21,10 +21,11 @@ from time import monotonic
 from typing import Any
 
 import aiohttp
-from faults.server import Listener
-from faults.wire import read_head
 
 from workerpool import RequestError, Response, Retry, StreamedResponse, WorkerPool
+
+from .server import Listener
+from .wire import read_head
 
 __all__ = ["WAYS", "FuzzServer", "outcomes", "pools", "url_of"]
 

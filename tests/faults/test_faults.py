@@ -11,11 +11,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
+import workerpool
 from faults import EXPECTED, FAULTS, FaultServer
 from faults.certificates import client_context
 from faults.document import document
-
-import workerpool
 from workerpool import Request, Response, WorkerPool
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
@@ -170,10 +170,10 @@ def test_a_flood_does_not_stall_the_others(kind, one_worker, serve):
 @pytest.mark.parametrize("loop", LOOPS)
 def test_no_descriptor_of_another_is_closed(loop):
     """A connection reset while it is made is closed once: the number of its descriptor may be another's by now."""
-    here = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-m", "faults.descriptors", loop],  # a process of its own: nobody else's are to be hit
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
         capture_output=True,
         text=True,
         timeout=60,
@@ -200,7 +200,7 @@ def test_both_tables_have_the_same_kinds():
 
 def test_the_document_is_up_to_date():
     """docs/reliability.md is what the tables say."""
-    path = Path(__file__).parent.parent / "docs" / "reliability.md"
+    path = Path(__file__).parents[2] / "docs" / "reliability.md"
     assert document() == path.read_text(encoding="utf-8")
 
 

@@ -501,7 +501,7 @@ def test_without_trustme_the_cure_is_told(project, pytester):
 
 def test_the_document_is_right(project):
     """Every test that docs/testing.md shows passes as it stands, several at once."""
-    text = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
     shown = re.findall(r"```python\n(.*?)```", text, re.S)
     source = "\n".join(shown)
     project(source, "-n2").assert_outcomes(passed=source.count("def test_"))
@@ -509,7 +509,7 @@ def test_the_document_is_right(project):
 
 def test_the_document_names_every_fixture_and_option(project):
     """A fixture or a keyword of reply that the page does not tell fails."""
-    text = (Path(__file__).parent.parent / "docs" / "testing.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
     listed = project("", "--fixtures", "-q").outlines
     fixtures = {line.split()[0] for line in listed if line.startswith("workerpool")}
     assert len(fixtures) == 4

@@ -11,7 +11,7 @@ import workerpool
 from workerpool import Lane, Rate, Response, Result, Retry, Timeout, WorkerPool, WorkerPoolError, errors
 from workerpool.testing import Site
 
-TEXT = (Path(__file__).parent.parent / "docs" / "reference.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 SECTIONS = dict(part.split("\n", 1) for part in TEXT.split("\n## ")[1:])
 
 
@@ -76,7 +76,7 @@ def test_everything_of_an_answer_is_there(kind):
 
 def test_every_public_name_is_somewhere():
     """Nothing that is exported is unknown to the documents."""
-    docs = Path(__file__).parent.parent / "docs"
+    docs = Path(__file__).parents[2] / "docs"
     text = " ".join(path.read_text() for path in [*docs.glob("*.md"), docs.parent / "README.md"])
     names = set(workerpool.__all__) - {"__version__"}
     assert set() == {name for name in names if not re.search(rf"\b{name}\b", text)}
