@@ -1,4 +1,4 @@
-"""Private names of aiohttp that the pool needs, each in one place; tests/test_contract.py pins them."""
+"""Private names of aiohttp that the pool needs, each in one place; tests/transport/test_contract.py pins them."""
 
 import os
 import select

@@ -1,7 +1,7 @@
 """What the pool needs of aiohttp beyond its public names, looked at once, when it is imported.
 
 Where a release has moved a name, the parts of the pool that need it stay away: plain aiohttp does the work, with what
-is lost by that, and one line in the log says so. tests/test_contract.py pins what is relied on more exactly.
+is lost by that, and one line in the log says so. tests/transport/test_contract.py pins what is relied on more exactly.
 """
 
 import asyncio
