@@ -22,7 +22,7 @@ _STAGES = {
     "kernel": r"\[kernel|__libc_(send|recv)|^(send|recv|write|read|epoll_\w+) ",
     "parser": r"_http_parser|llhttp|\bcb_on_",
     "decode, body": r"transport/(decoding|bodies)",
-    "limits, deadlines": r"workerpool/(worker/turns|handover/deadlines|policies)|py::Dispatcher._next",
+    "limits, deadlines": r"workerpool/(worker/scheduler|handover/deadlines|policies)|py::Dispatcher._next",
     "guard": r"transport/inside/(connection|request)",
     "answer": r"messages/response|caller/results|py::ResultQueue|py::(Work|Job|Entry)\.(answer|_\w+):|futures/",
     "put": r"caller/(pool|routing|client)|/lane\.py|messages/request|py::(Inbox\.put|_Parcel\.add|Dispatcher\.post)",

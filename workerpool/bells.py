@@ -1,4 +1,4 @@
-"""Wake whoever waits, a thread or a task on any loop, from any thread."""
+"""Wake-ups: ring a thread, or a task on any event loop, from any thread."""
 
 import asyncio
 import threading

@@ -312,8 +312,8 @@ class Client:
         request, lane = Request("GET", as_http(url), headers=headers), self._lane
         limit = lane.timeout.total if timeout is None else checked("timeout", checked_seconds, timeout)
         target = str(lane.resolve(request))
-        own_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, own_code)
+        user_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
+        opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, user_code)
         link = Link()
         job: Job[None] = Job(lane.name, self._board, Dial(request, opening, link), UNLIMITED, copy_context())
         self._board.post(self._route, job)

@@ -1,4 +1,4 @@
-"""What the dispatchers have counted, summed up as frozen numbers."""
+"""The statistics of lanes and workers, summed up from what the dispatchers have counted."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a pool may be made with: how many workers, which lanes, and where it cannot be."""
+"""The checks of what a pool is made with: how many workers, which lanes, and where it cannot be."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A body that comes in chunks, cut into what its reader asked for: pieces, lines, or all of it.
+"""Chunks of a body cut into what its reader asked for: pieces of one size, lines, or all of it.
 
 A cutter is fed with chunks and gives out what is complete. It never waits and can give back, at any time, what it has
 not handed out: so whoever stops reading, or is cancelled, leaves the rest to the next reader, however that reads.

@@ -1,4 +1,4 @@
-"""The pool: the synchronous face of the workers and their lanes."""
+"""WorkerPool: the synchronous interface of the workers and their lanes."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, Unpack
 
 from ..errors import InvalidRequest
 from ..handover.job import check_may_block
-from ..handover.threads import is_amid_own_code
+from ..handover.threads import is_amid_pool_code
 from ..lane import Lane, LaneOptions, check_options
 from ..settings import checked_seconds
 from ..stats import PoolStats
@@ -119,7 +119,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         """
         end = _end_of(timeout, "shutdown()")
         # A signal handler that has interrupted this very code would wait for workers that wait for its locks.
-        wait = wait and not is_amid_own_code(sys._getframe(1))
+        wait = wait and not is_amid_pool_code(sys._getframe(1))
         self._board.end(wait, cancel_futures, end)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Pools reachable from anywhere in the process, made at first use; and the verbs of the module."""
+"""The registry of process-wide pools, made at first use; and the verbs of the module."""
 
 import os
 import threading

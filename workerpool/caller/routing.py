@@ -1,4 +1,4 @@
-"""Which worker takes a job: it follows from the lane, nobody sets it."""
+"""Routing: which worker takes a job. It follows from the lane, nobody sets it."""
 
 from collections.abc import Sequence
 from random import Random

@@ -1,4 +1,4 @@
-"""A lane's and a session's face: the verbs of the pool, bound to one lane."""
+"""LaneView and PoolSession: the verbs of the pool, bound to one lane."""
 
 from types import TracebackType
 from typing import Self

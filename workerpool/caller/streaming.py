@@ -1,4 +1,4 @@
-"""Answers whose body travels while it is read: chunks through a bounded channel."""
+"""Streamed responses: the body travels while it is read, in chunks through a bounded channel."""
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

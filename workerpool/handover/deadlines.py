@@ -1,4 +1,4 @@
-"""Deadlines of everything that one worker holds, queued or in flight, with one timer for all.
+"""The deadlines of everything that one worker holds, queued or in flight, with one timer for all.
 
 A timer per job would cost more and could not be set from the caller's thread, where the time begins.
 Here the callers write the deadline into a slot of `GRAIN` seconds; the loop has one timer, for the

@@ -1,4 +1,4 @@
-"""Carry work from any thread to one loop.
+"""The inbox: a queue from any thread to one event loop, with priorities and a bound.
 
 The inbox waits for no task that janus would make per put (measured: 49 for 50 puts): the loop is rung once and then
 takes all that has come.

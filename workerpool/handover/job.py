@@ -1,4 +1,4 @@
-"""The work whose way back is a `concurrent.futures.Future`."""
+"""Job: the work whose way back is a `concurrent.futures.Future`."""
 
 import asyncio
 import logging

@@ -40,7 +40,7 @@ class Opening:
     max_message: int = 4 * 2**20
     heartbeat: float | None = None
     compress: bool = True
-    own_code: bool = False  # whether code of the user's takes part, which raises what it likes
+    user_code: bool = False  # whether code of the user's takes part, which raises what it likes
 
     def __post_init__(self) -> None:
         """Refuse what would fail on the worker, and bound the times; raises InvalidRequest."""

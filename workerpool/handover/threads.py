@@ -6,7 +6,7 @@ from types import FrameType
 
 from ..errors import ForkedPool, WrongThread
 
-__all__ = ["Process", "check_may_block", "is_amid_own_code", "mark_worker_thread", "on_worker_thread"]
+__all__ = ["Process", "check_may_block", "is_amid_pool_code", "mark_worker_thread", "on_worker_thread"]
 
 
 class _Thread(threading.local):
@@ -47,7 +47,7 @@ _LOCKING = frozenset(
 )
 
 
-def is_amid_own_code(frame: FrameType | None) -> bool:
+def is_amid_pool_code(frame: FrameType | None) -> bool:
     """Return whether the frame was called, however far, from code of the pool's that may hold a lock.
 
     So it is with a signal handler or a `__del__` that comes at such a moment: it must not wait for a worker.

@@ -1,4 +1,4 @@
-"""What a worker holds: the work to do, and the way back to whoever waits for it.
+"""Work: one job on its way through the pool, and the way back to whoever waits for it.
 
 `Work` is decided exactly once, whoever comes first: an answer, an error, or a cancel. Later ones are
 refused, not raised. `Blocking` is the Work that a thread waits for in place.

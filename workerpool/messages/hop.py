@@ -1,4 +1,4 @@
-"""A request as it goes on the wire, and how it goes on after redirects."""
+"""One request as it goes on the wire, and how it goes on after redirects."""
 
 from typing import NamedTuple
 

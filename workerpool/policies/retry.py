@@ -1,4 +1,4 @@
-"""Whether a request is tried again, and after which pause."""
+"""The retry policy: whether a request is tried again, and after which pause."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

@@ -1,4 +1,4 @@
-"""Undo Content-Encoding in bounded steps, and notice a body that ends too early.
+"""Content-Encoding, undone in bounded steps; a body that ends too early is an error.
 
 aiohttp takes half a gzip for a whole one and unpacks without a bound; here each step takes at most `_SLICE` bytes and
 gives out at most `STEP`, the sum is checked against the limit, and the end of the stream must have been seen.

@@ -1,4 +1,4 @@
-"""One request's way over the wire: send, follow redirects, read the answer within bounds."""
+"""The exchange: one attempt of one request, with its redirects, read within bounds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -59,7 +59,7 @@ class Exchange:
         except (Moved, MemoryError):
             raise
         except Exception as exc:
-            if self._is_of_own_code(exc):
+            if self._is_of_user_code(exc):
                 raise
             error = self._adopted(exc)
             raise error from error.__cause__
@@ -93,7 +93,7 @@ class Exchange:
         except (Moved, MemoryError):
             raise
         except Exception as exc:  # noqa: BLE001  the user's own goes where ours go
-            self._stream_failed(chunks, exc if self._is_of_own_code(exc) else self._adopted(exc))
+            self._stream_failed(chunks, exc if self._is_of_user_code(exc) else self._adopted(exc))
         finally:
             self.close()
 
@@ -221,7 +221,7 @@ class Exchange:
         timeout = self._sessions.lane.timeout_for(self._request)
         return adopt(exc, self._work, self._hop.url, timeout, redirected=bool(self._history))
 
-    def _is_of_own_code(self, exc: Exception) -> bool:
+    def _is_of_user_code(self, exc: Exception) -> bool:
         """Whether code of the user's, which raises what it likes, takes part and has raised this."""
         lane = self._sessions.lane
         takes_part = lane.has_hooks or lane.connector is not None or sessions_are_patched()

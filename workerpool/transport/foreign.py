@@ -1,4 +1,4 @@
-"""Foreign errors become ours, once, in one table: whatever a server, a proxy or a library makes of a request."""
+"""The errors of aiohttp, ssl and the system as ours: translated once, by one table."""
 
 import asyncio
 import ssl

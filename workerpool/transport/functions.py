@@ -1,4 +1,4 @@
-"""The requests of submitted functions and WebSockets: aiohttp's own, on the lane's terms."""
+"""The requests of submitted functions and WebSockets: aiohttp.ClientRequest on the terms of the lane."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Sessions that are lent to code of the user's, and closed by their owner only."""
+"""aiohttp sessions lent to submitted functions, and closed by their owner only."""
 
 from typing import Any
 

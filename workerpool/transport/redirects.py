@@ -1,4 +1,4 @@
-"""Redirects, hop by hop: what the next request is, and what must not travel to another origin.
+"""Redirects: what the next request is, and what must not travel to another origin.
 
 RFC 9110, 15.4, and the fetch standard where it is silent. On a change of origin only an allow-list of
 headers stays; no body crosses, nor does https go on as http.

@@ -1,4 +1,4 @@
-"""Host names, looked up on threads that nobody has to wait for.
+"""The DNS resolver: getaddrinfo on threads that nobody has to wait for.
 
 The loops' own ways, an executor or libuv's threads, are joined when the loop or the interpreter ends: a name server
 that is silent would hold both for as long as the system is patient, ten seconds and more.

@@ -26,7 +26,7 @@ from .functions import FunctionRequest, route
 from .inside.connection import guard, send_once
 from .inside.contract import holds
 from .inside.request import READ_AHEAD, WireRequest
-from .inside.short_way import Express
+from .inside.short_way import ShortWay
 from .lending import close_at_once, lend, take_back
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
@@ -84,7 +84,7 @@ class Sessions:
         except BaseException:
             close_at_once(self._connector)
             raise
-        self._express = Express(self._session, lane, self._jar if lane.stateful else None)
+        self._short_way = ShortWay(self._session, lane, self._jar if lane.stateful else None)
         self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
@@ -122,8 +122,8 @@ class Sessions:
         timeout = self._timeout if request.timeout is None else _client_timeout(request.timeout)
         if self._environment.logins and not request.as_is:
             hop = self._with_login(hop)
-        if data is None and not self._has_proxies and self._express.takes(hop.method):
-            return self._express.send(hop, timeout, request, work)
+        if data is None and not self._has_proxies and self._short_way.takes(hop.method):
+            return self._short_way.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
         return (self._session if usual else self._bare).request(
             hop.method,

@@ -1,4 +1,4 @@
-"""What a worker carries a lane's requests by: its sessions, and an exchange over them for each attempt."""
+"""The transport of one lane on one worker: its sessions, and an exchange over them for each attempt."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any

@@ -72,7 +72,7 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except (MemoryError, RequestError):
         raise
     except Exception as exc:
-        if opening.own_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
+        if opening.user_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
             raise
         error = adopt(exc, work, url)
         raise error from error.__cause__

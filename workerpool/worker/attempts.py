@@ -1,4 +1,4 @@
-"""One request, tried as often as its Retry, its host and its deadline allow."""
+"""The attempts at one request: as many as its Retry, the retry budget, the circuit breaker and its deadline allow."""
 
 import asyncio
 import logging

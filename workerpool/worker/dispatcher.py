@@ -1,4 +1,4 @@
-"""One lane on one worker: its inbox, its places and its private session.
+"""The dispatcher of one lane on one worker: its inbox, its places and its private sessions.
 
 Work comes in from any thread (`post`, `admit`, `abort`); everything else happens on the worker's loop. Work is
 taken from the inbox only when there is a place for it, so that the inbox keeps the order to the end.
@@ -18,9 +18,9 @@ from ..loops import on_a_loop
 from ..transport import Environment, Moved, Transport
 from .attempts import Attempts
 from .loop import State, WorkerLoop
+from .scheduler import Scheduler
 from .tally import Tally
 from .tasks import Tasks
-from .turns import Turns
 
 __all__ = ["Dispatcher"]
 
@@ -48,8 +48,8 @@ class Dispatcher(Holder):
         self._connections, self._environment = connections, environment
         self._forward = forward
         self._free: float = connections or inf  # places; the loop's only
-        self._turns = Turns(lane, self.inbox, self.tally.settle)
-        self._attempts = Attempts(lane, self._turns.reserve)
+        self._scheduler = Scheduler(lane, self.inbox, self.tally.settle)
+        self._attempts = Attempts(lane, self._scheduler.reserve)
         self._tasks = Tasks(loop, self._serve, self._end, self._stopped)
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -67,7 +67,7 @@ class Dispatcher(Holder):
     @property
     def queued(self) -> int:
         """How many jobs wait for a place."""
-        return len(self._turns)
+        return len(self._scheduler)
 
     @property
     def has_work(self) -> bool:
@@ -108,13 +108,13 @@ class Dispatcher(Holder):
         work.holder = self
         self._loop.take_over()
         self._loop.deadlines.add(work)
-        self._turns.admit(work)
+        self._scheduler.admit(work)
         if not self._loop.call_soon(self.drain) and self._loop.state is State.OVER:
             self.abandon(_stopped_early(self.name))
 
     def waits_for(self, work: Work) -> str:
         """Say what work that has not begun waits for. From any thread."""
-        what = self._turns.waits_for(work)
+        what = self._scheduler.waits_for(work)
         if what is None and self._free <= 0:
             what = f"a place: all {self._connections} connections of lane '{self.lane.name}' on {self.name} are taken"
         return f"{what or f'{self.name}, which did not come round to it'} ({self.queued} in the queue)"
@@ -167,13 +167,13 @@ class Dispatcher(Holder):
         transport, self._transport = self._transport, None
         self._timer = None
         self._tasks.detach()
-        for work in self._loop.outstanding.held_by(self) - self._turns.waiting():
+        for work in self._loop.outstanding.held_by(self) - self._scheduler.waiting():
             begun = self._tasks.lose(work)
             _fail(work, error())
             self.tally.settle(work)
             self.inbox.leave(work)
             if begun:
-                self._turns.release(work)
+                self._scheduler.release(work)
         self._free = self._connections or inf
         return transport
 
@@ -200,7 +200,7 @@ class Dispatcher(Holder):
 
     def _next(self) -> Work | None:
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
-        work = self._turns.next()
+        work = self._scheduler.next()
         if work is not None:
             if work.begun is None:
                 work.begun = monotonic()
@@ -209,8 +209,8 @@ class Dispatcher(Holder):
                         self._loop.deadlines.discard(work)
                     work.deadline = work.final_deadline
                     self._loop.deadlines.add(work)
-        elif self._turns.due_in is not None:
-            self._drain_in(self._turns.due_in)
+        elif self._scheduler.due_in is not None:
+            self._drain_in(self._scheduler.due_in)
         return work
 
     def _drain_in(self, wait: float) -> None:
@@ -245,7 +245,7 @@ class Dispatcher(Holder):
                 raise  # the loop is gone, and this coroutine is being cleared away
 
     def _open_transport(self) -> Transport:
-        self._transport = Transport(self.lane, self._connections, self._turns.reserve, self._environment)
+        self._transport = Transport(self.lane, self._connections, self._scheduler.reserve, self._environment)
         return self._transport
 
     def _stopped(self, work: Work) -> None:
@@ -259,7 +259,7 @@ class Dispatcher(Holder):
         """Settle the work and pass its place on; return the work that gets it."""
         if work.channel is not None:
             work.channel.cut()  # does nothing if the body has come to its end
-        self._turns.release(work)
+        self._scheduler.release(work)
         if work.onward is None or work.decided:
             self.tally.settle(work)
         else:
@@ -280,7 +280,7 @@ class Dispatcher(Holder):
 
     def _cancel_rest(self) -> None:
         """Cancel what has been taken out of the inbox and waits for its turn. On the loop."""
-        for work in self._turns.waiting():
+        for work in self._scheduler.waiting():
             work.cancel()
         self.drain()
 
@@ -290,7 +290,7 @@ class Dispatcher(Holder):
         elif work.task is not None:
             work.task.cancel()
         elif work.decided:
-            self._turns.pass_over(work)
+            self._scheduler.pass_over(work)
 
 
 def _stopped_early(name: str) -> Callable[[], Exception]:

@@ -1,4 +1,4 @@
-"""The loop of one worker as all others see it: how it is reached, what is on its way there, how it is given up."""
+"""The event loop of one worker as others see it: how it is reached, its load, how it is given up."""
 
 import asyncio
 import threading

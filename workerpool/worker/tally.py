@@ -1,4 +1,4 @@
-"""The work of one lane on one worker, counted: what was accepted, what became of it, how long it took."""
+"""The counters of one lane on one worker: what was accepted, what became of it, how long it took."""
 
 from bisect import bisect_left
 

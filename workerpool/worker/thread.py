@@ -1,4 +1,4 @@
-"""One thread, one loop: the dispatchers of the lanes that this worker serves."""
+"""The worker: one thread with one event loop, and the dispatchers of the lanes that it serves."""
 
 import asyncio
 import logging

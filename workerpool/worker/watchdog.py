@@ -1,4 +1,4 @@
-"""Tell when a job does not give its loop back, and where it hangs; routing avoids that worker meanwhile.
+"""The watchdog: tell when a job blocks its event loop, and where; routing avoids that worker meanwhile.
 
 Only code of the user's can do that, so the watch is kept only while some is under way: a pool that fetches
 URLs has no such thread.

@@ -15,7 +15,7 @@ except ImportError as exc:
     ) from exc
 
 from .adapter import PoolAdapter
-from .everywhere import install, uninstall
 from .futures import FuturesSession
+from .installing import install, uninstall
 
 __all__ = ["FuturesSession", "PoolAdapter", "install", "uninstall"]

@@ -27,7 +27,7 @@ from .connection import Connection
 from .errors import translated
 from .lanes import Config, Used, checked_proxy, release, tls_facts, use
 from .raw import raw_of, whole_response
-from .repeating import asks_for_nothing, exhausted, repeated
+from .retries import asks_for_nothing, exhausted, repeated
 
 __all__ = ["PoolAdapter"]
 

@@ -10,7 +10,7 @@ from ...errors import WorkerPoolError
 from ...messages.response import Response
 from .errors import as_urllib3
 from .raw import raw_of
-from .repeating import asks_for_nothing, repeated
+from .retries import asks_for_nothing, repeated
 
 __all__ = ["Connection"]
 

@@ -13,7 +13,7 @@ from urllib3.util import Retry
 
 from ...caller.streaming import StreamedResponse
 from ...messages.response import Response
-from .wire import Wire, as_latin1
+from .http_client import Wire, as_latin1
 
 __all__ = ["raw_head", "raw_of", "whole_response"]
 

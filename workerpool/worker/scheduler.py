@@ -1,4 +1,4 @@
-"""Whose turn it is: which of a lane's work may start next on one worker."""
+"""The scheduler of one lane on one worker: which of its work may start next."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from ..policies.host_limits import HostLimits
 from ..policies.pace import Pace
 from ..settings import Rate
 
-__all__ = ["Turns"]
+__all__ = ["Scheduler"]
 
 
-class Turns:
+class Scheduler:
     """Hand out what waits, in its order, as far as the lane's rates and its limits per host allow.
 
     Used on the worker's loop only, but for `admit`. `drop` is told of work that was decided while it waited.

@@ -1,4 +1,4 @@
-"""Every session of the process over the pool, for code that cannot be touched."""
+"""install() and uninstall(): patch requests, so that every session of the process uses the pool."""
 
 from collections.abc import Callable
 from functools import wraps
