@@ -290,7 +290,7 @@ def test_a_session_that_is_closed_while_its_loop_is_lost_is_closed_by_the_next(m
         assert lost.wait(PATIENCE)
         closing = threading.Thread(target=browser.close)
         closing.start()
-        while browser.route.dispatchers[0] not in board_of(pool).workers[0]._leaving:
+        while browser.route.dispatchers[0] not in board_of(pool).workers[0]._closing:
             pass
         go_on.set()
         closing.join(PATIENCE)

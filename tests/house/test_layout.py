@@ -118,7 +118,7 @@ WITHIN = {
     "tests/behaviour/test_wrong_arguments.py": "_application",
     "tests/caller/test_pieces.py": "_check_tail",
     "tests/handover/test_channel.py": "_waiting",
-    "tests/handover/test_work.py": "_condition _leaving _run_bounded _tell",
+    "tests/handover/test_work.py": "_condition _closing _run_bounded _tell",
     "tests/messages/test_keywords.py": "_NORMAL",
     "tests/transport/test_contract.py": """
         _NEEDS _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get

@@ -38,7 +38,7 @@ from .routing import Route
 from .streaming import StreamedResponse, Streaming
 from .switchboard import Switchboard
 from .targets import alone, checked, checked_function, checked_stream, url_of
-from .waiting import awaited_head_of, head_of, in_order, opened
+from .waiting import awaited_head_of, head_of, in_order
 from .websocket import WebSocket, as_http
 
 __all__ = ["Client", "SubmitOptions", "board_of"]
@@ -310,16 +310,20 @@ class Client:
         """
         check_may_block("websocket()")
         request, lane = Request("GET", as_http(url), headers=headers), self._lane
-        limit = lane.timeout.total if timeout is None else checked("timeout", checked_seconds, timeout)
+        limits = lane.timeout if timeout is None else checked("timeout", _limits_of, timeout)
         target = str(lane.resolve(request))
         user_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        opening = Opening(target, request.headers, protocols, limit, max_message, heartbeat, compress, user_code)
+        opening = Opening(target, request.headers, protocols, max_message, heartbeat, compress, user_code)
         link = Link()
-        job: Job[None] = Job(lane.name, self._board, Dial(request, opening, link), UNLIMITED, copy_context())
-        self._board.post(self._route, job)
-        job.add_done_callback(link.settle)
-        self._board.keep_open(link, job)
-        with opened(opening.url, link, job, opening.timeout) as socket:
+        self._board.keep_open(link)
+        work = Blocking(lane.name, self._board, Dial(request, opening, link), limits, copy_context(), 0)
+        try:
+            self._board.post(self._route, work)
+            socket = WebSocket(target, link, work.wait(), work.stop)
+        except BaseException:
+            work.stop()  # interrupted, it may have been opened
+            raise
+        with socket:
             yield socket
 
     def _ask(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
@@ -396,6 +400,11 @@ class Client:
     def _no_attribute(self, name: str) -> str:
         """Say that there is no such attribute, and where what it is of a Session of requests is set here."""
         return no_attribute(f"{type(self).__name__}", name)
+
+
+def _limits_of(timeout: Any) -> Timeout:
+    """Return the limits of what takes so many seconds, of which any number is good."""
+    return Timeout(checked_seconds(timeout))
 
 
 def board_of(client: Client) -> Switchboard:

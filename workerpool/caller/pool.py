@@ -120,7 +120,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         end = _end_of(timeout, "shutdown()")
         # A signal handler that has interrupted this very code would wait for workers that wait for its locks.
         wait = wait and not is_amid_pool_code(sys._getframe(1))
-        self._board.end(wait, cancel_futures, end)
+        self._board.shutdown(wait, cancel_futures, end)
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +131,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._board.end(*_ways_to_leave(kind))
+        self._board.shutdown(*_ways_to_leave(kind))
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,7 +142,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self._board.end, *_ways_to_leave(kind))
+        await asyncio.to_thread(self._board.shutdown, *_ways_to_leave(kind))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a WorkerPool can't be pickled or copied: its threads are here; use get_pool(name) there")

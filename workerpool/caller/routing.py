@@ -30,7 +30,7 @@ class Route:
         places = shares(lane.connections, len(self.workers))
         rooms = shares(lane.queue, len(self.workers))
         self.dispatchers = tuple(
-            worker.serve(lane, place, room, environment, self._forward)
+            worker.open_lane(lane, place, room, environment, self._forward)
             for worker, place, room in zip(self.workers, places, rooms, strict=True)
         )
         self._by_host = lane.by_host

@@ -35,7 +35,7 @@ class PoolSession(LaneView):
 
     def close(self, *, wait: bool = True) -> None:
         """Give up what is under way here and close it. Blocks shortly, unless `wait` is False; repeatable."""
-        self._board.retire(self._route, wait=wait)
+        self._board.close(self._route, wait=wait)
 
     def __enter__(self) -> Self:
         return self

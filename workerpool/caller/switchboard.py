@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from ..bells import ThreadBell
 from ..errors import ForkedPool, InvalidRequest, PoolClosed
-from ..handover.job import Job, Work, on_worker_thread
+from ..handover.job import Work, on_worker_thread
 from ..handover.link import Link
 from ..handover.outstanding import Outstanding
 from ..lane import Lane
@@ -45,7 +45,7 @@ _boards: "weakref.WeakSet[Switchboard]" = weakref.WeakSet()
 class Switchboard:
     """Hand work to the workers of one pool, and end them. Every method is thread-safe.
 
-    The threads run when it is made; they end with `end`, or when nobody holds it any more.
+    The threads run when it is made; they end with `shutdown`, or when nobody holds it any more.
     """
 
     def __init__(self, name: str, workers: int, lanes: Sequence[Lane], patience: float | None) -> None:
@@ -53,9 +53,9 @@ class Switchboard:
         self._lock = threading.RLock()
         self._state = "open"  # or "closed", "forked"
         self._outstanding = Outstanding()
-        self._leaving: dict[str, Route] = {}  # sessions that are being closed
+        self._closing: dict[str, Route] = {}  # sessions that are being closed
         self._retired: dict[str, LaneStats] = {}  # of closed sessions, a sum for each group
-        self._links: set[Link] = set()  # of open WebSockets
+        self._links: weakref.WeakSet[Link] = weakref.WeakSet()  # of open WebSockets
         environments = [read_environment(lane) for lane in lanes]
         self._watchdog = None if patience is None else Watchdog(name, patience)
         watch = _unwatched if self._watchdog is None else self._watchdog.watch
@@ -100,7 +100,7 @@ class Switchboard:
         return route
 
     def open(self, lane: Lane, group: str, *, alone: bool) -> Route:
-        """Serve one more lane until it is retired: on all workers, or `alone` on the one that has the least to do."""
+        """Serve one more lane until it is closed: on all workers, or `alone` on the one that has the least to do."""
         environment = read_environment(lane)
         with self._lock:
             if self._state != "open":
@@ -127,41 +127,35 @@ class Switchboard:
             if work.holder is not None:
                 work.holder.refuse(work)
 
-    def retire(self, route: Route, *, wait: bool = True) -> None:
+    def close(self, route: Route, *, wait: bool = True) -> None:
         """Close a session's lane, without `wait` from a worker's thread; its numbers stay in the sums."""
         if not wait:
-            any(worker.loop.call_soon(self.retire, route) for worker in self.workers)
+            any(worker.loop.call_soon(self.close, route) for worker in self.workers)
             return
         with self._lock:
             if self._routes.pop(route.lane.name, None) is None or self._state == "forked":
                 return
-            self._leaving[route.lane.name] = route
+            self._closing[route.lane.name] = route
         try:
-            for left in [worker.leave(route.lane.name) for worker in route.workers]:
+            for closed in [worker.close_lane(route.lane.name) for worker in route.workers]:
                 if not on_worker_thread():
-                    left.result()
+                    closed.result()
         finally:
             with self._lock:
-                del self._leaving[route.lane.name]
+                del self._closing[route.lane.name]
                 numbers = replace(lane_stats(route), name=f"{route.group} (closed)")
                 before = self._retired.get(route.group)
                 self._retired[route.group] = numbers if before is None else before.plus(numbers)
 
-    def keep_open(self, link: Link, job: Job[None]) -> None:
-        """Note a WebSocket that is closed in order at the end."""
+    def keep_open(self, link: Link) -> None:
+        """Note a WebSocket that is closed in order at the end, as long as somebody holds it."""
         with self._lock:
             self._links.add(link)
-
-        def forget(_job: object) -> None:
-            with self._lock:
-                self._links.discard(link)
-
-        job.add_done_callback(forget)
 
     def stats(self) -> PoolStats:
         """Return the numbers as they are now; those of closed sessions are summed up in one entry for each group."""
         with self._lock:
-            routes = (*self._routes.values(), *self._leaving.values())
+            routes = (*self._routes.values(), *self._closing.values())
             retired = tuple(self._retired.values())
             state = self._state
         workers = tuple(map(worker_stats, self.workers))
@@ -178,7 +172,7 @@ class Switchboard:
         finally:
             self._outstanding.forget(bell.ring)
 
-    def end(self, wait: bool, cancel: bool, end: float | None) -> None:
+    def shutdown(self, wait: bool, cancel: bool, end: float | None) -> None:
         """Take no more work, and end the threads when nothing is outstanding; see WorkerPool.shutdown."""
         wait = wait and not on_worker_thread()  # which would wait for itself, or for another that waits for it
         with self._lock:
@@ -189,7 +183,7 @@ class Switchboard:
         for link in links:
             link.go_away()
         for worker in self.workers:
-            worker.take_no_more()
+            worker.refuse_new()
         if cancel:
             for worker in self.workers:
                 worker.cancel_queued(inf if end is None else end)
@@ -199,11 +193,11 @@ class Switchboard:
         if self._watchdog is not None:
             self._watchdog.stop(wait=wait)
 
-    def end_at_exit(self) -> None:
+    def shutdown_at_exit(self) -> None:
         """End at the interpreter's exit: pending jobs are cancelled."""
         if self._state != "forked":
             _stop(self.workers)
-            self.end(wait=True, cancel=True, end=monotonic() + _AT_EXIT)
+            self.shutdown(wait=True, cancel=True, end=monotonic() + _AT_EXIT)
 
     def mark_forked(self) -> None:
         """Note in a forked child that the threads stayed behind; the lock may be held for ever by one of them."""
@@ -249,7 +243,7 @@ def _end_all() -> None:
     """Stop every pool at the interpreter's exit: nothing hangs, nothing is printed."""
     threading.excepthook = partial(_print_unless_ours, threading.excepthook)
     for board in list(_boards):
-        board.end_at_exit()
+        board.shutdown_at_exit()
 
 
 def _print_unless_ours(hook: Callable[[Any], object], args: Any) -> None:

@@ -1,4 +1,4 @@
-"""How a caller's thread waits for jobs: for one, for a WebSocket, for many in their order."""
+"""How a caller's thread waits for jobs: for one, for many in their order."""
 
 import threading
 from collections import deque
@@ -7,16 +7,10 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from ..errors import DeadlineExceeded
 from ..handover.job import Blocking, Job
-from ..handover.link import Link
-from ..redaction import redact
 from .streaming import StreamedResponse
-from .websocket import WebSocket
 
-__all__ = ["awaited_head_of", "head_of", "in_order", "opened", "seconds_left"]
-
-_GRACE = 0.1  # seconds a caller waits beyond the deadline before it decides without the worker
+__all__ = ["awaited_head_of", "head_of", "in_order", "seconds_left"]
 
 
 def seconds_left(end: float | None) -> float | None:
@@ -41,21 +35,6 @@ async def awaited_head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
     response = await job
     job.release()
     return response
-
-
-def opened(url: str, link: Link, job: "Job[None]", limit: float | None) -> WebSocket:
-    """Block until the WebSocket is open, so many seconds at the most."""
-    try:
-        end = None if limit is None else monotonic() + limit + _GRACE
-        return WebSocket(url, link, job, link.opened.result(seconds_left(end)))
-    except TimeoutError as exc:
-        job.cancel()
-        if isinstance(exc, DeadlineExceeded):
-            raise
-        raise DeadlineExceeded(f"{redact(url)}: no WebSocket within {limit:g} s", stage="queued") from None
-    except BaseException:
-        job.cancel()
-        raise
 
 
 def in_order(jobs: "deque[Job[Any]]", more: "Iterator[Job[Any]]", deadline: float | None) -> Iterator[Any]:

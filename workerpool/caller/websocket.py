@@ -1,12 +1,11 @@
 """WebSockets for threads: the connection is a worker's, messages travel through a queue each way."""
 
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from ..errors import ConnectionLost, ReadTimeout, RequestError
 from ..handover.channel import Closed
-from ..handover.job import Job, Process, check_may_block
+from ..handover.job import Process, check_may_block
 from ..handover.link import GOING_AWAY, GOODBYE, Frame, Link, checked_timeout
 from ..redaction import redact
 
@@ -23,11 +22,11 @@ class WebSocket:
     Pings are answered by the worker, as long as messages are received: a reader that stops, stops the other side, too.
     """
 
-    def __init__(self, url: str, link: Link, job: Job[None], protocol: str | None) -> None:
+    def __init__(self, url: str, link: Link, protocol: str | None, abort: Callable[[], None]) -> None:
         self.url = redact(url)
         self.protocol = protocol
         self._link = link
-        self._job = job
+        self._abort = abort
         self._process = Process()
 
     @property
@@ -66,9 +65,9 @@ class WebSocket:
         patience = checked_timeout(timeout)
         try:
             return self._link.incoming.get(patience)
-        except TimeoutError:
-            raise ReadTimeout(f"{self.url}: no message within {timeout:g} s", url=self.url, stage="body") from None
-        except Closed:
+        except Exception as exc:  # noqa: BLE001  it may be what code of the user's has raised
+            if isinstance(exc, TimeoutError) and exc is not self._link.error:
+                raise ReadTimeout(f"{self.url}: no message within {timeout:g} s", url=self.url, stage="body") from None
             raise self._ending() from None
 
     def __iter__(self) -> Iterator[str | bytes]:
@@ -92,10 +91,8 @@ class WebSocket:
             self._link.outgoing.put(frame, GOODBYE)
         self._link.outgoing.end()
         self._link.incoming.close()
-        try:
-            self._job.exception(2 * GOODBYE)
-        except (TimeoutError, CancelledError):
-            self._job.cancel()
+        if not self._link.wait_for_end(2 * GOODBYE):
+            self._abort()
 
     def __enter__(self) -> "WebSocket":
         return self

@@ -58,6 +58,11 @@ class Deadlines:
         if waiting is not None:
             waiting.discard(work)
 
+    def renew(self, work: Work) -> None:
+        """Watch over work whose deadline is another one now."""
+        self.discard(work)
+        self.add(work)
+
     def start(self) -> None:
         """Watch on the running loop from now on."""
         self._arm()

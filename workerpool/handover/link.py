@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
 
-from ..errors import ConnectionLost, InvalidRequest
+from ..errors import InvalidRequest
 from ..redaction import redact
 from .channel import Channel, Closed
 
@@ -36,16 +35,14 @@ class Opening:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     protocols: Iterable[str] = ()  # a tuple, once it is checked
-    timeout: float | None = None
     max_message: int = 4 * 2**20
     heartbeat: float | None = None
     compress: bool = True
     user_code: bool = False  # whether code of the user's takes part, which raises what it likes
 
     def __post_init__(self) -> None:
-        """Refuse what would fail on the worker, and bound the times; raises InvalidRequest."""
+        """Refuse what would fail on the worker, and bound the time; raises InvalidRequest."""
         try:
-            object.__setattr__(self, "timeout", checked_timeout(self.timeout))
             object.__setattr__(self, "heartbeat", checked_timeout(self.heartbeat, "heartbeat"))
             _check_size(self.max_message)
             object.__setattr__(self, "protocols", _checked_protocols(self.protocols))
@@ -54,34 +51,41 @@ class Opening:
             raise InvalidRequest(f"WebSocket {where}: {exc}", url=where, method="GET", stage="queued") from None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Link:
     """What the thread's side and the worker's share."""
 
     incoming: "Channel[str | bytes]" = field(default_factory=lambda: Channel(_ROOM))
     outgoing: "Channel[Frame]" = field(default_factory=lambda: Channel(_ROOM))
-    opened: "Future[str | None]" = field(default_factory=Future)  # the protocol that was agreed on
+    over: "Channel[None]" = field(default_factory=Channel)  # nothing is sent through it; it ends with all the rest
     close_code: int | None = None
-    error: BaseException | None = None  # why it ended, unless in order
 
-    def end(self, _job: object = None) -> None:
+    @property
+    def error(self) -> BaseException | None:
+        """Why it ended, unless in order."""
+        return self.incoming.error
+
+    def end(self) -> None:
         """Release whoever waits on either side; the last thing that happens. From any thread, repeatable."""
-        with suppress(InvalidStateError):
-            self.opened.set_exception(self.error or ConnectionLost("the WebSocket was given up", stage="connect"))
         self.incoming.end()
         self.outgoing.close()
+        self.over.end()
+
+    def wait_for_end(self, timeout: float) -> bool:
+        """Block until it has ended, for so many seconds at most; returns whether it has."""
+        try:
+            self.over.get(timeout)
+        except Closed:
+            return True
+        except TimeoutError:
+            return False
+        return True
 
     def go_away(self) -> None:
         """Close in order, since the pool ends; never blocks. From any thread."""
         with suppress(Closed, TimeoutError):
             self.outgoing.put(Frame("close", b"", GOING_AWAY), 0)
         self.outgoing.end()
-
-    def settle(self, job: "Future[None]") -> None:
-        """Note what became of the job that carries the messages."""
-        if self.error is None:
-            self.error = CancelledError() if job.cancelled() else job.exception()
-        self.end()
 
 
 def checked_timeout(timeout: float | None, name: str = "timeout") -> float | None:

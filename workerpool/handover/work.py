@@ -24,7 +24,7 @@ from ..messages.hop import Onward
 from ..messages.request import Request
 from ..redaction import redact
 from ..settings import Timeout
-from .channel import Chunks
+from .channel import Channel
 from .errand import Errand, Fetch
 
 __all__ = ["UNLIMITED", "Blocking", "Holder", "Verdict", "Work", "host_of"]
@@ -85,7 +85,7 @@ class Work(ABC):
     holder: Holder | None = None
     task: "asyncio.Task[None] | None" = None
     context: Context | None = None  # the submitter's, where code of the user's runs
-    channel: Chunks | None = None  # where the body goes on after the answer, when streamed
+    channel: Channel[Any] | None = None  # where a body, or messages, go on after the answer
     told = False  # whether who waits has been told of the outcome
     taken = False  # whether the result is the caller's alone
 
@@ -198,8 +198,28 @@ class Work(ABC):
         """Cancel work that is known to be in no worker's hands; else `stop` has to follow."""
         return self._decide("cancelled", None) or self.outcome == "cancelled"
 
+    def time_for_room(self, usual: Timeout) -> float | None:
+        """Return how many seconds its submitter may wait for room in a queue; a function without limits, the usual."""
+        if self.deadline is not None:
+            return max(0.0, self.deadline - monotonic())
+        return self.total if self.total is not None or self.counts_at_host else usual.total
+
+    def begin(self) -> bool:
+        """Note that it has its place; returns whether the deadline is another one from now on. On the loop."""
+        self.begun = monotonic()
+        if not self.at_place and self.patience is None:
+            return False
+        self.deadline = self.final_deadline
+        return True
+
+    def lift_deadline(self) -> None:
+        """Let what follows take any time: what had to be done until then is done. On the loop."""
+        self.deadline = None
+
     def expire(self) -> None:
         """Let the deadline fall, from any thread: whoever waits gets DeadlineExceeded, and the task is stopped."""
+        if self.deadline is None:
+            return
         error = self._deadline_error()
         try:
             if not self.fail(error) and self.channel is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ..errors import BodyTooLarge, ConnectionLost, DeadlineExceeded, ProtocolError, RequestError
+from ..errors import BodyTooLarge, ConnectionLost, ProtocolError, RequestError
 from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
@@ -22,15 +22,17 @@ _MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
 async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link: Link, work: Work) -> None:
-    """Open the WebSocket and carry messages until one side closes it. Runs with the session of functions."""
+    """Open the WebSocket, answer the work with its protocol, and carry messages until one side closes it."""
     try:
         socket = await _open(session, opening, work)
-        link.opened.set_result(socket.protocol)
-        await _carry(socket, link, opening, work)
-    except RequestError as exc:
-        link.error = exc
+        work.channel = link.incoming
+        work.lift_deadline()
+        if work.answer(socket.protocol):
+            await _carry(socket, link, opening, work)
+        else:
+            await socket.close()
     except Exception as exc:
-        link.error = exc  # of code of the user's: whoever waits is told before the job ends by it
+        link.incoming.fail(exc)
         raise
     finally:
         link.end()
@@ -54,18 +56,15 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     work.stage = "connect"
     _opening.set(opening)
     try:
-        async with asyncio.timeout(opening.timeout):
-            return await session.ws_connect(
-                url,
-                protocols=opening.protocols,
-                headers=opening.headers,
-                heartbeat=opening.heartbeat,
-                compress=15 if opening.compress else 0,
-                max_msg_size=opening.max_message,
-                timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
-            )
-    except TimeoutError:
-        raise DeadlineExceeded.about(work.facts(), f"no WebSocket within {opening.timeout:g} s") from None
+        return await session.ws_connect(
+            url,
+            protocols=opening.protocols,
+            headers=opening.headers,
+            heartbeat=opening.heartbeat,
+            compress=15 if opening.compress else 0,
+            max_msg_size=opening.max_message,
+            timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
+        )
     except aiohttp.WSServerHandshakeError as exc:
         text = f"the server answered {exc.status} instead of opening a WebSocket"
         raise ProtocolError.about(work.facts(), text, stage="headers") from None

@@ -89,7 +89,7 @@ class Dispatcher(Holder):
         try:
             if self.lane.queue:
                 # On a worker's thread nothing may wait, not even for room in a queue.
-                self.inbox.put(work, self._patience(work), block=block and not on_worker_thread())
+                self.inbox.put(work, work.time_for_room(self.lane.timeout), block=block and not on_worker_thread())
             else:
                 self.inbox.put(work)
         except BaseException as exc:
@@ -177,12 +177,6 @@ class Dispatcher(Holder):
         self._free = self._connections or inf
         return transport
 
-    def _patience(self, work: Work) -> float | None:
-        """Return the seconds that the caller may wait for room in the queue: it is the caller who waits here."""
-        if work.deadline is not None:
-            return max(0.0, work.deadline - monotonic())
-        return work.total if work.total is not None or work.counts_at_host else self.lane.timeout.total
-
     def drain(self) -> None:
         """Start what may start: work came in, a wait is over, or the loop is a new one. On the loop."""
         if self._loop.current is None:  # between two loops; the next one begins with this
@@ -202,13 +196,8 @@ class Dispatcher(Holder):
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
         work = self._scheduler.next()
         if work is not None:
-            if work.begun is None:
-                work.begun = monotonic()
-                if work.at_place or work.patience is not None:
-                    if work.deadline is not None:
-                        self._loop.deadlines.discard(work)
-                    work.deadline = work.final_deadline
-                    self._loop.deadlines.add(work)
+            if work.begun is None and work.begin():
+                self._loop.deadlines.renew(work)
         elif self._scheduler.due_in is not None:
             self._drain_in(self._scheduler.due_in)
         return work

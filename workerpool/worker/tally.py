@@ -71,7 +71,7 @@ class Tally:
         loop = self._loop
         if work not in loop.outstanding:
             return
-        if work.deadline is not None:
+        if work.slot:
             loop.deadlines.discard(work)
         verdict = work.verdict
         assert verdict is not None

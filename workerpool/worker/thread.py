@@ -47,7 +47,7 @@ class Worker:
         # Waited for instead of the thread: Ctrl-C in Thread.join() makes 3.11 believe that the thread has ended.
         self._ended = threading.Event()
         self._dispatchers: dict[str, Dispatcher] = {}  # added under the pool's lock, read by all
-        self._leaving: dict[Dispatcher, Future[None]] = {}  # being closed; its own methods are atomic
+        self._closing: dict[Dispatcher, Future[None]] = {}  # being closed; its own methods are atomic
 
     @property
     def alive(self) -> bool:
@@ -69,7 +69,7 @@ class Worker:
         self._thread.start()
         self._ready.result()
 
-    def serve(
+    def open_lane(
         self,
         lane: Lane,
         connections: int,
@@ -82,17 +82,17 @@ class Worker:
         self._dispatchers[lane.name] = dispatcher
         return dispatcher
 
-    def leave(self, lane_name: str) -> "Future[None]":
+    def close_lane(self, lane_name: str) -> "Future[None]":
         """Stop serving a lane: its work is given up, its session closed; the Future tells when."""
         dispatcher = self._dispatchers.pop(lane_name)
         dispatcher.inbox.close()
-        done = self._leaving[dispatcher] = Future()
+        done = self._closing[dispatcher] = Future()
         self.loop.call_soon(self._spawn_close, dispatcher)
         if self.loop.state is State.OVER:
-            self._tell_who_leaves()
+            self._tell_closed()
         return done
 
-    def take_no_more(self) -> None:
+    def refuse_new(self) -> None:
         """Refuse new work, and wake those that wait for room in a queue. From any thread, repeatable."""
         for dispatcher in self.dispatchers:
             dispatcher.inbox.close()
@@ -104,7 +104,7 @@ class Worker:
 
     def stop(self) -> None:
         """End at once: everything held is stopped. From any thread, repeatable."""
-        self.take_no_more()
+        self.refuse_new()
         self.loop.stop()
 
     def join(self, timeout: float | None) -> bool:
@@ -118,7 +118,7 @@ class Worker:
 
     def abandon(self) -> None:
         """Answer for a thread that does not end: fail everything it holds."""
-        self.take_no_more()
+        self.refuse_new()
         for dispatcher in self.dispatchers:
             dispatcher.abandon(lambda: PoolClosed(f"{self.name} stopped before it could answer"))
 
@@ -144,7 +144,7 @@ class Worker:
                 self.loop.blocked = True  # new work goes to others, where there are any
                 self.loop.go_on_to(State.OVER)
                 self.abandon()
-                self._tell_who_leaves()
+                self._tell_closed()
             finally:
                 self._ended.set()  # whatever happens: others wait for it without a limit
 
@@ -188,8 +188,8 @@ class Worker:
             reason.__cause__ = error
             return reason
 
-        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *list(self._leaving))]
-        self._tell_who_leaves()
+        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *list(self._closing))]
+        self._tell_closed()
         for transport in transports:
             if transport is not None:
                 _run_bounded(runner, transport.close)
@@ -199,13 +199,13 @@ class Worker:
         self.loop.begin()
         for dispatcher in self.dispatchers:
             dispatcher.drain()
-        for dispatcher in list(self._leaving):  # left while there was no loop
+        for dispatcher in list(self._closing):  # left while there was no loop
             self._spawn_close(dispatcher)
         if not self._ready.done():
             self._ready.set_result(None)
         await self.loop.until_stopped()
         # With those that are being closed just now: uvloop waits for ever at its end for a connection left open.
-        for dispatcher in (*self.dispatchers, *list(self._leaving)):
+        for dispatcher in (*self.dispatchers, *list(self._closing)):
             await dispatcher.close()
         await asyncio.sleep(0)  # lets the transports call their connection_lost
 
@@ -221,17 +221,17 @@ class Worker:
 
     def _spawn_close(self, dispatcher: Dispatcher) -> None:
         def tell(_task: object) -> None:
-            done = self._leaving.pop(dispatcher, None)
+            done = self._closing.pop(dispatcher, None)
             if done is not None:
                 done.set_result(None)
 
         asyncio.get_running_loop().create_task(dispatcher.close()).add_done_callback(tell)
 
-    def _tell_who_leaves(self) -> None:
+    def _tell_closed(self) -> None:
         """Tell everybody who waits for a lane to be closed that nothing more will come: its loop has ended."""
-        while self._leaving:
+        while self._closing:
             try:
-                _dispatcher, done = self._leaving.popitem()
+                _dispatcher, done = self._closing.popitem()
             except KeyError:  # several threads come here, the last of them when this one's has ended
                 return
             done.set_result(None)
