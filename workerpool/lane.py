@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from yarl import URL
 
 from .errors import InvalidRequest
-from .messages.keywords import OF_A_LANE, unknown_keyword
+from .messages.keywords import note_keywords_of_lanes, unknown_keyword
 from .messages.request import (
     Auth,
     HeaderItems,
@@ -55,6 +55,10 @@ class LaneOptions(TypedDict, total=False):
     connector: Callable[[], Any] | None
     trace_configs: Sequence[Any]
     event_loop: str | Callable[[], Any]
+
+
+OF_A_LANE = frozenset(LaneOptions.__annotations__)
+note_keywords_of_lanes(OF_A_LANE)
 
 
 def check_options(where: str, options: Mapping[str, Any], *, also: Collection[str] = ()) -> None:
@@ -127,6 +131,11 @@ class Lane:
     def by_host(self) -> bool:
         """Whether a limit counts per host."""
         return bool(self.per_host or self.per_host_rate)
+
+    @property
+    def in_one_place(self) -> bool:
+        """Whether one worker serves the lane: it behaves as one browser, or has a limit that is exact in one place."""
+        return self.stateful or self.rate is not None
 
     @property
     def has_hooks(self) -> bool:

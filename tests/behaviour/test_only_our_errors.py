@@ -173,6 +173,10 @@ def test_an_errors_reason_is_a_fact(pool, serve):
         with pytest.raises(RequestError) as caught:
             pool.get(url, retry=None)
         assert reason == caught.value.reason == pickle.loads(pickle.dumps(caught.value)).reason
+    greeting, _seen = serve(b"220 mail.example ESMTP ready\r\n", close=True)
+    with pytest.raises(ProtocolError, match="is not valid HTTP") as caught:
+        pool.get(f"{greeting}/Content-Length", retry=None)  # a word of the URL's says nothing
+    assert "" == caught.value.reason
     with pytest.raises(InvalidRequest) as caught:
         Request.prepared("GET", "http://host.test/", [("X", "a\r\nb")], None)
     assert "bad-header" == caught.value.reason

@@ -111,7 +111,7 @@ WITHIN = {
     "tests/behaviour/test_cut_streams.py": "_verdicts",
     "tests/behaviour/test_lanes.py": "_count",
     "tests/behaviour/test_lent_sessions.py": "_factory",
-    "tests/behaviour/test_limits.py": "_count _due",
+    "tests/behaviour/test_limits.py": "_count",
     "tests/behaviour/test_results.py": "_give_up _queue _sync_mutex",
     "tests/behaviour/test_short_way.py": "_request",
     "tests/behaviour/test_silent_names.py": "_AT_ONCE",
@@ -120,6 +120,7 @@ WITHIN = {
     "tests/handover/test_channel.py": "_waiting",
     "tests/handover/test_work.py": "_condition _closing _run_bounded _tell",
     "tests/messages/test_keywords.py": "_NORMAL",
+    "tests/policies/test_pace_and_hosts.py": "_due",
     "tests/transport/test_contract.py": """
         _NEEDS _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get
         _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies

@@ -19,6 +19,11 @@ def test_each_name_that_a_module_lists_is_there(name):
     assert len(set(listed)) == len(listed)
 
 
+def test_every_error_is_public():
+    """Nobody who catches one has to know where it lives."""
+    assert set(workerpool.errors.__all__) <= set(workerpool.__all__)
+
+
 def test_a_star_import_brings_the_verbs():
     """`from workerpool import *` gives what `workerpool.` gives."""
     space = {}

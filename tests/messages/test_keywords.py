@@ -7,15 +7,14 @@ import pytest
 
 import workerpool
 from workerpool import Lane, Request, WorkerPool, lane
-from workerpool.lane import LaneOptions, check_options
+from workerpool.lane import OF_A_LANE, check_options
 from workerpool.messages import keywords
 from workerpool.messages.request import RequestOptions
 
 
 def test_the_tables_are_whole():
     """What the messages say of lanes and requests is what lanes and requests take."""
-    assert keywords.OF_A_LANE == LaneOptions.__annotations__.keys()
-    assert keywords.OF_A_LANE == {field.name for field in fields(Lane)} - {"name"}
+    assert OF_A_LANE == {field.name for field in fields(Lane)} - {"name"}
     assert list(lane._NORMAL) == [field.name for field in fields(Lane)]
     assert keywords.OF_A_REQUEST == RequestOptions.__annotations__.keys()
 
@@ -86,7 +85,7 @@ def test_a_lane_names_the_keyword_and_the_cure(name, cure):
 
 def test_right_keywords_pass():
     """Every field may be given, and `also` names others."""
-    check_options("WorkerPool()", dict.fromkeys([*keywords.OF_A_LANE, "workers"]), also=("workers",))
+    check_options("WorkerPool()", dict.fromkeys([*OF_A_LANE, "workers"]), also=("workers",))
     assert "b" == replace(Lane("a"), name="b").name
     assert Lane("a") == pickle.loads(pickle.dumps(Lane("a")))
 

@@ -70,10 +70,9 @@ class Route:
 def serving(lane: Lane, workers: int) -> int:
     """Return how many of the workers serve the lane.
 
-    One for a lane with state, which behaves as one browser, and for one with a rate, which is exact only
-    in one place; never more than there are connections or places in the queue to share out.
+    Never more than there are connections or places in the queue to share out.
     """
-    if lane.stateful or lane.rate is not None:
+    if lane.in_one_place:
         return 1
     return min(workers, lane.connections or workers, lane.queue or workers)
 

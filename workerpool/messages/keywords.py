@@ -1,14 +1,11 @@
 """Keywords that people bring from other libraries, and what to write here instead: the only table of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-__all__ = ["OF_A_LANE", "OF_A_POOL", "no_attribute", "unknown_keyword"]
+__all__ = ["OF_A_POOL", "no_attribute", "note_keywords_of_lanes", "unknown_keyword"]
 
-OF_A_LANE = frozenset({
-    "base_url", "headers", "cookies", "auth", "timeout", "proxy", "trust_env", "ssl", "connections", "per_host", "rate",
-    "per_host_rate", "queue", "retry", "max_body", "middlewares", "connector", "trace_configs", "event_loop",
-})  # fmt: skip
+_OF_A_LANE: set[str] = set()  # told by the lane, which lies above
 OF_A_REQUEST = frozenset({
     "params", "data", "json", "files", "headers", "cookies", "auth", "timeout", "allow_redirects", "max_body", "retry",
     "priority", "meta",
@@ -58,6 +55,11 @@ _CURES = {
 }  # fmt: skip
 
 
+def note_keywords_of_lanes(names: Iterable[str]) -> None:
+    """Let these be known as the keywords of a lane, so that who gives one elsewhere is told."""
+    _OF_A_LANE.update(names)
+
+
 def unknown_keyword(where: str, name: str, known: Collection[str]) -> TypeError:
     """Return the error for a keyword that `where` does not take; it tells what to write instead."""
     return TypeError(f"{where} takes no keyword {name!r}; {_cure(name, known)}")
@@ -79,7 +81,7 @@ def _cure(name: str, known: Collection[str]) -> str:
     if (told := _told(name, known)) is not None:
         return told
     # The right keywords first: among equals the first is taken.
-    for candidates in (known, OF_A_LANE | OF_A_REQUEST | OF_A_POOL, _CURES):
+    for candidates in (known, _OF_A_LANE | OF_A_REQUEST | OF_A_POOL, _CURES):
         if near := get_close_matches(name.lower(), sorted(candidates), 1, 0.7):
             return f"did you mean {near[0]}=?" if near[0] in known else f"{near[0]}: {_told(near[0], known)}"
     return f"it takes: {', '.join(sorted(known))}"
@@ -91,7 +93,7 @@ def _told(name: str, known: Collection[str]) -> str | None:
         return _CURES[name]
     if name in OF_A_POOL and name not in known:
         return f"it is the pool's: WorkerPool({name}=...)"
-    if name in OF_A_LANE and name not in known:
+    if name in _OF_A_LANE and name not in known:
         return f"it is a lane's: Lane({name}=...), WorkerPool({name}=...) or pool.session({name}=...)"
     if name in OF_A_REQUEST and name not in known:
         return f"it is a request's: pool.get(url, {name}=...) or Request(url, {name}=...)"

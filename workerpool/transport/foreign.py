@@ -205,7 +205,7 @@ def _in_particular(
         return ours, stage, "the connection was closed within the head of the answer", "head-cut"
     if ours is ConnectError and at == "tls":
         return ours, "tls", "the connection ended within the TLS handshake", ""
-    if ours is ProtocolError and "Content-Length" in str(exc):
+    if ours is ProtocolError and "Content-Length" in str(getattr(exc, "message", "")):
         return ours, stage, "the Content-Length of the server's answer is not valid HTTP", "bad-length"
     if isinstance(exc, UnicodeError) and at not in ("connect", "dns", "proxy"):
         ours, stage, text = ProtocolError, "", "the server's answer cannot be read"
