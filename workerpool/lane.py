@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from yarl import URL
 
-from .errors import InvalidRequest
+from .errors import Facts, InvalidRequest
 from .messages.keywords import note_keywords_of_lanes, unknown_keyword
 from .messages.request import (
     Auth,
@@ -169,12 +169,8 @@ class Lane:
             if self.base_url
             else f"give the whole URL{whole}, or the lane a base_url"
         )
-        raise InvalidRequest(
-            f"{request.method} {where}: not an http or https URL with a host; {cure}",
-            url=where,
-            method=request.method,
-            lane=self.name,
-        )
+        facts = Facts(where, request.method, lane=self.name)
+        raise InvalidRequest.about(facts, f"not an http or https URL with a host; {cure}")
 
     def timeout_for(self, request: Request) -> Timeout:
         """Return the request's own timeout, or the lane's."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from contextlib import suppress
 from contextvars import Context
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import InvalidRequest, QueueFull, WorkerPoolError
 from ..handover.channel import Closed
@@ -76,13 +76,6 @@ class _NoMore(Exception):
     """All results have been handed out."""
 
 
-class Post(Protocol):
-    """What hands an entry to a worker."""
-
-    def __call__(self, work: Work, *, block: bool = True) -> None:
-        """Hand it over; raises QueueFull or PoolClosed."""
-
-
 class Results:
     """Yield one Result per input, with `for` or `async for`, as they finish or in the order of the inputs.
 
@@ -96,7 +89,7 @@ class Results:
     def __init__(
         self,
         make_entry: "Callable[[int, Request, ResultQueue[Result]], Entry]",
-        post: Post,
+        post: Callable[..., None],
         inputs: Iterable[str | Request],
         options: Mapping[str, Any],
         *,
@@ -104,7 +97,7 @@ class Results:
         buffersize: int,
     ) -> None:
         self._make_entry = make_entry  # raises InvalidRequest
-        self._post = post
+        self._post = post  # raises QueueFull or PoolClosed
         self._inputs: Iterator[str | Request] | None = _iterator(inputs)
         self._options = options
         # One reader at a time; the thread that has it may come back here by a signal handler.

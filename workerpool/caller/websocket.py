@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from ..errors import ConnectionLost, ReadTimeout, RequestError
+from ..errors import ConnectionLost, Facts, ReadTimeout, RequestError, Stage
 from ..handover.channel import Closed
 from ..handover.job import Process, check_may_block
 from ..handover.link import GOING_AWAY, GOODBYE, Frame, Link, checked_timeout
@@ -67,7 +67,7 @@ class WebSocket:
             return self._link.incoming.get(patience)
         except Exception as exc:  # noqa: BLE001  it may be what code of the user's has raised
             if isinstance(exc, TimeoutError) and exc is not self._link.error:
-                raise ReadTimeout(f"{self.url}: no message within {timeout:g} s", url=self.url, stage="body") from None
+                raise ReadTimeout.about(self._facts("body"), f"no message within {timeout:g} s") from None
             raise self._ending() from None
 
     def __iter__(self) -> Iterator[str | bytes]:
@@ -110,7 +110,7 @@ class WebSocket:
         try:
             self._link.outgoing.put(frame, patience)
         except TimeoutError:
-            raise ReadTimeout(f"{self.url}: not sent within {timeout:g} s", url=self.url, stage="send") from None
+            raise ReadTimeout.about(self._facts("send"), f"not sent within {timeout:g} s") from None
         except Closed:
             raise self._ending() from None
 
@@ -122,10 +122,13 @@ class WebSocket:
         """Return a new error each time: one that is raised twice would collect the tracebacks of all who raised it."""
         why = self._link.error
         if isinstance(why, RequestError):
-            return type(why)(str(why), url=self.url, method="GET", stage="body")
-        error = ConnectionLost(f"{self.url}: the WebSocket is closed ({self.close_code})", url=self.url, stage="body")
+            return type(why)(str(why)).completed(self._facts("body"))
+        error = ConnectionLost.about(self._facts("body"), f"the WebSocket is closed ({self.close_code})")
         error.__cause__ = why
         return error
+
+    def _facts(self, stage: Stage) -> Facts:
+        return Facts(self.url, "GET", stage=stage)
 
 
 def _encoded(text: str, what: str) -> bytes:

@@ -81,7 +81,7 @@ class Dial:
     @property
     def method(self) -> str:
         """What messages name the errand by."""
-        return "WebSocket"
+        return "GET"
 
     @property
     def url(self) -> str:

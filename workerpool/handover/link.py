@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
 
-from ..errors import InvalidRequest
+from ..errors import Facts, InvalidRequest
 from ..redaction import redact
 from .channel import Channel, Closed
 
@@ -47,8 +47,8 @@ class Opening:
             _check_size(self.max_message)
             object.__setattr__(self, "protocols", _checked_protocols(self.protocols))
         except (TypeError, ValueError) as exc:
-            where = redact(self.url)
-            raise InvalidRequest(f"WebSocket {where}: {exc}", url=where, method="GET", stage="queued") from None
+            facts = Facts(redact(self.url), "GET", stage="queued")
+            raise InvalidRequest.about(facts, f"a WebSocket's {exc}") from None
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
 from yarl import URL
 
-from ..errors import InvalidRequest, Reason
+from ..errors import Facts, InvalidRequest, Reason
 from ..redaction import redact
 from ..settings import Retry, Timeout
 from .body import FORM, JSON, TEXT, Body, Upload, encode_body
@@ -268,8 +268,8 @@ class Request:
 def _refusal(exc: Exception, part: str, method: object, url: object) -> InvalidRequest:
     """Return the error that names the argument and tells nothing of what it holds."""
     shown = method if isinstance(method, str) and method in _METHODS else "request"
-    where = redact("" if url is _MISSING else url)
-    error = InvalidRequest(f"{shown} {where}: {_reason(exc, part)}", url=where, method=shown)
+    facts = Facts(redact("" if url is _MISSING else url), shown)
+    error = InvalidRequest.about(facts, _reason(exc, part))
     if not isinstance(exc, _OUR_OWN):
         error.__cause__ = exc  # raised by code of the caller's, which knows best
     return error

@@ -12,7 +12,7 @@ from typing import Any, Self
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ..errors import HTTPStatusError, JSONDecodeError
+from ..errors import Facts, HTTPStatusError, JSONDecodeError
 from ..redaction import redact
 from .charsets import apparent, character_set, charset, declared, is_text_encoding
 from .links import parse_links
@@ -212,11 +212,14 @@ class Response:
         return self._content if name is None or name.startswith("utf") else self._content.decode(name)
 
     def _no_json(self, message: str, document: str, position: int) -> JSONDecodeError:
-        where, kind = redact(self._url), self._headers.get("Content-Type", "no Content-Type").partition(";")[0]
-        text = f"{self._request.method} {where}: the body ({self._status}, {kind!a}) is not JSON: {message}"
+        kind, facts = self._headers.get("Content-Type", "no Content-Type").partition(";")[0], self._facts
+        text = f"{facts}: the body ({self._status}, {kind!a}) is not JSON: {message}"
         error = JSONDecodeError(text, document, position)
-        error.url, error.method, error.attempts, error.stage = where, self._request.method, self._attempts, "body"
-        return error
+        return error.completed(facts)
+
+    @property
+    def _facts(self) -> Facts:
+        return Facts(redact(self._url), self._request.method, self._attempts, "body")
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the body in pieces of `chunk_size` bytes."""
@@ -263,14 +266,7 @@ class Response:
         """Raise HTTPStatusError if the status is 400 or higher; else return the response."""
         if self.ok:
             return self
-        where = redact(self._url)
-        error = HTTPStatusError(
-            f"{self._request.method} {where}: the server answered {self._status} {self._reason!a}",
-            url=where,
-            method=self._request.method,
-            attempts=self._attempts,
-            stage="body",
-        )
+        error = HTTPStatusError.about(self._facts, f"the server answered {self._status} {self._reason!a}")
         error.response = self
         raise error
 

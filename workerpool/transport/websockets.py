@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from ..errors import BodyTooLarge, ConnectionLost, ProtocolError, RequestError
+from ..errors import BodyTooLarge, ConnectionLost, Facts, ProtocolError, RequestError
 from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
@@ -45,10 +45,9 @@ def check_origin(request: aiohttp.ClientRequest) -> None:
     if opening is None or "Sec-WebSocket-Key" not in request.headers:
         return
     if request.url.origin() != URL(opening.url, encoded=True).origin():
-        where = redact(opening.url)
         there = redact(request.url.origin())
-        text = f"{where}: the server redirects to {there}; open the WebSocket there yourself if that is meant"
-        raise ProtocolError(text, url=where, method="GET", stage="headers")
+        text = f"the server redirects to {there}; open the WebSocket there yourself if that is meant"
+        raise ProtocolError.about(Facts(redact(opening.url), "GET", stage="headers"), text)
 
 
 async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
