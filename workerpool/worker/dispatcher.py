@@ -82,7 +82,7 @@ class Dispatcher(Holder):
     def post(self, work: Work, *, block: bool = True) -> None:
         """Put accepted work into the queue; blocks while that is full. From any thread.
 
-        Raises QueueFull or PoolClosed. Whatever is raised, the work is given up and `refuse` is to follow.
+        Raises QueueFull or PoolClosed. Whatever is raised, `refuse` is to follow; an interrupt gives the work up.
         """
         if work.deadline is not None:
             self._loop.deadlines.add(work)
