@@ -12,6 +12,7 @@ from aiohttp import web
 from workerpool import (
     DeadlineExceeded,
     HTTPStatusError,
+    PoolClosed,
     QueueFull,
     Rate,
     Response,
@@ -124,13 +125,40 @@ def test_drain_waits_for_what_redirects_lead_elsewhere(sites):
 
 
 def test_a_shutdown_waits_for_what_redirects_lead_elsewhere(sites):
-    """A worker that has ended takes over nothing; what leads to its hosts is finished where it is."""
+    """No worker ends while something is on its way that may lead to its hosts."""
     for _ in range(5):
         pool = WorkerPool(workers=4, per_host=2)
         pairs = [(start, end) for start in sites for end in sites if start is not end]
         jobs = [pool.submit(_led_from_to(start, end, "/slow/1?delay=0.01")) for start, end in pairs]
         pool.shutdown()
         assert {"slow page 1"} == {job.result(0).text for job in jobs}
+
+
+@pytest.mark.parametrize("end", ["session", "pool", "at once"])
+def test_what_is_on_its_way_to_another_worker_has_an_outcome_at_the_end(sites, end):
+    """Redirects lead from worker to worker while the lane, or the pool, is closed: nothing is lost between them."""
+    with WorkerPool(workers=3, per_host=1) as pool:
+        for _ in range(8):
+            lane = pool.like("default")
+            jobs = [lane.submit(_led_from_to(sites[n % 4], sites[(n + 1) % 4], "/fast/1")) for n in range(24)]
+            jobs[0].result(30)
+            if end == "session":
+                lane.close()
+                break_off = (PoolClosed,)
+            elif end == "pool":
+                pool.shutdown()
+                break_off = ()
+            else:
+                pool.shutdown(timeout=0)
+                break_off = (PoolClosed,)
+            done = wait(jobs, 30)
+            assert not done.not_done
+            for job in jobs:
+                error = None if job.cancelled() else job.exception()
+                assert error is None or isinstance(error, break_off), error
+            if end != "session":
+                break
+            assert pool.drain(30)
 
 
 @pytest.mark.parametrize(("connections", "per_host"), [(1, 0), (9, 1)])
