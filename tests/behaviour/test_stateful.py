@@ -23,6 +23,7 @@ from workerpool import (
     WorkerPoolError,
 )
 
+PATIENCE = 60
 WAIT = 10  # seconds after which something hangs
 QUICK = Retry(attempts=3, wait_initial=0.002, wait_jitter=0)
 CONNECTIONS = {"default": 5, "narrow": 2}
@@ -130,15 +131,18 @@ class Asked:
     def __init__(self, job, kind, nonce, *, session=None):
         self.job, self.kind, self.nonce, self.session = job, kind, nonce, session
         self.outcomes = 0
+        self.told = threading.Event()
         self.may_stop = False  # something else than its own course may have ended it
         job.add_done_callback(self._count)
 
     def _count(self, _):
         self.outcomes += 1
+        self.told.set()
 
     def check(self, books):
         """The job has one outcome, and it is one that its course allows."""
         assert self.job.done()
+        assert self.told.wait(PATIENCE)  # callbacks are called by whoever decides, after the waiters were woken
         assert 1 == self.outcomes
         if self.job.cancelled():
             assert self.may_stop

@@ -52,6 +52,10 @@ class Outstanding:
             self._callbacks.remove(callback)
 
     def _tell(self) -> None:
-        while self._callbacks:
+        while self._callbacks and not self._works:
             with suppress(IndexError):  # another thread was quicker
-                self._callbacks.pop(0)()
+                callback = self._callbacks.pop(0)
+                if self._works:  # it was noted, and more work came, since this thread has looked
+                    self._callbacks.append(callback)
+                else:
+                    callback()

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from socket import gaierror
 from typing import Any
 
 from ..errors import PoolClosed, WorkerLost
@@ -210,6 +211,8 @@ class Worker:
         await asyncio.sleep(0)  # lets the transports call their connection_lost
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), gaierror):
+            return  # of a look-up that aiohttp has shielded, and that nobody waits for any more; 3.14 tells of those
         log.error("%s: %s", self.name, context.get("message"), exc_info=context.get("exception"))
         # The callback that failed may have been one of ours (out of memory, or an error set from another thread).
         self.loop.call_soon(self._look_again)

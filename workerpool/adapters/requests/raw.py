@@ -1,5 +1,6 @@
 """What a session hands out: requests' response, with urllib3's as its `raw`, over bytes that the pool has brought."""
 
+from collections.abc import Generator
 from email.message import Message
 from typing import Any
 
@@ -9,6 +10,7 @@ from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
+from urllib3.exceptions import ProtocolError
 from urllib3.util import Retry
 
 from ...caller.streaming import StreamedResponse
@@ -69,6 +71,16 @@ class _Raw(HTTPResponse):
             retries=_NONE if retries is None else retries,
         )
         self.version_string = f"HTTP/{body.version / 10}"
+        self._wire = body
+
+    def read_chunked(self, amt: int | None = None, decode_content: bool | None = None) -> Generator[bytes, None, None]:
+        """Yield what comes, as it comes; raises ProtocolError where another thread closes the response meanwhile."""
+        try:
+            yield from super().read_chunked(amt, decode_content)
+        except AttributeError as exc:  # urllib3 looks for the file between two looks at whether there is one
+            if not self._wire.isclosed():
+                raise
+            raise ProtocolError("the response was closed while it was read", exc) from exc
 
 
 class _Read(_Raw):
