@@ -1,5 +1,6 @@
 """Follow a request through the house: which files a get, a stream and an error enter, on both threads."""
 
+import gc
 import sys
 import threading
 import time
@@ -9,7 +10,7 @@ from types import FrameType
 
 __all__ = ["walks"]
 
-_SETTLED = 0.1  # seconds that the worker gets to finish what the caller does not wait for
+_QUIET = 0.1  # seconds in which the worker enters nothing: it has finished what the caller does not wait for
 
 
 def walks(package: Path) -> dict[str, list[str]]:
@@ -47,8 +48,10 @@ class _Walk:
     def __init__(self, package: Path) -> None:
         self._package = package
         self._entered: dict[str, None] | None = None
+        self._calls = 0
 
     def note(self, frame: FrameType, event: str, _arg: object) -> None:
+        self._calls += 1
         entered, code = self._entered, frame.f_code
         if entered is not None and event == "call" and code.co_name != "<module>":
             entered[code.co_filename] = None
@@ -56,13 +59,22 @@ class _Walk:
     def of(self, way: Callable[[], object]) -> list[str]:
         """Return the files that the way enters when it is gone for the second time: nothing is made anew then."""
         way()
-        time.sleep(_SETTLED)
+        self._wait_until_quiet()
+        gc.collect()
+        gc.disable()  # a collection would enter the files of what it frees
         files: dict[str, None] = {}
         self._entered = files
         sys.setprofile(self.note)
         way()
         sys.setprofile(None)
-        time.sleep(_SETTLED)
+        self._wait_until_quiet()
         self._entered = None
+        gc.enable()
         inside = [Path(file).relative_to(self._package) for file in files if file.startswith(f"{self._package}/")]
         return [".".join(path.with_suffix("").parts) for path in inside]
+
+    def _wait_until_quiet(self) -> None:
+        seen = -1
+        while seen != self._calls:
+            seen = self._calls
+            time.sleep(_QUIET)
