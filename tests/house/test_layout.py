@@ -116,6 +116,7 @@ WITHIN = {
     "tests/behaviour/test_short_way.py": "_request",
     "tests/behaviour/test_silent_names.py": "_AT_ONCE",
     "tests/behaviour/test_wrong_arguments.py": "_application",
+    "tests/behaviour/test_worst_moments.py": "_lock _routes _stop _take_back",
     "tests/caller/test_pieces.py": "_check_tail",
     "tests/handover/test_channel.py": "_waiting",
     "tests/handover/test_work.py": "_condition _closing _run_bounded _tell",

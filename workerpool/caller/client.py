@@ -321,6 +321,7 @@ class Client:
             self._board.post(self._route, work)
             socket = WebSocket(target, link, work.wait(), work.stop)
         except BaseException:
+            work.cancel()
             work.stop()  # interrupted, it may have been opened
             raise
         with socket:

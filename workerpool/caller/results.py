@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from contextlib import suppress
 from contextvars import Context
 from math import ceil
+from time import monotonic
 from typing import Any
 
 from ..errors import InvalidRequest, QueueFull, WorkerPoolError
@@ -67,7 +68,7 @@ class Entry(Work):
     def _tell(self, verdict: Verdict) -> None:
         outcome, value, _at = verdict
         if outcome == "cancelled":
-            value = WorkerPoolError("the request was cancelled: the reader of its results had gone")
+            value = WorkerPoolError("the request was cancelled, by the reader of its results or with the pool")
         response, error = (value, None) if outcome == "succeeded" else (None, value)
         self._out.put(Result(self.index, self._asked, response, error))
 
@@ -232,10 +233,13 @@ class Results:
                 # While something is in flight its result is the better thing to wait for.
                 self._post(entry, block=block and len(self._entries) == 1)
             except QueueFull:
-                self._entries.pop(entry.index, None)
-                if self._entries or not block:
-                    return
-                continue  # the queue was full of others' work for as long as the lane's timeout; it goes on
+                if entry.deadline is not None and monotonic() >= entry.deadline:
+                    entry.expire()
+                if not entry.decided:
+                    self._entries.pop(entry.index, None)
+                    if self._entries or not block:
+                        return
+                    continue  # the queue was full of others' work for as long as the lane's timeout; it goes on
             self._waiting = None
 
     def _pull(self) -> Entry | None:

@@ -123,9 +123,10 @@ class Switchboard:
             raise
 
     def _take_back(self, work: Work) -> None:
-        with self._lock:
-            if work.holder is not None:
+        if work.holder is not None:
+            with self._lock:
                 work.holder.refuse(work)
+            self._outstanding.remove(work)  # not under the lock: it may be the last, and end the workers
 
     def close(self, route: Route, *, wait: bool = True) -> None:
         """Close a session's lane, without `wait` from a worker's thread; its numbers stay in the sums."""
@@ -136,13 +137,23 @@ class Switchboard:
             if self._routes.pop(route.lane.name, None) is None or self._state == "forked":
                 return
             self._closing[route.lane.name] = route
-        try:
-            for closed in [worker.close_lane(route.lane.name) for worker in route.workers]:
-                if not on_worker_thread():
-                    closed.result()
-        finally:
-            with self._lock:
-                del self._closing[route.lane.name]
+        closing = [worker.close_lane(route.lane.name) for worker in route.workers]
+
+        def note(_closed: object) -> None:
+            if all(each.done() for each in closing):
+                self._note_closed(route)
+
+        for each in closing:
+            each.add_done_callback(note)
+        if not on_worker_thread():
+            for each in closing:
+                each.result()
+            self._note_closed(route)
+
+    def _note_closed(self, route: Route) -> None:
+        """Keep the numbers of a closed lane in the sum of its group; repeatable."""
+        with self._lock:
+            if self._closing.pop(route.lane.name, None) is not None:
                 numbers = replace(lane_stats(route), name=f"{route.group} (closed)")
                 before = self._retired.get(route.group)
                 self._retired[route.group] = numbers if before is None else before.plus(numbers)

@@ -79,18 +79,17 @@ class Deadlines:
                 return waiting
             if len(self._slots) >= self._many:
                 self._close_empty()
-            waiting = self._slots[slot] = set()
+            # In this order, each step repeatable: an interrupt between two leaves the slot to be opened by the next.
             heappush(self._order, slot)
-            earlier = slot < self._armed
-            if earlier:
+            if slot < self._armed:
+                self._call_soon(self._arm)
                 self._armed = slot
-        if earlier:
-            self._call_soon(self._arm)
+            waiting = self._slots[slot] = set()
         return waiting
 
     def _close_empty(self) -> None:
         for slot in self._order:
-            if waiting := self._slots.pop(slot):
+            if waiting := self._slots.pop(slot, None):
                 self._slots[slot] = waiting
         self._order = sorted(self._slots)
         self._many = max(_MANY, 2 * len(self._slots))
@@ -120,9 +119,9 @@ class Deadlines:
         with self._lock:
             while self._order:
                 slot = self._order[0]
-                waiting = self._slots.pop(slot)
+                waiting = self._slots.pop(slot, None)
                 if slot <= now:
-                    due.extend(waiting)
+                    due.extend(waiting or ())
                 elif waiting:
                     self._slots[slot] = waiting
                     break

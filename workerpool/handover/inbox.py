@@ -159,8 +159,10 @@ class Inbox:
         Raises QueueFull or PoolClosed. From any thread.
         """
         try:
-            if self._room is not None and not self._room.enter(work, timeout if block else 0):
-                self._refuse_full(timeout if block else None)
+            if self._room is not None:
+                if not self._room.enter(work, timeout if block else 0):
+                    self._refuse_full(timeout if block else None)
+                work.has_room = True
             if work.priority:
                 self._send(work)
             else:

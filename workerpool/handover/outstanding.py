@@ -53,9 +53,11 @@ class Outstanding:
 
     def _tell(self) -> None:
         while self._callbacks and not self._works:
-            with suppress(IndexError):  # another thread was quicker
+            try:
                 callback = self._callbacks.pop(0)
-                if self._works:  # it was noted, and more work came, since this thread has looked
-                    self._callbacks.append(callback)
-                else:
-                    callback()
+            except IndexError:  # another thread was quicker
+                return
+            if self._works:  # it was noted, and more work came, since this thread has looked
+                self._callbacks.append(callback)
+            else:
+                callback()

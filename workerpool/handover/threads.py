@@ -43,6 +43,7 @@ _LOCKING = frozenset(
         "workerpool.caller.results",
         "workerpool.caller.switchboard",
         "workerpool.worker.loop",
+        "workerpool.worker.watchdog",
     }
 )
 

@@ -86,6 +86,7 @@ class Work(ABC):
     task: "asyncio.Task[None] | None" = None
     context: Context | None = None  # the submitter's, where code of the user's runs
     channel: Channel[Any] | None = None  # where a body, or messages, go on after the answer
+    has_room = False  # in a bounded queue, or it had
     told = False  # whether who waits has been told of the outcome
     taken = False  # whether the result is the caller's alone
 
@@ -104,7 +105,7 @@ class Work(ABC):
         self.pool = pool  # keeps an otherwise forgotten pool alive while its work is under way
         self.errand = errand
         self.started = monotonic()
-        self._verdicts: list[Any] = []  # the first one counts; only ever appended to
+        self._verdicts: list[Any] = []  # the first one counts; deciding only ever appends
         if isinstance(errand, Fetch):
             self.place = errand.target
         if context is not None:

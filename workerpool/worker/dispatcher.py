@@ -1,7 +1,7 @@
 """The dispatcher of one lane on one worker: its inbox, its places and its private sessions.
 
-Work comes in from any thread (`post`, `admit`, `abort`); everything else happens on the worker's loop. Work is
-taken from the inbox only when there is a place for it, so that the inbox keeps the order to the end.
+Work comes in from any thread (`accept`, `post`, `admit`, `abort`), and is given up from any; it is done on the worker's
+loop. Work is taken from the inbox only when there is a place for it, so that the inbox keeps the order to the end.
 """
 
 import asyncio
@@ -95,8 +95,7 @@ class Dispatcher(Holder):
         except BaseException as exc:
             if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
                 work.give_up()
-                self.inbox.leave(work)
-                self._loop.call_soon(self.drain)
+                self.abort(work)
             raise
 
     def refuse(self, work: Work) -> None:
@@ -110,7 +109,7 @@ class Dispatcher(Holder):
         self._loop.deadlines.add(work)
         self._scheduler.admit(work)
         if not self._loop.call_soon(self.drain) and self._loop.state is State.OVER:
-            self.abandon(_stopped_early(self.name))
+            self.abandon()
 
     def waits_for(self, work: Work) -> str:
         """Say what work that has not begun waits for. From any thread."""
@@ -140,16 +139,17 @@ class Dispatcher(Holder):
         """Stop what is held, and close the session and its connections. On the loop."""
         if tasks := self._tasks.cancel_all():
             await asyncio.wait(tasks)
-        self.abandon(_stopped_early(self.name))
+        self.abandon()
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
             await self._transport.close()
 
-    def abandon(self, error: Callable[[], Exception]) -> None:
-        """Fail everything that is still here; the last thing that happens, from whichever thread is left."""
+    def abandon(self) -> None:
+        """Fail everything that is still here, and what still comes; from whichever thread is left."""
+        self._tasks.closing = True
         for work in self._loop.outstanding.held_by(self):
-            _fail(work, error())
+            _fail(work, PoolClosed(f"{self.name} stopped before it could answer"))
             if work not in self._tasks.held:  # else its task counts it
                 self.tally.settle(work)
 
@@ -168,6 +168,8 @@ class Dispatcher(Holder):
         self._timer = None
         self._tasks.detach()
         for work in self._loop.outstanding.held_by(self) - self._scheduler.waiting():
+            if self.lane.queue and not work.has_room:  # its submitter still waits for room
+                continue
             begun = self._tasks.lose(work)
             _fail(work, error())
             self.tally.settle(work)
@@ -182,7 +184,7 @@ class Dispatcher(Holder):
         if self._loop.current is None:  # between two loops; the next one begins with this
             return
         if self._tasks.closing:  # it was let in when this was closed already
-            self.abandon(_stopped_early(self.name))
+            self.abandon()
             return
         self.inbox.answered()
         try:
@@ -280,10 +282,6 @@ class Dispatcher(Holder):
             work.task.cancel()
         elif work.decided:
             self._scheduler.pass_over(work)
-
-
-def _stopped_early(name: str) -> Callable[[], Exception]:
-    return lambda: PoolClosed(f"{name} stopped before it could answer")
 
 
 def _fail(work: Work, error: Exception) -> None:

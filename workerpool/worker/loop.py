@@ -31,7 +31,7 @@ class WorkerLoop:
         self.deadlines = Deadlines(self.call_soon)
         self.current: asyncio.AbstractEventLoop | None = None  # read by all
         self.ident: int | None = None  # of the thread
-        self.blocked = False  # set by the watchdog: code of the user's does not give the loop back
+        self.blocked = False  # avoided by routing: code of the user's keeps the loop, or the thread has ended
         self.user_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
         self.losses = 0  # loops that were lost and replaced
         self.posted = 0  # jobs handed over here, under the pool's lock

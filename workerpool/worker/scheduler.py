@@ -17,7 +17,8 @@ __all__ = ["Scheduler"]
 class Scheduler:
     """Hand out what waits, in its order, as far as the lane's rates and its limits per host allow.
 
-    Used on the worker's loop only, but for `admit`. `drop` is told of work that was decided while it waited.
+    Used on the worker's loop only, but for `admit`, `waits_for` and its length. `drop` is told of work that was decided
+    while it waited.
     """
 
     def __init__(self, lane: Lane, inbox: Inbox, drop: Callable[[Work], object]) -> None:

@@ -59,15 +59,16 @@ class Tally:
         self._loop.outstanding.add(work)
 
     def refuse(self, work: Work) -> None:
-        """Forget work that could not be handed over, or whose handing over was interrupted. Under the pool's lock."""
+        """Count work no longer that was not handed over. Under the pool's lock; it is no more outstanding after it."""
         if work in self._loop.outstanding:
             self.submitted -= 1
             self._loop.posted -= 1
             self._loop.deadlines.discard(work)
-            self._loop.outstanding.remove(work)
 
     def settle(self, work: Work) -> None:
-        """Count the outcome, and see to it that whoever waits is told; once per work, on the loop."""
+        """Count the outcome, and see to it that whoever waits is told; once per work, on the loop, or from whichever
+        thread gives a worker up.
+        """
         loop = self._loop
         if work not in loop.outstanding:
             return

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from socket import gaierror
 from typing import Any
 
-from ..errors import PoolClosed, WorkerLost
+from ..errors import WorkerLost
 from ..handover.job import Work, mark_worker_thread
 from ..handover.outstanding import Outstanding
 from ..lane import Lane
@@ -120,12 +120,13 @@ class Worker:
     def abandon(self) -> None:
         """Answer for a thread that does not end: fail everything it holds."""
         self.refuse_new()
-        for dispatcher in self.dispatchers:
-            dispatcher.abandon(lambda: PoolClosed(f"{self.name} stopped before it could answer"))
+        for dispatcher in (*self.dispatchers, *list(self._closing)):
+            dispatcher.abandon()
+        self._tell_closed()
 
     def forget(self, error: Exception) -> None:
         """Answer, in a forked child, for a thread that stayed behind: its loop must be neither used nor freed."""
-        for dispatcher in self.dispatchers:
+        for dispatcher in (*self.dispatchers, *list(self._closing)):
             dispatcher.forget(error)
         never_free(self)
 
@@ -145,7 +146,6 @@ class Worker:
                 self.loop.blocked = True  # new work goes to others, where there are any
                 self.loop.go_on_to(State.OVER)
                 self.abandon()
-                self._tell_closed()
             finally:
                 self._ended.set()  # whatever happens: others wait for it without a limit
 
@@ -189,7 +189,10 @@ class Worker:
             reason.__cause__ = error
             return reason
 
-        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *list(self._closing))]
+        closing = list(self._closing)
+        transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *closing)]
+        for dispatcher in closing:
+            dispatcher.abandon()  # what waits there is no next loop's
         self._tell_closed()
         for transport in transports:
             if transport is not None:

@@ -10,7 +10,7 @@ import threading
 import traceback
 from time import monotonic
 
-from .loop import WorkerLoop
+from .loop import State, WorkerLoop
 
 __all__ = ["Watchdog"]
 
@@ -84,7 +84,7 @@ class Watchdog:
             )
 
     def _goes_on(self, loop: WorkerLoop) -> None:
-        loop.blocked = False
+        loop.blocked = loop.state is State.OVER
         log.warning("%s goes on after %.1f s", loop.name, monotonic() - self._blocked.pop(loop))
 
 
