@@ -57,6 +57,8 @@ class Durations:
 class LaneStats:
     """The numbers of one lane over all workers; what is submitted and in no other count is on its way.
 
+    Work that a full queue refuses was not submitted.
+
     `group` is what lanes of one kind have in common: "session" for sessions, for any other the name of its lane.
     """
 

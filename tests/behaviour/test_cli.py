@@ -89,6 +89,15 @@ def test_fetch_goes_on_after_a_bad_line(shared_site, tmp_path):
     assert "3 fetched, 2 failed" in done.stderr
 
 
+def test_fetch_goes_on_after_a_line_that_is_no_text(shared_site, tmp_path):
+    """Its bytes are an error of that line, and the rest is fetched."""
+    urls = tmp_path / "urls"
+    urls.write_bytes(b"\xff\xfe\n" + shared_site.url_for("/fast/1").encode() + b"\n")
+    found = fetch("-i", str(urls))
+    assert 1 == found.returncode
+    assert ["InvalidRequest", None] == [(line.get("error") or {}).get("type") for line in lines(found.stdout)]
+
+
 def test_no_fail_status_takes_any_answer_as_good(shared_site):
     """With --no-fail-status a 404 is an answer like another; no answer is still a failure."""
     url = shared_site.url_for("/status/404")

@@ -13,7 +13,7 @@ import pytest
 
 from faults.server import Listener
 from faults.wire import answer, chunk, head, read_head
-from workerpool import RequestError, Response, Retry, Timeout, WorkerPool
+from workerpool import ReadTimeout, RequestError, Response, Retry, Timeout, WorkerPool
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 SEEDS = range(60)
@@ -158,8 +158,10 @@ def test_a_damaged_answer_harms_nobody_else(template, server, one_worker, caplog
     seen = Counter(server.seen)
     for seed, outcome in zip(SEEDS, outcomes[::2], strict=True):
         assert_usable(outcome)
-        # One that meets a kept connection's end goes out on the next; the server may not have read it on the first.
-        assert 1 <= seen[f"/{template}/{seed}"] <= outcome.attempts
+        # One that meets a kept connection's end goes out on the next; the server may not have read it on the first. Nor
+        # has it, where its thread had no turn for as long as the silence that the client bears.
+        least = 0 if isinstance(outcome, ReadTimeout) else 1
+        assert least <= seen[f"/{template}/{seed}"] <= outcome.attempts
     server.seen.clear()
     assert [f"/good/{seed}" for seed in SEEDS] == [str(getattr(good, "text", good)) for good in outcomes[1::2]]
     assert [f"/good/{n}" for n in range(20)] == [one_worker.get(f"{server.url}/good/{n}").text for n in range(20)]

@@ -44,7 +44,7 @@ def test_a_budget_is_saved_up_and_bounded():
 @pytest.mark.parametrize(
     "options",
     [{"attempts": 0}, {"attempts": 1.5}, {"wait_initial": -1}, {"wait_max": float("nan")}, {"wait_exp_base": 0},
-     {"on_retry": "no function"}],
+     {"on_retry": "no function"}, {"methods": "GET"}, {"statuses": ["503"]}, {"statuses": 503}],
 )  # fmt: skip
 def test_impossible_retries_are_refused(options):
     """When the Retry is made, with the field's name."""

@@ -17,6 +17,7 @@ __all__ = [
     "default_workers",
 ]
 
+_MOST = 1024  # workers; a slip of the pen would take all memory before the system refuses
 _FILES = 5  # that each worker has open, before any connection
 
 
@@ -36,6 +37,8 @@ def checked_workers(workers: int | None) -> int:
     limit = _open_files()
     if limit is not None and workers * _FILES > limit:
         raise InvalidRequest(f"workers: each needs {_FILES} open files, and this process may have {limit} (ulimit -n)")
+    if workers > _MOST:
+        raise InvalidRequest(f"workers must be at most {_MOST}, a thread each; for more requests at once, connections=")
     return workers
 
 

@@ -39,7 +39,9 @@ class Route:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way or waits. From any thread."""
-        return not any(dispatcher.has_work for dispatcher in self.dispatchers)
+        # What has ended is read first: what is submitted in between is not taken for ended.
+        settled = sum(dispatcher.tally.settled for dispatcher in self.dispatchers)
+        return settled >= sum(dispatcher.tally.submitted for dispatcher in self.dispatchers)
 
     def choose(self, work: Work) -> Dispatcher:
         """Return the dispatcher for the work: by host where limits count per host, else the least busy worker's.

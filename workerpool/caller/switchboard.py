@@ -118,8 +118,10 @@ class Switchboard:
                 dispatcher = route.choose(work)
                 dispatcher.accept(work)
             dispatcher.post(work, block=block)
-        except BaseException:
+        except BaseException as exc:
             self._take_back(work)  # also where it was interrupted anywhere in between
+            if isinstance(exc, PoolClosed) and self.is_open and self._routes.get(route.lane.name) is not route:
+                raise PoolClosed(f"'{route.lane.name}' of pool '{self.name}' was closed; open another one") from None
             raise
 
     def _take_back(self, work: Work) -> None:

@@ -29,7 +29,10 @@ def on_worker_thread() -> bool:
 def check_may_block(what: str) -> None:
     """Raise WrongThread on a worker's own thread."""
     if on_worker_thread():
-        raise WrongThread(f"{what} would block a worker's own thread; await pool.submit(...) there instead")
+        raise WrongThread(
+            f"{what} would block a worker's own thread; await pool.submit(...) there instead,"
+            " and in a callback leave it to a thread of yours"
+        )
 
 
 # Code that holds locks for a moment which a worker may need before it can end.

@@ -69,11 +69,6 @@ class Dispatcher(Holder):
         """How many jobs wait for a place."""
         return len(self._scheduler)
 
-    @property
-    def has_work(self) -> bool:
-        """Whether something that was handed over here has not ended, its body included. From any thread."""
-        return bool(self._loop.outstanding.held_by(self))
-
     def accept(self, work: Work) -> None:
         """Take the work on; `post` is to follow. Under the pool's lock."""
         work.holder = self

@@ -52,6 +52,11 @@ class Tally:
         """How many jobs were cancelled."""
         return self._ended["cancelled"]
 
+    @property
+    def settled(self) -> int:
+        """How many jobs have ended, whatever came of them."""
+        return sum(self._ended.values())
+
     def accept(self, work: Work) -> None:
         """Note work that is on its way here. Under the pool's lock."""
         self.submitted += 1
