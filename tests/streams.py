@@ -97,5 +97,7 @@ def event_server(*answers: tuple[int, bytes | int]) -> Iterator[tuple[str, list[
             self.end_headers()
             self.wfile.write(body)
 
+        do_POST = do_GET
+
     with handled(Events) as url:
         yield url, ids

@@ -6,7 +6,15 @@ import pytest
 from streams import event_server
 
 import workerpool.caller.sse
-from workerpool import BodyTooLarge, ConnectError, HTTPStatusError, ProtocolError, ServerSentEvent
+from workerpool import (
+    BodyTooLarge,
+    ConnectError,
+    ConnectionLost,
+    HTTPStatusError,
+    ProtocolError,
+    Retry,
+    ServerSentEvent,
+)
 from workerpool.caller.sse import EventStream
 
 
@@ -39,6 +47,52 @@ def test_a_stream_goes_on_where_it_ended(pool):
     assert [("one", "1"), ("cut", "cut"), ("three", "cut")] == [(event.data, event.id) for event in events]
     assert [None, "1", "cut", "cut"] == ids
     assert pool.drain(10)
+
+
+@pytest.mark.parametrize("body", [{"json": {"prompt": "once"}}, {"data": iter([b"once"])}], ids=["POST", "iterator"])
+def test_what_no_retry_would_send_again_is_sent_once(pool, body):
+    """The proper end of its stream is the end, whatever the body; a lost connection is an error."""
+    ends = (200, b"retry: 10\ndata: token\n\n"), (200, b"data: twice\n\n"), (204, b"")
+    with event_server(*ends) as (url, ids), pool.stream("POST", url, **body) as stream:
+        assert ["token"] == [event.data for event in stream.iter_events()]
+        assert [None] == ids
+    with event_server((200, 1000), (204, b"")) as (url, ids), pool.stream("POST", url, json={}) as stream:
+        events = stream.iter_events()
+        assert "cut" == next(events).data
+        with pytest.raises(ConnectionLost):
+            next(events)
+        assert [None] == ids
+
+
+def test_a_body_that_cannot_be_sent_again_is_sent_once(pool):
+    """Also of a method that may be repeated; where the server bears a POST twice, `Retry(methods=...)` says so."""
+    with event_server((200, b"data: token\n\n"), (204, b"")) as (url, ids):
+        with pool.stream("GET", url, data=iter([b"once"])) as stream:
+            assert ["token"] == [event.data for event in stream.iter_events()]
+    assert [None] == ids
+    with event_server((200, b"retry: 10\nid: 1\ndata: token\n\n"), (204, b"")) as (url, ids):
+        with pool.stream("POST", url, json={}, retry=Retry(methods={"POST"})) as stream:
+            assert ["token"] == [event.data for event in stream.iter_events()]
+    assert [None, "1"] == ids
+
+
+def test_the_last_id_begins_with_the_callers_own(pool):
+    """It goes along until the stream has another one; an id that was reset, or never there, is not sent."""
+    answers = [(200, b"retry: 10\n" + rest) for rest in (b"data: 1\n\n", b"id: 7\ndata: 2\n\n", b"id\ndata: 3\n\n")]
+    for headers, sent in ({"Last-Event-ID": "42"}, "42"), ({}, None):
+        with event_server(*answers, (204, b"")) as (url, ids), pool.stream("GET", url, headers=headers) as stream:
+            assert [(str(number), id) for number, id in zip((1, 2, 3), (sent or "", "7", ""), strict=True)] == [
+                (event.data, event.id) for event in stream.iter_events()
+            ]
+        assert [sent, sent, "7", None] == ids
+
+
+def test_the_id_of_an_event_that_was_cut_is_not_sent(pool):
+    """The server would go on behind an event that nobody has seen."""
+    first = b"retry: 10\nid: 1\ndata: one\n\nid: 2\ndata: tw"
+    with event_server((200, first), (204, b"")) as (url, ids), pool.stream("GET", url) as stream:
+        assert [("one", "1")] == [(event.data, event.id) for event in stream.iter_events()]
+    assert [None, "1"] == ids
 
 
 def test_closing_ends_the_wait_for_the_next_connection(pool):

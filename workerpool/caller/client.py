@@ -31,6 +31,7 @@ from ..messages.request import (
 )
 from ..messages.response import Response
 from ..messages.result import Result
+from ..policies.retry import may_be_sent_again
 from ..settings import Retry, Timeout, checked_seconds
 from ..transport import sessions_are_patched, sessions_are_traced
 from .results import Entry, Results, window
@@ -346,9 +347,14 @@ class Client:
         self._board.post(self._route, job, block=False)
         return await awaited_head_of(job)
 
-    def _opened(self, *parts: Any) -> StreamedResponse:
-        """Return a streamed answer that knows how to go on: for the worker, which hands it out with its head."""
-        return StreamedResponse(*parts, again=self._stream, again_async=self._astream)
+    def _opened(self, head: Response, *parts: Any) -> StreamedResponse:
+        """Return a streamed answer, for the worker, which hands it out with its head.
+
+        It knows how to go on, by the same request sent again, where that may be.
+        """
+        if not may_be_sent_again(self._lane.retry_for(head.request), head.request):
+            return StreamedResponse(head, *parts)
+        return StreamedResponse(head, *parts, again=self._stream, again_async=self._astream)
 
     def _posted(self, errand: Fetch) -> Blocking:
         """Hand over a request whose answer this thread waits for in place."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ..errors import BodyTooLarge, WorkerPoolError
 
-__all__ = ["HARMLESS", "Cutter", "Lines", "Loose", "Pieces", "RawBody", "Text", "Whole"]
+__all__ = ["HARMLESS", "Cutter", "Lines", "Loose", "Pieces", "RawBody", "Text", "Whole", "checked_longest"]
 
 # What ends the reading of a body and loses none of it: a cancel comes at an await, a reader leaves at a yield.
 HARMLESS = (WorkerPoolError, GeneratorExit, StopIteration, StopAsyncIteration, asyncio.CancelledError)
@@ -172,6 +172,7 @@ class Text(_Marked):
 
 
 def checked_longest(max_line: object) -> int:
+    """Return the number of characters; raises ValueError for what is none."""
     if isinstance(max_line, bool) or not isinstance(max_line, int) or max_line < 1:
         raise ValueError("max_line must be a number of characters, at least 1")
     return max_line

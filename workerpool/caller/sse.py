@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from ..errors import BodyTooLarge
 
-__all__ = ["EventStream", "ServerSentEvent"]
+__all__ = ["LAST_ID", "EventStream", "ServerSentEvent"]
 
+LAST_ID = "last-event-id"  # the header
 _LONGEST_PAUSE = 300.0  # seconds; a server must not put its reader to sleep for a year
 _SHORTEST_PAUSE = 0.5  # seconds; nor have itself asked a thousand times a second, as browsers see to, too
 _ID = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,1000}")  # what Last-Event-ID can carry
@@ -24,8 +25,8 @@ class ServerSentEvent(NamedTuple):
 class EventStream:
     """Read events over one connection or several; keeps what the next one needs."""
 
-    def __init__(self, longest: int) -> None:
-        self.last_id = ""
+    def __init__(self, longest: int, last_id: str = "") -> None:
+        self.last_id = last_id  # of the last event that is complete, or of the caller's own request
         self.pause = 3.0  # seconds before the next connection; the server may name others
         self._longest = longest  # characters of one event
         self.begin()
@@ -40,12 +41,12 @@ class EventStream:
     def begin(self) -> None:
         """Forget what the connection before has left unfinished."""
         self._data: list[str] = []
-        self._kind, self._size = "", 0
+        self._kind, self._size, self._id = "", 0, self.last_id
 
     def take(self, line: str) -> ServerSentEvent | None:
         """Take the next line; returns the event that it ends, if it does."""
         if not line:
-            data, kind = self._data, self._kind
+            data, kind, self.last_id = self._data, self._kind, self._id
             self.begin()
             return ServerSentEvent("\n".join(data), kind or "message", self.last_id) if data else None
         name, _, value = line.partition(":")
@@ -55,7 +56,7 @@ class EventStream:
         elif name == "event":
             self._kind = value
         elif name == "id" and _ID.fullmatch(value):
-            self.last_id = value
+            self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
             self._set_pause(value)
         return None

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -20,8 +21,8 @@ from ..handover.job import Process, check_may_block
 from ..messages.request import Request
 from ..messages.response import Response, checked_chunk_size
 from ..redaction import redact
-from .pieces import HARMLESS, Cutter, Lines, Pieces, RawBody, Text, Whole
-from .sse import EventStream, ServerSentEvent
+from .pieces import HARMLESS, Cutter, Lines, Pieces, RawBody, Text, Whole, checked_longest
+from .sse import LAST_ID, EventStream, ServerSentEvent
 
 __all__ = ["MAX_LINE", "StreamedResponse", "Streaming"]
 
@@ -140,13 +141,15 @@ class StreamedResponse(Response):
 
         When the stream ends, it is asked for anew after the pause that the server has named (3 s), with the id of the
         last event, until the server answers 204, this response is closed, or ten tries in a row have failed: then their
-        error is raised. Without `reconnect` the end is the end. Raises ProtocolError for what is no event stream.
+        error is raised. Without `reconnect` the end is the end, and a lost connection is an error; so it is for what a
+        retry would not send again either: a POST, or a body that was read from an iterator. Raises ProtocolError for
+        what is no event stream.
         """
-        return self._iter_events(self._event_stream(max_line), reconnect, max_line)
+        return self._iter_events(self._event_stream(max_line), self._goes_on(reconnect), max_line)
 
     def aiter_events(self, *, reconnect: bool = True, max_line: int = MAX_LINE) -> AsyncIterator[ServerSentEvent]:
         """Yield the same on the running loop."""
-        return self._aiter_events(self._event_stream(max_line), reconnect, max_line)
+        return self._aiter_events(self._event_stream(max_line), self._goes_on(reconnect), max_line)
 
     def _iter_events(self, stream: EventStream, reconnect: bool, max_line: int) -> Iterator[ServerSentEvent]:
         response: StreamedResponse | None = self._following or self
@@ -232,8 +235,13 @@ class StreamedResponse(Response):
 
     def _event_stream(self, longest: int) -> EventStream:
         if self._events is None:
-            self._events = EventStream(_checked_line(longest))
+            given = [value for name, value in self.request.headers if name.lower() == LAST_ID]
+            self._events = EventStream(checked_longest(longest), *given[-1:])
         return self._events
+
+    def _goes_on(self, reconnect: bool) -> bool:
+        """Whether the stream is asked for anew after its end."""
+        return reconnect and self._again is not None
 
     def _next_connection(self, stream: EventStream) -> "StreamedResponse | None":
         """Ask for the stream anew, after pauses that grow; None if it is over."""
@@ -259,7 +267,10 @@ class StreamedResponse(Response):
         return None
 
     def _following_request(self, stream: EventStream) -> Request:
-        return self.request.with_header("Last-Event-ID", stream.last_id)
+        if stream.last_id:
+            return self.request.with_header("Last-Event-ID", stream.last_id)
+        kept = tuple(item for item in self.request.headers if item[0].lower() != LAST_ID)
+        return replace(self.request, headers=kept)
 
     def _followed_by(self, response: "StreamedResponse") -> "StreamedResponse | None":
         """Go on with the response, unless it says that there is no more."""
@@ -271,7 +282,7 @@ class StreamedResponse(Response):
 
     def _lines(self, longest: int) -> Lines:
         known = self._encoding or self._encoding_found
-        return Lines(known or self.encoding, _checked_line(longest), sniffs=not known)
+        return Lines(known or self.encoding, longest, sniffs=not known)
 
     def _iter_chunks(self) -> Iterator[bytes]:
         try:
@@ -421,12 +432,6 @@ def _decoded(pieces: Iterator[bytes], text: Text) -> Iterator[str]:
     text.finish()
     if part := text.take():
         yield part
-
-
-def _checked_line(longest: object) -> int:
-    if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
-        raise ValueError("max_line must be a number of characters, at least 1")
-    return longest
 
 
 def _pause(stream: EventStream, failures: int) -> float:

@@ -18,7 +18,7 @@ from ..messages.request import Request
 from ..messages.response import Response
 from ..settings import Retry
 
-__all__ = ["is_good", "is_unreachable", "wait_before_retry"]
+__all__ = ["is_good", "is_unreachable", "may_be_sent_again", "wait_before_retry"]
 
 _USUAL = Retry()
 _random = Random()  # not the global one: a program may have seeded that
@@ -34,6 +34,11 @@ def is_good(retry: Retry | None, outcome: Response | RequestError) -> bool:
 def is_unreachable(outcome: Response | RequestError) -> bool:
     """Whether no connection could be made."""
     return isinstance(outcome, ConnectError | ConnectTimeout) and not isinstance(outcome, ProxyError)
+
+
+def may_be_sent_again(retry: Retry | None, request: Request) -> bool:
+    """Whether the request does no more when it is sent twice, and can be: by method and body."""
+    return request.method in (retry or _USUAL).methods and request.replayable
 
 
 def wait_before_retry(
