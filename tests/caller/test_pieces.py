@@ -1,5 +1,6 @@
 """How a streamed body is cut: lines in any character set, pieces, files; what is not handed out is not lost."""
 
+import asyncio
 import csv
 import io
 import random
@@ -68,10 +69,7 @@ def test_anything_is_some_text(declared):
         dice = random.Random(seed)
         whole = bytes(dice.choices([0, 10, 13, 65, 0xC3, 0xD8, 0xFF, 0xFE], k=60))
         assert all(isinstance(line, str) for line in _cut(Lines(declared, 1000), whole, dice))
-        text = Text(declared)
-        text.feed(whole)
-        text.finish()
-        assert isinstance(text.take(), str)
+        assert all(isinstance(piece, str) for piece in _cut(Text(declared), whole, dice))
 
 
 def test_what_is_not_handed_out_is_given_back():
@@ -95,6 +93,20 @@ def test_what_is_not_handed_out_is_given_back():
             else:
                 assert out == handed_out
             assert b"" == cutter.rest()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030", "shift_jis"])
+def test_text_gives_back_the_character_that_is_not_complete(encoding):
+    """Whoever reads on, wherever that is, loses half of none; a mark that was read is no text."""
+    whole = "ab\u20ac三行目".encode(encoding, "ignore")
+    dice = random.Random(1)
+    for size in (None, 1, 3):
+        for cut in range(len(whole)):
+            text = Text(encoding, size)
+            text.feed(whole[:cut])
+            taken = "".join(iter(text.take, None))
+            rest = text.rest() + whole[cut:]
+            assert whole.decode(encoding) == taken + "".join(_cut(Text(text.encoding, size), rest, dice))
 
 
 @pytest.mark.parametrize("chunk", [b"x" * 1000 + b"\nshort\n", b"x" * 11])
@@ -147,6 +159,50 @@ def test_a_chosen_encoding_counts(pool):
     with written(["äö".encode("cp1252")]) as url, pool.stream("GET", url) as answer:
         answer.encoding = "cp1252"
         assert "äö" == "".join(answer.iter_content(1, decode_unicode=True))
+
+
+@pytest.mark.parametrize("size", [3, None])
+def test_whoever_leaves_text_early_leaves_whole_characters(pool, size):
+    """The bytes of one that is not complete go to the next reader, who may want text, bytes or lines."""
+    whole = "ab\u20acc\nd"
+    ways = {
+        "text": lambda answer: "".join(answer.iter_content(2, decode_unicode=True)),
+        "bytes": lambda answer: answer.read().decode(),
+        "lines": lambda answer: "\n".join(answer.iter_lines()),
+    }
+    for read_on in ways.values():
+        with written([whole.encode()], headers={"Content-Type": "text/plain; charset=utf-8"}) as url:
+            with pool.stream("GET", url) as answer:
+                first = next(answer.iter_content(size, decode_unicode=True))
+                assert whole == first + read_on(answer)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda answer: answer.read(), lambda answer: answer.content, lambda answer: answer.text.encode()],
+    ids=["read", "content", "text"],
+)
+def test_what_was_read_can_be_iterated_over(pool, read):
+    """As often as wanted, in each way, also on a loop; with `max_line` as ever."""
+    body = "eins\nzwei ä\n"
+
+    async def on_a_loop(answer):
+        return [piece async for piece in answer.aiter_bytes(5)], [line async for line in answer.aiter_lines()]
+
+    with written([body.encode()], headers={"Content-Type": "text/plain; charset=utf-8"}) as url:
+        with pool.stream("GET", url) as answer:
+            assert body.encode() == read(answer)
+            for _ in range(2):
+                assert body.encode() == b"".join(answer.iter_bytes())
+                assert body == "".join(answer.iter_content(4, decode_unicode=True))
+                assert ["eins", "zwei ä"] == list(answer.iter_lines())
+                assert [("eins", "eins"), ("zwei ä", "zwei ä")] == [
+                    *zip(answer.iter_lines(), answer.iter_lines(), strict=True)
+                ]
+            pieces, lines = asyncio.run(on_a_loop(answer))
+            assert (body.encode(), ["eins", "zwei ä"]) == (b"".join(pieces), lines)
+            with pytest.raises(BodyTooLarge):
+                list(answer.iter_lines(max_line=4))
 
 
 def test_a_body_is_a_file(pool, tmp_path):

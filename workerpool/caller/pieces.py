@@ -147,28 +147,45 @@ class _Marked:
 
 
 class Text(_Marked):
-    """Text as it comes."""
+    """Text as it comes, or of pieces of one size; what is given back begins with the character that is not complete."""
 
-    def __init__(self, encoding: str, *, sniffs: bool = True) -> None:
+    def __init__(self, encoding: str, size: int | None = None, *, sniffs: bool = True) -> None:
         super().__init__(encoding, sniffs=sniffs)
+        self._pieces = Loose() if size is None else Pieces(size)
         self._decoder: Any = None
-        self._ready: list[str] = []
+        self._finished = False
 
-    def feed(self, chunk: bytes, *, final: bool = False) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Take the next chunk of the body."""
-        chunk = chunk if self.begun else self.begin(chunk, final=final)
-        if self.begun:
-            self._decoder = self._decoder or codecs.getincrementaldecoder(self.encoding)(errors="replace")
-            self._ready.append(self._decoder.decode(chunk, final))
+        self._pieces.feed(chunk)
 
     def finish(self) -> None:
         """Note that nothing follows."""
-        self.feed(b"", final=True)
+        self._pieces.finish()
+        self._finished = True
 
-    def take(self) -> str:
-        """Return what is there."""
-        text, self._ready = "".join(self._ready), []
-        return text
+    def take(self) -> str | None:
+        """Return the text of what is next, None if there is nothing complete."""
+        while (piece := self._pieces.take()) is not None:
+            if text := self._decoded(piece):
+                return text
+        return (self._decoded(b"", final=True) or None) if self._finished else None
+
+    def rest(self) -> bytes:
+        """Give back, and forget, what was not handed out."""
+        begun = b""
+        if self._decoder is not None:
+            begun, flags = self._decoder.getstate()
+            self._decoder.setstate((b"", flags))
+        rest, self._head = self._head + begun + self._pieces.rest(), b""
+        return rest
+
+    def _decoded(self, data: bytes, *, final: bool = False) -> str:
+        data = data if self.begun else self.begin(data, final=final)
+        if not self.begun:
+            return ""
+        self._decoder = self._decoder or codecs.getincrementaldecoder(self.encoding)(errors="replace")
+        return str(self._decoder.decode(data, final))
 
 
 def checked_longest(max_line: object) -> int:

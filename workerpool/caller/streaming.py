@@ -37,9 +37,10 @@ class StreamedResponse(Response):
 
     Status and headers are there at once. The body is read once, by one reader at a time: in a thread with `iter_bytes`,
     `iter_lines`, `read` or `raw`, which block, or on any asyncio loop with `aiter_bytes`, `aiter_lines` or `aread`,
-    which take no thread. Who stops early, or is cancelled, leaves the rest to the next reader. A slow reader slows the
-    download; memory stays flat. Errors of the body are raised where it is read. Leaving the block early closes the
-    connection, from any thread; so does forgetting the response.
+    which take no thread. Who stops early, or is cancelled, leaves the rest to the next reader; what `read`, `text` or
+    `json` have read can be iterated over again. A slow reader slows the download; memory stays flat. Errors of the body
+    are raised where it is read. Leaving the block early closes the connection, from any thread; so does forgetting the
+    response.
     """
 
     __slots__ = ("_abandon", "_abort", "_again", "_again_async", "_chunks", "_cutter", "_encoding_found", "_events",
@@ -120,9 +121,11 @@ class StreamedResponse(Response):
 
     def iter_content(self, chunk_size: int | None = None, decode_unicode: bool = False) -> Iterator[Any]:
         """Yield the same, under requests' name, or with `decode_unicode` text."""
-        pieces = self.iter_bytes(chunk_size)
+        if not decode_unicode:
+            return self.iter_bytes(chunk_size)
         known = self._encoding or self._encoding_found
-        return _decoded(pieces, Text(known or self.encoding, sniffs=not known)) if decode_unicode else pieces
+        size = None if chunk_size is None else checked_chunk_size(chunk_size)
+        return self._cut(Text(known or self.encoding, size, sniffs=not known))
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """Yield the same on the running loop."""
@@ -286,6 +289,8 @@ class StreamedResponse(Response):
 
     def _iter_chunks(self) -> Iterator[bytes]:
         try:
+            if self._whole:
+                yield self._whole
             while (chunk := self._next(None)) is not None:
                 yield chunk
         except BaseException as exc:
@@ -294,6 +299,8 @@ class StreamedResponse(Response):
 
     async def _aiter_chunks(self) -> AsyncIterator[bytes]:
         try:
+            if self._whole:
+                yield self._whole
             while (chunk := await self._anext(None)) is not None:
                 yield chunk
         except BaseException as exc:
@@ -302,6 +309,8 @@ class StreamedResponse(Response):
 
     def _cut(self, cutter: Cutter) -> Iterator[Any]:
         try:
+            if self._whole:
+                cutter.feed(self._whole)
             while (chunk := self._next(cutter)) is not None:
                 cutter.feed(chunk)
                 while (piece := cutter.take()) is not None:
@@ -315,6 +324,8 @@ class StreamedResponse(Response):
 
     async def _acut(self, cutter: Cutter) -> AsyncIterator[Any]:
         try:
+            if self._whole:
+                cutter.feed(self._whole)
             while (chunk := await self._anext(cutter)) is not None:
                 cutter.feed(chunk)
                 while (piece := cutter.take()) is not None:
@@ -327,7 +338,9 @@ class StreamedResponse(Response):
             raise
 
     def _next(self, cutter: Cutter | None) -> bytes | None:
-        """Block for the next chunk, for this cutter; None at the end of the body."""
+        """Block for the next chunk, for this cutter; None at the end of the body, and once all was read."""
+        if self._whole is not None:
+            return None
         check_may_block("reading a streamed body with what blocks (aiter_bytes() and the like do not)")
         self._process.check("the streamed response")
         if rest := self._taken_back(cutter):
@@ -339,7 +352,9 @@ class StreamedResponse(Response):
             return None
 
     async def _anext(self, cutter: Cutter | None) -> bytes | None:
-        """Wait for the next chunk, for this cutter; None at the end of the body. A cancel takes nothing."""
+        """Wait for the same. A cancel takes nothing."""
+        if self._whole is not None:
+            return None
         self._process.check("the streamed response")
         if rest := self._taken_back(cutter):
             return rest
@@ -355,7 +370,7 @@ class StreamedResponse(Response):
         if before is not cutter:
             if before is not None:
                 self._rest = before.rest() + self._rest
-                if isinstance(before, Lines) and before.begun:
+                if isinstance(before, Lines | Text) and before.begun:
                     self._encoding_found = before.encoding
             self._cutter = cutter
         rest = self._rest
@@ -422,16 +437,6 @@ class Streaming:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.__exit__()
-
-
-def _decoded(pieces: Iterator[bytes], text: Text) -> Iterator[str]:
-    for piece in pieces:
-        text.feed(piece)
-        if part := text.take():
-            yield part
-    text.finish()
-    if part := text.take():
-        yield part
 
 
 def _pause(stream: EventStream, failures: int) -> float:
