@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from test_websocket import server  # noqa: F401  the fixture
 
 PATIENCE = 120  # seconds after which a child hangs, a multiple of what it takes on a machine that is busy
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
@@ -427,6 +428,35 @@ assert exit_code(pid) == 0
 thread.join()
 """
         assert (0, "", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
+
+    def test_a_child_closes_nothing_of_its_parents(self, site, server):  # noqa: F811
+        """WebSockets and streams: closed in a child, also at the end of their blocks, they go on in the parent."""
+        code = f"""
+from workerpool.caller import websocket
+websocket.GOODBYE = {PATIENCE}  # seconds that the child is not to wait
+pool = workerpool.WorkerPool()
+def hold():
+    with socket._link.outgoing._lock, stream._chunks._lock, stream._left._lock:
+        inside.set()
+        forked.wait()
+inside, forked = threading.Event(), threading.Event()
+with pool.stream("GET", url, timeout=None) as stream, pool.websocket(sys.argv[2]) as socket:
+    threading.Thread(target=hold).start()
+    inside.wait()
+    if (pid := os.fork()) == 0:
+        import signal
+        signal.alarm({PATIENCE // 2})
+    else:
+        forked.set()
+        assert exit_code(pid) == 0
+        websocket.GOODBYE = 3
+        socket.send("still here", timeout={PATIENCE})
+        print(socket.recv({PATIENCE}), len(stream.read()))
+if pid == 0:
+    os._exit(0)
+"""
+        urls = site.url_for("/large/10000"), server
+        assert (0, "still here 10240000", "") == script(self.PREFORK + code, *urls)
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     def test_multiprocessing(self, shared_site, tmp_path, method):

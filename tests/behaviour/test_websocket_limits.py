@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -150,6 +151,45 @@ def test_closing_while_another_thread_receives(pool, server):  # noqa: F811
             thread.join(20)
             assert [ConnectionLost] == ends
     assert pool.drain(20)
+
+
+def test_closing_on_a_workers_own_thread_waits_for_nothing(server, monkeypatch):  # noqa: F811
+    """The goodbye goes on without it: the server answers, and the place is free; a second close does nothing."""
+    monkeypatch.setattr("workerpool.caller.websocket.GOODBYE", 60)  # seconds for which the loop is not held
+
+    with WorkerPool(workers=1) as pool, pool.websocket(server) as socket:
+
+        async def close(session):
+            socket.close(4000)
+            socket.close()
+
+        pool.submit(close).result(30)
+        with pytest.raises(ConnectionLost):
+            socket.recv(30)
+        assert pool.drain(30)
+        assert 1000 == socket.close_code  # the answer of the server, in order
+
+
+def test_closing_there_without_room_for_a_goodbye_gives_the_websocket_up(server):  # noqa: F811
+    """Nobody waits for room on a worker's own thread; the place is free."""
+    blocked, filled = threading.Event(), threading.Event()
+    with WorkerPool(workers=1, slow_callback=None) as pool, pool.websocket(server) as socket:
+
+        async def close(session):
+            blocked.set()
+            filled.wait(60)
+            socket.close()
+
+        job = pool.submit(close)
+        assert blocked.wait(60)
+        with suppress(ReadTimeout):
+            while True:
+                socket.send("one more", timeout=0)
+        filled.set()
+        job.result(60)
+        assert pool.drain(60)
+        with pytest.raises(ConnectionLost):
+            socket.recv(60)
 
 
 def test_the_loop_is_no_place_to_wait(pool, server):  # noqa: F811

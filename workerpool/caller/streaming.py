@@ -12,7 +12,6 @@ from ..errors import (
     ConnectionLost,
     DeadlineExceeded,
     Facts,
-    ForkedPool,
     ProtocolError,
     ReadTimeout,
 )
@@ -189,7 +188,12 @@ class StreamedResponse(Response):
             response = await self._anext_connection(stream) if reconnect else None
 
     def close(self) -> None:
-        """Stop the download and close its connection, unless it is complete. From any thread, repeatable."""
+        """Stop the download and close its connection, unless it is complete. From any thread, repeatable.
+
+        In a forked child it does nothing: the connection is the parent's.
+        """
+        if self._process.has_forked:
+            return
         self._left.note()
         self._chunks.close()
         self._abort()
@@ -215,13 +219,9 @@ class StreamedResponse(Response):
 
     def __del__(self) -> None:
         # In a collection of garbage, which may come while any lock is held: nothing here takes one.
-        if (abandon := getattr(self, "_abandon", None)) is None or self._chunks.is_over:
-            return
-        try:
-            self._process.check("the stream")
-        except ForkedPool:
-            return
-        abandon()
+        abandon = getattr(self, "_abandon", None)
+        if abandon is not None and not self._chunks.is_over and not self._process.has_forked:
+            abandon()
 
     def __repr__(self) -> str:
         return super().__repr__().rpartition(",")[0] + ", streamed>"

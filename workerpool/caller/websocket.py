@@ -1,11 +1,12 @@
 """WebSockets for threads: the connection is a worker's, messages travel through a queue each way."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from ..errors import ConnectionLost, Facts, ReadTimeout, RequestError, Stage
 from ..handover.channel import Closed
-from ..handover.job import Process, check_may_block
+from ..handover.job import Process, check_may_block, on_worker_thread
 from ..handover.link import GOING_AWAY, GOODBYE, Frame, Link, checked_timeout
 from ..redaction import redact
 
@@ -84,15 +85,34 @@ class WebSocket:
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close in order; blocks until the other side agrees, for a few seconds at the most. Repeatable.
 
-        Raises ValueError for a code that nobody may send, and for a reason of more than 123 bytes.
+        On a worker's own thread it waits for nothing: the goodbye goes on without it. In a forked child it does
+        nothing, as the connection is the parent's. Raises ValueError for a code that nobody may send, and for a reason
+        of more than 123 bytes.
         """
         frame = _close_frame(code, reason)
+        if self._process.has_forked:
+            return
+        if on_worker_thread():
+            self._begin_close(frame)
+            return
         with suppress(Closed, TimeoutError):
             self._link.outgoing.put(frame, GOODBYE)
         self._link.outgoing.end()
         self._link.incoming.close()
         if not self._link.wait_for_end(2 * GOODBYE):
             self._abort()
+
+    def _begin_close(self, frame: Frame) -> None:
+        """Close in order without waiting; given up where the goodbye cannot be said, or takes too long."""
+        try:
+            self._link.outgoing.put(frame, 0)
+            asyncio.get_running_loop().call_later(2 * GOODBYE, self._abort)
+        except Closed:
+            return  # it is closed, or about to be
+        except (TimeoutError, RuntimeError):  # no room; or no loop, where a collection closes it between two of them
+            self._abort()
+        self._link.outgoing.end()
+        self._link.incoming.close()
 
     def __enter__(self) -> "WebSocket":
         return self

@@ -72,9 +72,14 @@ class Process:
     def __init__(self) -> None:
         self._number = Process._forks
 
+    @property
+    def has_forked(self) -> bool:
+        """Whether this is a child: threads, and the locks that they may have held, stayed with the parent."""
+        return self._number != Process._forks
+
     def check(self, what: str) -> None:
         """Raise ForkedPool in a forked child."""
-        if self._number != Process._forks:
+        if self.has_forked:
             raise ForkedPool(f"{what} was made before a fork, and its threads stayed with the parent; make one here")
 
     @classmethod
