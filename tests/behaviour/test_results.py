@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from workerpool import Request, Response, WorkerPool, WorkerPoolError
+from workerpool import PoolClosed, Request, Response, WorkerPool, WorkerPoolError
 
 PATIENCE = 60
 
@@ -54,6 +54,30 @@ def test_results_that_are_closed_under_their_reader_say_so(site):
 def read_until_closed(results):
     with pytest.raises(WorkerPoolError):
         next(results)
+
+
+def test_results_come_from_a_loop_that_is_blocked(site):
+    """A function that does not give the loop back keeps no result of that turn from its reader, nor does a shutdown."""
+    done, blocked = threading.Event(), threading.Event()
+    pool = WorkerPool(workers=1, slow_callback=None)
+    results = pool.fetch_many([site.url_for("/fast/1"), site.url_for("/hold/1")])
+
+    async def block(session):
+        while not pool.stats().succeeded:
+            await asyncio.sleep(0)
+        blocked.set()
+        done.wait(120)
+
+    job = pool.submit(block)
+    first = next(results)
+    assert (0, None) == (first.index, first.error)
+    assert blocked.wait(60)
+    pool.shutdown(timeout=0)
+    assert [1] == [result.index for result in results if isinstance(result.error, PoolClosed)]
+    assert not done.is_set()
+    done.set()
+    with pytest.raises(PoolClosed):
+        job.result(60)
 
 
 def test_results_that_are_garbage_are_given_up_without_a_lock(site):

@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeVar
 
 import janus
 
-from ..bells import ThreadBell
+from ..bells import Bell, LoopBell, ThreadBell
 from .channel import Closed
 
 __all__ = ["Incoming", "ResultQueue"]
 
 T = TypeVar("T")
+
+_LONG_TURN = 0.1  # seconds; the loop may be blocked
 
 
 class _Condition(threading.Condition):
@@ -100,51 +102,48 @@ class ResultQueue(Generic[T]):
     """Carry results from many loops to one reader, a thread or a loop; unbounded, the sender's window bounds it.
 
     What one turn of a loop brings travels as one batch: waking the reader once per result would make the two
-    threads hand the GIL to and fro (measured: half as much CPU again per request).
+    threads hand the GIL to and fro (measured: half as much CPU again per request). A turn that does not end, since code
+    of the user's blocks the loop, keeps nothing: a reader that has waited for a moment takes from the batch itself.
     """
 
     def __init__(self) -> None:
         self._queue: janus.Queue[list[T]] = _Queue()
-        self._batches: dict[int, list[T]] = {}  # by thread, each written by its own only
+        # Each added to by its loop only; the reader may take out.
+        self._batches: dict[asyncio.AbstractEventLoop, list[T]] = {}
         self._gone = False  # the reader
-        self._bell: ThreadBell | None = None  # of the reader that waits
+        self._bell: Bell | None = None  # of the reader that waits
 
     def put(self, item: T) -> None:
         """Add a result; never blocks. From any thread; dropped once the reader has gone."""
         if self._gone:
-            return
-        thread = threading.get_ident()
-        batch = self._batches.get(thread)
-        if batch is not None:
-            batch.append(item)
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self._send([item])
             return
-        self._batches[thread] = [item]
-        loop.call_soon(self._flush, thread)
+        if (batch := self._batches.get(loop)) is not None:
+            batch.append(item)
+            return
+        self._batches[loop] = [item]
+        loop.call_soon(self._flush, loop)
 
     def get(self) -> list[T]:
         """Block for the next results; raises Closed. For one reader at a time."""
-        while True:
-            try:
-                return self._queue.sync_q.get_nowait()
-            except janus.SyncQueueShutDown:
-                raise Closed from None
-            except janus.SyncQueueEmpty:
-                # Not waited for within the queue's lock, which an interrupt there might leave to nobody.
-                bell = self._bell = ThreadBell()
-            if not self._queue.sync_q.qsize() and not self._gone:  # else it came in between, and rang no bell
-                bell.wait()
+        while not (found := self._take()):
+            # Not waited for within the queue's lock, which an interrupt there might leave to nobody.
+            bell = self._bell = ThreadBell()
+            if self._may_wait and not bell.wait(_LONG_TURN) and (found := self._gathered()):
+                break
+        return found
 
     async def aget(self) -> list[T]:
-        """Wait for the next results; on one loop only. Raises Closed."""
-        try:
-            return await self._queue.async_q.get()
-        except janus.AsyncQueueShutDown:
-            raise Closed from None
+        """Wait for the next results, on any loop; raises Closed. For one reader at a time."""
+        while not (found := self._take()):
+            bell = self._bell = LoopBell()
+            if self._may_wait and not await bell.wait(_LONG_TURN) and (found := self._gathered()):
+                break
+        return found
 
     def drop(self) -> None:
         """Drop what comes from now on; takes no lock, so that a collection may call it anywhere."""
@@ -156,12 +155,35 @@ class ResultQueue(Generic[T]):
         self._queue.close()
         self._ring()
 
+    @property
+    def _may_wait(self) -> bool:
+        """Whether nothing came between the look and the making of the bell, which was not rung for it."""
+        return not self._queue.sync_q.qsize() and not self._gone
+
+    def _take(self) -> list[T]:
+        """Return the next batch; empty if there is none, or its reader had it while it grew."""
+        try:
+            return self._queue.sync_q.get_nowait()
+        except janus.SyncQueueShutDown:
+            raise Closed from None
+        except janus.SyncQueueEmpty:
+            return []
+
+    def _gathered(self) -> list[T]:
+        """Take what turns that have not ended have brought so far. For the reader, while loops add to it."""
+        found: list[T] = []
+        for batch in self._batches.copy().values():
+            found += (some := batch[:])
+            del batch[: len(some)]
+        return found
+
     def _ring(self) -> None:
         if (bell := self._bell) is not None:
             bell.ring()
 
-    def _flush(self, thread: int) -> None:
-        self._send(self._batches.pop(thread))
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        if batch := self._batches.pop(loop):
+            self._send(batch)
 
     def _send(self, batch: list[T]) -> None:
         with suppress(janus.SyncQueueShutDown):
