@@ -350,7 +350,7 @@ pool = workerpool.WorkerPool()
 session = pool.session()
 job = pool.submit(url)
 results = pool.fetch_many([url] * 3)
-results._refill(block=True)
+results._refill()
 held = (stream := pool.stream("GET", sys.argv[2], timeout=None)).__enter__()
 def raise_(error):
     raise error

@@ -7,7 +7,16 @@ import weakref
 
 import pytest
 
-from workerpool import PoolClosed, Request, Response, WorkerPool, WorkerPoolError
+from workerpool import (
+    DeadlineExceeded,
+    PoolClosed,
+    Request,
+    Response,
+    Timeout,
+    WorkerPool,
+    WorkerPoolError,
+    WrongThread,
+)
 
 PATIENCE = 60
 
@@ -78,6 +87,7 @@ def test_results_come_from_a_loop_that_is_blocked(site):
     done.set()
     with pytest.raises(PoolClosed):
         job.result(60)
+    pool.shutdown(timeout=60)
 
 
 def test_results_that_are_garbage_are_given_up_without_a_lock(site):
@@ -209,3 +219,74 @@ def test_for_waits_where_others_hold_the_queue_full(site):
         assert [True] * 3 == [r.unwrap().ok for r in pool.fetch_many([site.url_for(f"/fast/{n}") for n in range(3)])]
         timer.join()
         assert all(job.result(PATIENCE).ok for job in jobs)
+
+
+def _read(results, way):
+    """Return the results that come, and the name of the error that ends them."""
+    found = []
+
+    async def on_a_loop():
+        async for result in results:
+            found.append(result)  # noqa: PERF401  what came before an error counts
+
+    try:
+        if way == "async for":
+            asyncio.run(on_a_loop())
+        else:
+            found.extend(results)
+    except WorkerPoolError as exc:
+        return found, type(exc).__name__
+    return found, None
+
+
+@pytest.fixture
+def full(site):
+    """A pool whose queue is full of others' work."""
+    with WorkerPool(workers=1, connections=1, queue=1) as pool:
+        pool.submit(site.url_for("/hold/1"))
+        site.wait_in_flight(1)
+        pool.submit(site.url_for("/hold/2"))
+        yield pool
+        site.release()
+
+
+@pytest.mark.parametrize("way", ["for", "async for"])
+def test_the_time_in_the_queue_counts_where_there_is_no_room(way, full, site):
+    """Each input gets its error in time, though others hold the queue full for ever."""
+    urls = [site.url_for(f"/fast/{number}") for number in range(3)]
+    found, ended = _read(full.fetch_many(urls, timeout=Timeout(queue=0.05)), way)
+    assert ([0, 1, 2], None) == ([result.index for result in found], ended)
+    assert all(isinstance(result.error, DeadlineExceeded) and "queued" == result.error.stage for result in found)
+    assert (1, 1) == (full.stats().in_flight, full.stats().queued)
+
+
+@pytest.mark.parametrize("way", ["for", "async for"])
+@pytest.mark.parametrize("end", ["close", "shutdown"])
+def test_waiting_for_room_ends_with_results_and_pool(way, end, full, site):
+    """Another thread that closes either is not waited out."""
+    pulled, outcome = threading.Event(), []
+
+    def inputs():
+        pulled.set()
+        yield site.url_for("/fast/1")
+
+    results = full.fetch_many(inputs())
+    reader = threading.Thread(target=lambda: outcome.append(_read(results, way)))
+    reader.start()
+    assert pulled.wait(PATIENCE)
+    if end == "close":
+        results.close()
+    else:
+        full.shutdown(wait=False)
+    reader.join(PATIENCE)
+    assert [([], "WorkerPoolError" if end == "close" else "PoolClosed")] == outcome
+
+
+def test_reading_is_refused_on_a_workers_own_thread_where_there_is_no_room(full, site):
+    """The loop would wait for itself."""
+
+    async def read(session):
+        return next(full.fetch_many([site.url_for("/fast/1")]))
+
+    with WorkerPool(workers=1) as other, pytest.raises(WrongThread):
+        other.submit(read).result(PATIENCE)

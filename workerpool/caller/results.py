@@ -1,6 +1,5 @@
 """The results of `fetch_many`: inputs pulled lazily within a window, outcomes through one queue."""
 
-import asyncio
 import sys
 import threading
 from collections import deque
@@ -9,8 +8,9 @@ from contextlib import suppress
 from contextvars import Context
 from math import ceil
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from ..bells import Bell, LoopBell, ThreadBell
 from ..errors import InvalidRequest, QueueFull, WorkerPoolError
 from ..handover.channel import Closed
 from ..handover.errand import Fetch
@@ -21,8 +21,11 @@ from ..lane import Lane
 from ..messages.request import Request
 from ..messages.result import Result
 from ..settings import Timeout
+from .waiting import seconds_left
 
 __all__ = ["Entry", "Results", "window"]
+
+B = TypeVar("B", ThreadBell, LoopBell)
 
 _WINDOW = 256  # inputs pulled ahead at most, unless that is less than two for each connection
 _AHEAD = 8  # inputs pulled ahead for each connection: what can start soon, and enough to be handed over in bulk
@@ -111,6 +114,8 @@ class Results:
         self._early: dict[int, Result] | None = {} if ordered else None  # finished before their turn
         self._turn = 0  # the index that is handed out next, where ordered
         self._waiting: Entry | None = None  # made, but the lane's queue was full
+        self._bell: Bell | None = None  # of the reader that waits for room
+        self._over = False  # closed
         self._pulled = 0
         self._process = Process()
         self._made = True
@@ -133,40 +138,32 @@ class Results:
     async def __aiter__(self) -> AsyncIterator[Result]:
         try:
             while True:
-                await self._arefill()
-                while not self._ready and self._entries:
-                    try:
-                        self._keep(await self._queue.aget())
-                    except Closed:
-                        raise _closed() from None
-                    await self._arefill()
-                if not self._ready:
-                    return
+                self._refill()
+                while not self._ready:
+                    if self._entries:
+                        try:
+                            self._keep(await self._queue.aget())
+                        except Closed:
+                            raise _closed() from None
+                    elif (entry := self._waiting) is not None:
+                        await self._room_for(entry, LoopBell).wait(seconds_left(entry.deadline))
+                        self._check_open()
+                    else:
+                        return
+                    self._refill()
                 yield self._handed_out()
         finally:
             self.close()
 
-    async def _arefill(self) -> None:
-        """Pull and post as `_refill` does; where the queue is full and nothing is in flight, wait until it has room."""
-        self._refill(block=False)
-        while self._waiting is not None and not self._entries:
-            room, loop = asyncio.Event(), asyncio.get_running_loop()
-
-            def tell(room: asyncio.Event = room, loop: asyncio.AbstractEventLoop = loop) -> None:
-                with suppress(RuntimeError):  # the loop has gone, and with it who waits
-                    loop.call_soon_threadsafe(room.set)
-
-            assert self._waiting.holder is not None
-            self._waiting.holder.when_room(tell)
-            await room.wait()
-            self._refill(block=False)
-
     def close(self) -> None:
         """Cancel what is in flight and pull no more inputs; who is reading in another thread is told. Repeatable."""
+        self._over = True
         inputs, self._inputs = self._inputs, None
         self._waiting = None
         self._give_up()
         self._queue.close()
+        if (bell := self._bell) is not None:
+            bell.ring()
         if isinstance(inputs, Generator):
             with suppress(ValueError):  # another thread is in it, and finds that nothing more is wanted
                 inputs.close()
@@ -191,18 +188,39 @@ class Results:
     def _next(self) -> Result:
         """Block for the next result; raises _NoMore."""
         with self._reading:
-            self._refill(block=True)
+            self._refill()
             while not self._ready:
-                if not self._entries:
+                if self._entries:
+                    self._check_may_block()
+                    try:
+                        self._keep(self._queue.get())
+                    except Closed:
+                        raise _closed() from None
+                elif (entry := self._waiting) is not None:
+                    self._check_may_block()
+                    self._room_for(entry, ThreadBell).wait(seconds_left(entry.deadline))
+                    self._check_open()
+                else:
                     raise _NoMore
-                check_may_block("waiting for results")
-                self._process.check("fetch_many")
-                try:
-                    self._keep(self._queue.get())
-                except Closed:
-                    raise _closed() from None
-                self._refill(block=True)
+                self._refill()
             return self._handed_out()
+
+    def _room_for(self, entry: Entry, kind: Callable[[], B]) -> B:
+        """Return a bell that rings when the queue may have room for the entry, or nobody wants it any more."""
+        bell = self._bell = kind()
+        assert entry.holder is not None
+        entry.holder.when_room(bell.ring)
+        if self._over:  # before the bell was there
+            bell.ring()
+        return bell
+
+    def _check_may_block(self) -> None:
+        check_may_block("waiting for results")
+        self._process.check("fetch_many")
+
+    def _check_open(self) -> None:
+        if self._over:
+            raise _closed()
 
     def _handed_out(self) -> Result:
         self._space += 1
@@ -222,7 +240,7 @@ class Results:
             self._ready.append(self._early.pop(self._turn))
             self._turn += 1
 
-    def _refill(self, *, block: bool) -> None:
+    def _refill(self) -> None:
         """Pull and post inputs until the window is full, they are at their end, or the lane's queue is full."""
         if self._space < self._worth_it and self._entries and self._waiting is None:
             return
@@ -230,16 +248,13 @@ class Results:
             self._waiting = entry
             self._entries[entry.index] = entry
             try:
-                # While something is in flight its result is the better thing to wait for.
-                self._post(entry, block=block and len(self._entries) == 1)
+                self._post(entry, block=False)
             except QueueFull:
                 if entry.deadline is not None and monotonic() >= entry.deadline:
                     entry.expire()
                 if not entry.decided:
                     self._entries.pop(entry.index, None)
-                    if self._entries or not block:
-                        return
-                    continue  # the queue was full of others' work for as long as the lane's timeout; it goes on
+                    return
             self._waiting = None
 
     def _pull(self) -> Entry | None:
