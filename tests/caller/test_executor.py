@@ -71,6 +71,34 @@ def test_map_keeps_order_time_and_errors(pool):
     assert pool.drain(30)
 
 
+@pytest.mark.parametrize("ahead", [1, 2, 3, 100])
+def test_map_raises_what_its_inputs_raise_in_its_place(pool, ahead):
+    """The results of what came before are handed out first, however many inputs are pulled ahead."""
+
+    def inputs(number):
+        yield from range(number)
+        raise LookupError("inputs")
+
+    results = pool.map(double, inputs(4), buffersize=ahead)
+    assert [0, 2, 4, 6] == [next(results) for _ in range(4)]
+    with pytest.raises(LookupError, match="inputs"):
+        next(results)
+    with pytest.raises(LookupError, match="inputs"):
+        pool.map(double, inputs(0), buffersize=ahead)
+    assert pool.drain(30)
+
+
+def test_map_hands_out_what_was_done_before_the_pool_was_shut_down(pool):
+    """The refusal comes behind the results; a pool that is closed refuses the call."""
+    results = pool.map(double, range(5), buffersize=2)
+    pool.shutdown()
+    assert [0, 2] == [next(results), next(results)]
+    with pytest.raises(PoolClosed):
+        next(results)
+    with pytest.raises(PoolClosed):
+        pool.map(double, range(5))
+
+
 def test_shutdown_refuses_and_cancels():
     """After shutdown nothing is taken; cancel_futures cancels what has not begun."""
     pool = WorkerPool(workers=1, connections=1)

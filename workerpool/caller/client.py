@@ -1,12 +1,10 @@
 """The verbs, shared by the pool, its lanes and its sessions."""
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from time import monotonic
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
@@ -18,7 +16,7 @@ from ..handover.queues import ResultQueue
 from ..handover.work import UNLIMITED
 from ..lane import Lane
 from ..messages.checks import checked_priority
-from ..messages.keywords import no_attribute
+from ..messages.keywords import OF_A_REQUEST, no_attribute, unknown_keyword
 from ..messages.request import (
     Auth,
     GetOptions,
@@ -39,7 +37,7 @@ from .routing import Route
 from .streaming import StreamedResponse, Streaming
 from .switchboard import Switchboard
 from .targets import alone, checked, checked_function, checked_stream, url_of
-from .waiting import awaited_head_of, head_of, in_order
+from .waiting import awaited_head_of, begun, first_of, head_of, in_order
 from .websocket import WebSocket, as_http
 
 __all__ = ["Client", "SubmitOptions", "board_of"]
@@ -47,6 +45,7 @@ __all__ = ["Client", "SubmitOptions", "board_of"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_OF_SUBMIT = OF_A_REQUEST | {"method"}
 _INNER = 30.0  # seconds that work without a limit waits for its place if it was submitted on a worker's own thread
 
 
@@ -146,9 +145,10 @@ class Client:
     ) -> Iterator[T]:
         """Run an async function over the inputs and yield its results in their order.
 
-        At most `buffersize` inputs are pulled ahead. The first error is raised in its place and the rest is
-        cancelled, as when the loop is left early. `timeout` is in seconds from this call, `job_timeout` and `priority`
-        are each call's, as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
+        At most `buffersize` inputs are pulled ahead. The first error, of a call or of the inputs' own iterator, is
+        raised in its place, behind the results of what came before, and the rest is cancelled, as when the loop is left
+        early. `timeout` is in seconds from this call, `job_timeout` and `priority` are each call's,
+        as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
         """
         checked_function(fn)
         size = window(self._lane, buffersize)
@@ -160,7 +160,8 @@ class Client:
         def begin(args: tuple[Any, ...]) -> Job[T]:
             return self.call(fn, *args, timeout=each, priority=priority)
 
-        return in_order(deque(map(begin, islice(calls, size))), map(begin, calls), deadline)
+        more = begun(begin, calls)
+        return in_order(first_of(more, size), more, deadline)
 
     def fetch_many(
         self,
@@ -177,6 +178,8 @@ class Client:
         keywords of `submit`, for each input that is a URL; a Request keeps its own. A timeout counts for each from when
         it gets its place.
         """
+        if unknown := options.keys() - _OF_SUBMIT:
+            raise unknown_keyword("fetch_many()", min(unknown), _OF_SUBMIT)
         return Results(
             self._make_entry,
             partial(self._board.post, self._route),
