@@ -4,8 +4,9 @@ from ..caller.pool import WorkerPool
 from ..caller.registry import get_pool
 from ..caller.session import LaneView
 from ..errors import PoolClosed
+from ..lane import Lane
 
-__all__ = ["Client", "as_sent", "checked_lane", "checked_pool", "client_of", "pool_of", "taken_back"]
+__all__ = ["Client", "as_sent", "checked_lane", "checked_pool", "client_of", "has_secrets", "pool_of", "taken_back"]
 
 Client = LaneView | WorkerPool  # what to send by
 
@@ -37,6 +38,11 @@ def client_of(pool: WorkerPool | str, lane: str | None) -> Client:
     """Return what to send by; the pool of a name is made at its first use. Raises InvalidRequest for no such lane."""
     found = pool_of(pool)
     return found if lane is None else found.lane(lane)
+
+
+def has_secrets(lane: Lane) -> bool:
+    """Whether the lane adds what must not follow a redirect to another origin."""
+    return bool(lane.headers or lane.auth or lane.cookies)
 
 
 def taken_back() -> PoolClosed:

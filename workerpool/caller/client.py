@@ -147,8 +147,8 @@ class Client:
 
         At most `buffersize` inputs are pulled ahead. The first error, of a call or of the inputs' own iterator, is
         raised in its place, behind the results of what came before, and the rest is cancelled, as when the loop is left
-        early. `timeout` is in seconds from this call, `job_timeout` and `priority` are each call's,
-        as `call` takes them. `chunksize` is there for Executor's sake and does nothing.
+        early. `timeout` is in seconds from this call, `job_timeout` and `priority` are each call's, as `call` takes
+        them. `chunksize` is there for Executor's sake and does nothing.
         """
         checked_function(fn)
         size = window(self._lane, buffersize)

@@ -111,7 +111,8 @@ class Request:
     max_body: int | None = None
     retry: Retry | EllipsisType | None = ...
     priority: int = 0
-    as_is: bool = False  # see `prepared`
+    as_is: bool = False  # see `prepared`, as for the next one
+    asked: URL | None = field(default=None, init=False)
     meta: Any = field(default=None, compare=False)  # the user's own, which need be neither comparable nor hashable
 
     @overload
@@ -207,11 +208,13 @@ class Request:
         *,
         max_body: int | None = None,
         retry: Retry | EllipsisType | None = ...,
+        asked: str | None = None,
     ) -> "Request":
         """Make a request that another library has prepared, sent as it is.
 
         The URL is encoded already, no headers are added but the lane's, no redirect is followed, and the body of the
-        answer comes as on the wire, not decoded. Raises InvalidRequest.
+        answer comes as on the wire, not decoded. Where that library follows a redirect, `asked` is the URL that was
+        asked for first: at another origin the lane's secrets stay behind. Raises InvalidRequest.
         """
         request, put = object.__new__(cls), object.__setattr__
         refusal = None
@@ -220,6 +223,8 @@ class Request:
             put(request, "method", _checked_method(method))
             put(request, "url", url)
             put(request, "target", prepared_url(url))
+            if asked is not None:
+                put(request, "asked", prepared_url(asked).origin())
             encoded = None if body is None else encode_body(body, None, None)[0]
             # How the body is framed is the transport's part; that there is none is told by its absence.
             reason = "bad-header"

@@ -18,7 +18,7 @@ from ..messages.hop import Hop, Onward
 from ..messages.url import parse_url
 from ..redaction import redact
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Moved", "next_hop"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Moved", "next_hop", "without_secrets"]
 
 MAX_REDIRECTS = 20
 _ONLY_SCHEME = re.compile(r"(https?):(?!//)(?=.)", re.IGNORECASE | re.DOTALL)
@@ -58,6 +58,11 @@ def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
     if url.origin() == hop.url.origin():
         return rewritten._replace(url=url)
     return _crossing(hop, rewritten, url)
+
+
+def without_secrets(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
+    """Return the headers that may go to another origin than the one that was asked for."""
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() in _FOREIGN_HEADERS)
 
 
 def _target(base: URL, location: str) -> URL:
@@ -122,13 +127,9 @@ def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
     # Userinfo of a Location is dropped: it would become credentials that nobody here chose.
     return rewritten._replace(
         url=url.with_user(None),
-        headers=_only(rewritten.headers, _FOREIGN_HEADERS),
+        headers=without_secrets(rewritten.headers),
     )
 
 
 def _without(headers: "CIMultiDict[str]", names: frozenset[str]) -> "CIMultiDict[str]":
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
-
-
-def _only(headers: "CIMultiDict[str]", names: frozenset[str]) -> "CIMultiDict[str]":
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() in names)

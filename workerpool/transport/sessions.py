@@ -28,6 +28,7 @@ from .inside.contract import holds
 from .inside.request import READ_AHEAD, WireRequest
 from .inside.short_way import ShortWay
 from .lending import close_at_once, lend, take_back
+from .redirects import without_secrets
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
 from .uploads import Feeder, end_all
@@ -105,6 +106,9 @@ class Sessions:
         """Return the request as it goes out first, with the lane's headers."""
         request, url = errand.request, errand.target
         headers = self._own_headers if request.as_is else self._headers
+        is_led_away = request.asked is not None and request.asked != url.origin()
+        if is_led_away:
+            headers = without_secrets(headers)
         if request.headers or url.raw_user is not None:
             headers = self._with_own(headers, request.headers)
             if url.raw_user is not None:

@@ -12,12 +12,14 @@ from ...errors import WorkerPoolError
 from ...messages.body import Upload
 from ...messages.request import Request
 from ...settings import Timeout
-from ..pools import Client, as_sent, checked_lane, checked_pool, client_of, taken_back
+from ..pools import Client, as_sent, checked_lane, checked_pool, client_of, has_secrets, taken_back
 from .errors import translated
 from .library import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream, library_of
 from .tracing import Trace, trace_of
 
 __all__ = ["AsyncPoolTransport", "PoolTransport"]
+
+_ASKED = "workerpool.asked"  # the extension that tells the URL which was asked for first
 
 
 class _Lane:
@@ -30,13 +32,16 @@ class _Lane:
     def _client(self) -> Client:
         return client_of(self._pool, self._lane)
 
-    def _prepared(self, request: Any, body: Any) -> Request:
+    def _prepared(self, client: Client, request: Any, body: Any) -> Request:
         """Return our request: with the lane's retries if the lane was named, else without, as httpx has it."""
+        url, asked = str(request.url), None
+        if has_secrets(client.lane_settings):
+            asked = request.extensions.setdefault(_ASKED, url)  # httpx hands it on to what follows a redirect
         given = request.extensions.get("timeout", {})
         headers = [(name.decode("ascii"), as_sent(value)) for name, value in request.headers.raw]
         limits = Timeout(None, given.get("connect"), given.get("read"))
         retry = None if self._lane is None else ...
-        return Request.prepared(request.method, str(request.url), headers, body, limits, retry=retry)
+        return Request.prepared(request.method, url, headers, body, limits, retry=retry, asked=asked)
 
 
 class PoolTransport(_Lane, BaseTransport):
@@ -64,7 +69,8 @@ class PoolTransport(_Lane, BaseTransport):
 
     def _asked(self, request: Any, trace: Trace | None = None) -> Any:
         with _translating(request):
-            answer = self._client().stream(self._prepared(request, _body(request))).open()
+            client = self._client()
+            answer = client.stream(self._prepared(client, request, _body(request))).open()
         return _response(request, answer, _Stream(request, answer, trace))
 
 
@@ -89,7 +95,8 @@ class AsyncPoolTransport(_Lane, AsyncBaseTransport):
 
     async def _asked(self, request: Any, trace: Trace | None = None) -> Any:
         with _translating(request):
-            answer = await self._client().stream(self._prepared(request, _async_body(request))).aopen()
+            client = self._client()
+            answer = await client.stream(self._prepared(client, request, _async_body(request))).aopen()
         return _response(request, answer, _AsyncStream(request, answer, trace))
 
 

@@ -22,9 +22,10 @@ from ...lane import Lane
 from ...messages.request import Request
 from ...messages.response import Response
 from ...settings import Timeout
-from ..pools import Client, as_sent, checked_lane, checked_pool, client_of, pool_of, taken_back
+from ..pools import Client, as_sent, checked_lane, checked_pool, client_of, has_secrets, pool_of, taken_back
 from .connection import Connection
 from .errors import translated
+from .following import asked_first
 from .lanes import Config, Used, checked_proxy, release, tls_facts, use
 from .raw import raw_of, whole_response
 from .retries import asks_for_nothing, exhausted, repeated
@@ -217,6 +218,8 @@ class PoolAdapter(HTTPAdapter):
         self.add_headers(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         headers = [(_text(name), _text(value)) for name, value in request.headers.items()]
         options = self._options(timeout, lane.timeout, stream=stream)
+        if has_secrets(lane):
+            options = {**options, "asked": asked_first(request)}
         ours = Request.prepared(_text(request.method), request.url, headers, _body(request), **options)
         if config is not None:
             client, used = use(pool, lane, config)
