@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from .contestants import CONTESTANTS
+from .cores import CLIENT, SERVER, on_core
 from .scenarios import Scenario
 from .server import serving
 from .table import Figures, over_runs, summary
@@ -25,11 +26,15 @@ _PATIENCE = 120  # seconds for one turn
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the contestants run: on which loop, the pool with how many workers, some by an interpreter of their own."""
+    """How the contestants run: on which loop, the pool with how many workers, some by an interpreter of their own.
+
+    Pinned, the server has a core, and the contestants have another one: the same figures on a busy machine.
+    """
 
     loop: str = "auto"
     workers: int | None = None
     pythons: Mapping[str, str] = field(default_factory=dict)  # by contestant
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,9 @@ def installed(name: str, setup: Setup) -> bool:
 def _run(scenario: Scenario, setup: Setup) -> tuple[str, list[dict[str, Figures]]]:
     names = scenario.contestants
     size = 0 if scenario.upload else scenario.size
-    with serving(size, scenario.latency, packed=scenario.packed) as (server, url), ExitStack() as stack:
+    with ExitStack() as stack:
+        with on_core(SERVER if setup.pinned else None):
+            server, url = stack.enter_context(serving(size, scenario.latency, packed=scenario.packed))
 
         def turn(name: str) -> Figures:
             if scenario.alone:
@@ -86,7 +93,9 @@ def _open(name: str, url: str, scenario: Scenario, setup: Setup) -> Iterator["su
     if setup.workers is not None:
         command += ["--workers", str(setup.workers)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied()) as process:
+    with on_core(CLIENT if setup.pinned else None):
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied())
+    with process:
         try:
             yield process
         finally:
