@@ -44,7 +44,7 @@ class Holder(ABC):
     name: str
 
     @abstractmethod
-    def abort(self, work: "Work") -> None:
+    def stop(self, work: "Work") -> None:
         """Stop the work soon, from any thread; does nothing once it has ended."""
 
     @abstractmethod
@@ -191,11 +191,11 @@ class Work(ABC):
         if self.decided:
             return self.outcome == "cancelled"
         try:
-            return self.give_up()
+            return self.mark_cancelled()
         finally:
             self.stop()
 
-    def give_up(self) -> bool:
+    def mark_cancelled(self) -> bool:
         """Cancel work that is known to be in no worker's hands; else `stop` has to follow."""
         return self._decide("cancelled", None) or self.outcome == "cancelled"
 
@@ -231,14 +231,14 @@ class Work(ABC):
     def stop(self) -> None:
         """Tell the worker that nobody wants the outcome any more."""
         if self.holder is not None:
-            self.holder.abort(self)
+            self.holder.stop(self)
 
-    def release(self) -> None:
+    def hand_out(self) -> None:
         """Let the result be its caller's alone, once and for all: a stream that nobody else holds can be collected."""
         self.taken = True
-        self.forget()
+        self.drop_value()
 
-    def forget(self) -> None:
+    def drop_value(self) -> None:
         """Forget a result that was taken. For the caller, and for whoever has decided: the later one does it."""
         if self.taken and self.told:
             outcome, _value, at = self._verdicts[0]

@@ -110,7 +110,7 @@ class Exchange:
         work = self._work
         chunks.keep_time(work.final_deadline, work.expire)
         answered = work.answer(opened(head, chunks, work.stop, self._give_up_on(work)))
-        work.forget()
+        work.drop_value()
         return answered
 
     @staticmethod
