@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from .inside.contract import holds
 from .inside.request import READ_AHEAD, WireRequest
 from .inside.short_way import ShortWay
 from .lending import close_at_once, lend, take_back
+from .memory import MemoryConnector
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
 from .uploads import Feeder, end_all
@@ -60,6 +62,8 @@ class Sessions:
 
     def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float], environment: Environment) -> None:
         self.lane = lane
+        if lane.by_socks and lane.connector is not None:  # then its connections are led through the proxy
+            environment = replace(environment, proxies={"all": parse_url(lane.proxy)})
         self._environment = environment
         self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
         self._reserve = reserve
@@ -75,7 +79,8 @@ class Sessions:
             proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
         }
         try:
-            guard(self._connector)
+            for connector in (self._connector, *self._by_socks.values()):
+                guard(connector)
             self._route()
             # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
             # and a redirect to another origin goes through the one that does not know them.
@@ -88,11 +93,17 @@ class Sessions:
         self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
-        """Lead connections through the environment's SOCKS proxies."""
-        if isinstance(self._connector, aiohttp.TCPConnector) and holds("routes"):
-            route(self._connector, self._environment, self._by_socks)
-        elif self._by_socks:  # never around them
-            raise InvalidRequest(f"lane {self.lane.name!r}: its connector cannot use the environment's SOCKS proxy")
+        """Lead connections through SOCKS proxies; raises InvalidRequest for a connector that goes around a proxy."""
+        connector = self._connector
+        if isinstance(connector, MemoryConnector):
+            return
+        if isinstance(connector, aiohttp.TCPConnector) and holds("routes"):
+            route(connector, self._environment, self._by_socks)
+        elif self._by_socks or (self._has_proxies and not isinstance(connector, aiohttp.TCPConnector)):
+            text = (
+                "its connector cannot use a proxy, SOCKS or http; give it a TCPConnector, or no proxy= and trust_env="
+            )
+            raise InvalidRequest(f"lane {self.lane.name!r}: {text}", lane=self.lane.name)
 
     @property
     def raw(self) -> aiohttp.ClientSession:
