@@ -1,6 +1,7 @@
 """Connections that are not the lane's own TCP: by SOCKS, by a Unix socket, by a connector that is given."""
 
 import socket
+import ssl
 import struct
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from yarl import URL
 from workerpool import InvalidRequest, ProtocolError, TruncatedBody, WorkerPool
 from workerpool.adapters.requests import PoolAdapter
 from workerpool.testing.fake import FakePool
+from workerpool.testing.scripted import TlsSite
 
 LOOPS = pytest.mark.parametrize("event_loop", ["asyncio", "uvloop"])
 UNIX = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets")
@@ -176,6 +178,30 @@ def test_a_lanes_own_connector_goes_through_its_socks_proxy(event_loop, shared_s
             assert session.get(url, proxies={"http": proxy.url}).ok
     place = f"127.0.0.1:{URL(url).port}"
     assert [f"me:mine@{place}"] * 3 + [place] == proxy.seen
+
+
+@LOOPS
+@pytest.mark.parametrize("kind", ["a context", "unchecked"])
+def test_the_lanes_certificates_count_beside_a_connector_of_its_own(kind, event_loop):
+    """For requests, functions and WebSockets alike; what a function gives itself goes before."""
+    pytest.importorskip("trustme")
+    connector = {"connector": lambda: aiohttp.TCPConnector(force_close=True), "event_loop": event_loop}
+
+    async def with_its_own(session, url):
+        async with session.get(url, ssl=ssl.create_default_context()) as response:
+            return await response.read()
+
+    with TlsSite() as site:
+        url = site.url_for("/fast/1")
+        trusting = site.ssl_context if kind == "a context" else False
+        with WorkerPool(ssl=trusting, **connector) as pool:
+            assert pool.get(url).content == pool.submit(fetch, url).result()
+            with pytest.raises(ProtocolError, match="answered 200"), pool.websocket(url.replace("http", "ws", 1)):
+                pass
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                pool.submit(with_its_own, url).result()
+        with WorkerPool(connector=lambda: aiohttp.TCPConnector(ssl=trusting), event_loop=event_loop) as pool:
+            assert pool.get(url).content == pool.submit(fetch, url).result()
 
 
 @UNIX

@@ -374,3 +374,21 @@ def test_each_hop_of_a_redirect_has_its_own_way(environment, event_loop, workerp
                 assert 1 == len({len(body) for body in bodies})
     assert ["GET http://h.test/ HTTP/1.1"] * 2 == [head.split("\r\n")[0] for head in plain.seen]
     assert {f"CONNECT 127.0.0.1:{URL(secure.url).port} HTTP/1.1"} == {head.split("\r\n")[0] for head in tunnels.seen}
+
+
+@pytest.mark.parametrize("event_loop", LOOPS)
+def test_a_proxy_authorization_goes_to_the_proxy_at_each_hop(environment, event_loop, workerpool_server):
+    """And not to the host that is exempt, which redirects to one that is not."""
+    site = workerpool_server
+    for _ in range(3):
+        site.reply("/out", status=302, headers={"Location": "http://h.test/"})
+    own = {"Proxy-Authorization": "Basic bWU6bWluZQ=="}
+    with Proxy() as proxy:
+        environment(HTTP_PROXY=proxy.url, NO_PROXY="127.0.0.1")
+        with WorkerPool(trust_env=True, event_loop=event_loop, headers=own) as pool:
+            assert b"by proxy" == pool.get(f"{site.url}/out").content
+            assert b"by proxy" == pool.post(f"{site.url}/out", data=b"x").content
+            assert b"by proxy" == pool.submit(fetch, f"{site.url}/out").result()
+    assert 3 == len(site.requests)
+    assert [] == [request for request in site.requests if "Proxy-Authorization" in request.headers]
+    assert [1] * 3 == [head.count("\r\nProxy-Authorization: Basic bWU6bWluZQ==\r\n") for head in proxy.seen]

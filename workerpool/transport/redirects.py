@@ -17,6 +17,7 @@ from ..errors import InvalidRequest, ProtocolError
 from ..messages.hop import Hop, Onward
 from ..messages.url import parse_url
 from ..redaction import redact
+from .inside.contract import holds
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "Moved", "next_hop"]
 
@@ -36,6 +37,7 @@ _FOREIGN_HEADERS = frozenset(
         "pragma",
         "range",
         "user-agent",
+        *(["proxy-authorization"] if holds("request") else []),  # which goes to no origin, but to the proxy again
     }
 )
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})

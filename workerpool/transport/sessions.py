@@ -231,7 +231,7 @@ class Sessions:
         """Return what makes the requests of functions."""
         if not holds("request", "routes"):
             return aiohttp.ClientRequest
-        return partial(FunctionRequest, environment=self._environment)
+        return partial(FunctionRequest, environment=self._environment, usual_ssl=self.lane.ssl)
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         check_origin(request)

@@ -42,6 +42,7 @@ class WireRequest(aiohttp.ClientRequest):
         request.original_url = url
         request.url = url.with_fragment(None) if url.raw_fragment else url
         request.headers = _with_host(CIMultiDict(headers), url)
+        request.headers.popall("Proxy-Authorization", None)
         request.loop = session._loop
         request.response_class = aiohttp.ClientResponse
         request._timer = _NO_TIMER
@@ -67,8 +68,7 @@ class WireRequest(aiohttp.ClientRequest):
 
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         """Tell the proxy nothing but what is meant for it."""
-        if proxy is not None:
-            proxy, proxy_headers = for_the_proxy(self, proxy, None, tunnels=self.is_ssl())
+        proxy, proxy_headers = for_the_proxy(self, proxy, None, tunnels=self.is_ssl())
         super().update_proxy(proxy, proxy_auth, proxy_headers)
 
     def send(self, conn: Any) -> Any:
@@ -87,14 +87,17 @@ class WireRequest(aiohttp.ClientRequest):
 
 
 def for_the_proxy(
-    request: aiohttp.ClientRequest, proxy: URL, given: Any, *, tunnels: bool
-) -> "tuple[URL, CIMultiDict[str] | None]":
+    request: aiohttp.ClientRequest, proxy: URL | None, given: Any, *, tunnels: bool
+) -> "tuple[URL | None, CIMultiDict[str] | None]":
     """Return the proxy without its credentials, and the headers of a CONNECT; take out what the origin must not get.
 
-    aiohttp would send it the session's own headers, the origin's cookies and keys among them, give it the
-    Authorization as a Proxy-Authorization (RFC 9110, 11.7.2), and encode its credentials as Latin-1.
+    A Proxy-Authorization is for an http proxy, or for nobody. aiohttp would send the proxy the session's own headers,
+    the origin's cookies and keys among them, give it the Authorization as a Proxy-Authorization (RFC 9110, 11.7.2), and
+    encode its credentials as Latin-1.
     """
     named = request.headers.popall("Proxy-Authorization", [])
+    if proxy is None:
+        return None, None
     if proxy.raw_user is not None:
         named = [authorization((proxy.user or "", proxy.password or ""))]
         proxy = proxy.with_user(None)
