@@ -40,7 +40,7 @@ def test_a_spent_source_is_not_sent_as_nothing(pool, shared_site, source):
     assert 5 == _length(pool.submit(request).result())
     error = pool.submit(request).exception()
     assert isinstance(error, InvalidRequest)
-    assert "send" == error.stage
+    assert ("send", 0) == (error.stage, error.attempts)
     assert "a new source" in str(error)
 
 

@@ -319,7 +319,7 @@ class Client:
         work = Blocking(lane.name, self._board, Dial(request, opening, link), limits, copy_context(), 0)
         try:
             self._board.post(self._route, work)
-            socket = WebSocket(target, link, work.wait(), work.stop)
+            socket = WebSocket(target, lane.name, link, work.wait(), work.stop)
         except BaseException:
             work.cancel()
             work.stop()  # interrupted, it may have been opened

@@ -7,7 +7,7 @@ from contextlib import suppress
 import aiohttp
 from multidict import CIMultiDict
 
-from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, TooManyRedirects
+from ..errors import BodyTooLarge, DecodingError, InvalidRequest, ProtocolError, RequestError, TooManyRedirects
 from ..handover.channel import Chunks, Closed
 from ..handover.errand import Opened
 from ..handover.job import Work, host_of
@@ -146,7 +146,7 @@ class Exchange:
         self._check_place()
         while True:
             if isinstance(self._hop.body, Upload):
-                await claim(self._hop.body)
+                await self._claim(self._hop.body)
             answer = self._answer = await self._sending()
             if (fault := fault_of_head(answer)) is not None:
                 raise ProtocolError(fault, stage="headers")
@@ -165,6 +165,15 @@ class Exchange:
             self._hop = following
             self._check_place()
             await self._sessions.turn(following.url)
+
+    async def _claim(self, upload: Upload) -> None:
+        """Become the one who reads the source; where that cannot be at the first hop, nothing was tried."""
+        try:
+            await claim(upload)
+        except InvalidRequest:
+            if not self._history:
+                self._work.attempts -= 1
+            raise
 
     def _check_place(self) -> None:
         """Raise Moved where the lane counts per host and the work has its place at another one."""
@@ -212,6 +221,7 @@ class Exchange:
             work.elapsed,
             work.attempts,
             self._history,
+            work.lane,
         )
 
     def _adopted(self, exc: BaseException) -> RequestError:

@@ -5,12 +5,14 @@ from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import BodyTooLarge, ConnectionLost, Facts, ProtocolError, RequestError
 from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
+from ..messages.request import authorization
 from ..redaction import redact
 from .foreign import FOREIGN, adopt, raised_below
 
@@ -50,15 +52,24 @@ def check_origin(request: aiohttp.ClientRequest) -> None:
         raise ProtocolError.about(Facts(redact(opening.url), "GET", stage="headers"), text)
 
 
-async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
+def _addressed(session: aiohttp.ClientSession, opening: Opening) -> "tuple[URL, CIMultiDict[str]]":
+    """Return the URL, and the headers with its login unless the lane or the call has given one, as requests have it."""
     url = URL(opening.url, encoded=True)  # as it was given: parsed anew, its escapes would be others
+    headers = CIMultiDict(opening.headers)
+    if url.raw_user is not None and "Authorization" not in session.headers:
+        headers.setdefault("Authorization", authorization((url.user or "", url.password or "")))
+    return url.with_user(None), headers
+
+
+async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
+    url, headers = _addressed(session, opening)
     work.stage = "connect"
     _opening.set(opening)
     try:
         return await session.ws_connect(
             url,
             protocols=opening.protocols,
-            headers=opening.headers,
+            headers=headers,
             heartbeat=opening.heartbeat,
             compress=15 if opening.compress else 0,
             max_msg_size=opening.max_message,
@@ -67,7 +78,9 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except aiohttp.WSServerHandshakeError as exc:
         text = f"the server answered {exc.status} instead of opening a WebSocket"
         raise ProtocolError.about(work.facts(), text, stage="headers") from None
-    except (MemoryError, RequestError):
+    except RequestError as exc:
+        raise exc.completed(work.facts()) from exc.__cause__
+    except MemoryError:
         raise
     except Exception as exc:
         if opening.user_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
