@@ -12,13 +12,13 @@ from typing import Any, Self
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ..errors import Facts, HTTPStatusError, JSONDecodeError
+from ..errors import Facts, JSONDecodeError, RequestError
 from ..redaction import redact
 from .charsets import apparent, character_set, charset, declared, is_text_encoding
 from .links import parse_links
 from .request import Request
 
-__all__ = ["Response", "Seconds", "charset", "checked_chunk_size"]
+__all__ = ["HTTPStatusError", "Response", "Seconds", "charset", "checked_chunk_size"]
 
 _PIECE = 2**16  # bytes that iter_content hands out at once unless told otherwise
 _LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines() has more, which may stand within JSON
@@ -36,6 +36,19 @@ class Seconds(float):
     def total_seconds(self) -> float:
         """Return the duration as a plain float."""
         return float(self)
+
+
+class HTTPStatusError(RequestError):
+    """The status is 400 or higher; only `raise_for_status()` raises this.
+
+    A pickle of it carries the response without what could be a secret: the request's headers and body, query
+    values and cookies.
+    """
+
+    response: "Response"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, vars(self) | {"response": self.response.without_secrets()}
 
 
 class Response:
