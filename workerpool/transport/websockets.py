@@ -11,6 +11,7 @@ from ..errors import BodyTooLarge, ConnectionLost, Facts, ProtocolError, Request
 from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
+from ..messages.url import same_origin
 from ..redaction import redact
 from .foreign import FOREIGN, adopt, raised_below
 
@@ -44,7 +45,7 @@ def check_origin(request: aiohttp.ClientRequest) -> None:
     # What else runs in this context (a function that a hook has submitted) opens none, and goes where it likes.
     if opening is None or "Sec-WebSocket-Key" not in request.headers:
         return
-    if request.url.origin() != URL(opening.url, encoded=True).origin():
+    if not same_origin(request.url, URL(opening.url, encoded=True)):
         there = redact(request.url.origin())
         text = f"the server redirects to {there}; open the WebSocket there yourself if that is meant"
         raise ProtocolError.about(Facts(redact(opening.url), "GET", stage="headers"), text)
