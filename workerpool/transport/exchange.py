@@ -17,8 +17,7 @@ from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, iter_body, read_body, too_large
-from .foreign import FOREIGN, adopt, fault_of_head, raised_below
-from .inside.short_way import sessions_are_patched
+from .foreign import adopt, fault_of_head, raised_by_user
 from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
 from .sessions import Sessions
 from .uploads import claim
@@ -51,17 +50,14 @@ class Exchange:
             self._work.stage = "body"
             content = await read_body(answer, limit, decode=not self._request.as_is)
             return self._response(answer, content)
-        except FOREIGN as exc:
-            error = self._adopted(exc)
-            raise error from error.__cause__
         except RequestError as exc:
             raise self._completed(exc) from exc.__cause__
         except (Moved, MemoryError):
             raise
         except Exception as exc:
-            if self._is_of_user_code(exc):
+            error = self._own_or_adopted(exc)
+            if error is exc:
                 raise
-            error = self._adopted(exc)
             raise error from error.__cause__
         finally:
             self.close()
@@ -86,14 +82,12 @@ class Exchange:
                 chunks.end()
         except Closed:
             return
-        except FOREIGN as exc:
-            self._stream_failed(chunks, self._adopted(exc))
         except RequestError as exc:
             self._stream_failed(chunks, self._completed(exc))
         except (Moved, MemoryError):
             raise
         except Exception as exc:  # noqa: BLE001  the user's own goes where ours go
-            self._stream_failed(chunks, exc if self._is_of_user_code(exc) else self._adopted(exc))
+            self._stream_failed(chunks, self._own_or_adopted(exc))
         finally:
             self.close()
 
@@ -214,18 +208,14 @@ class Exchange:
             self._history,
         )
 
-    def _adopted(self, exc: BaseException) -> RequestError:
-        """Return our error; the caller's own source, where it failed, is the better explanation."""
+    def _own_or_adopted(self, exc: Exception) -> Exception:
+        """Return what code of the user's has raised, or our error; their source, where it failed, explains the most."""
         if self._payload is not None and isinstance(self._payload.error, RequestError):
             return self._completed(self._payload.error)
+        if (own := raised_by_user(exc, self._sessions.lane)) is not None:
+            return own
         timeout = self._sessions.lane.timeout_for(self._request)
         return adopt(exc, self._work, self._hop.url, timeout, redirected=bool(self._history))
-
-    def _is_of_user_code(self, exc: Exception) -> bool:
-        """Whether code of the user's, which raises what it likes, takes part and has raised this."""
-        lane = self._sessions.lane
-        takes_part = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        return takes_part and not raised_below(exc)
 
     def _completed(self, error: RequestError) -> RequestError:
         """Add the facts of this work to an error of ours that was raised without them."""

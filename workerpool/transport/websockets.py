@@ -11,9 +11,10 @@ from ..errors import BodyTooLarge, ConnectionLost, Facts, ProtocolError, Request
 from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
+from ..lane import Lane
 from ..messages.url import same_origin
 from ..redaction import redact
-from .foreign import FOREIGN, adopt, raised_below
+from .foreign import FOREIGN, adopt, raised_by_user
 
 __all__ = ["check_origin", "serve_websocket"]
 
@@ -22,10 +23,10 @@ _opening: ContextVar[Opening | None] = ContextVar("workerpool_opening", default=
 _MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
-async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link: Link, work: Work) -> None:
+async def serve_websocket(session: aiohttp.ClientSession, lane: Lane, opening: Opening, link: Link, work: Work) -> None:
     """Open the WebSocket, answer the work with its protocol, and carry messages until one side closes it."""
     try:
-        socket = await _open(session, opening, work)
+        socket = await _open(session, lane, opening, work)
         work.channel = link.incoming
         work.lift_deadline()
         if work.answer(socket.protocol):
@@ -51,7 +52,9 @@ def check_origin(request: aiohttp.ClientRequest) -> None:
         raise ProtocolError.about(Facts(redact(opening.url), "GET", stage="headers"), text)
 
 
-async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
+async def _open(
+    session: aiohttp.ClientSession, lane: Lane, opening: Opening, work: Work
+) -> aiohttp.ClientWebSocketResponse:
     url = URL(opening.url, encoded=True)  # as it was given: parsed anew, its escapes would be others
     work.stage = "connect"
     _opening.set(opening)
@@ -71,9 +74,9 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except (MemoryError, RequestError):
         raise
     except Exception as exc:
-        if opening.user_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
+        error = raised_by_user(exc, lane) or adopt(exc, work, url)
+        if error is exc:
             raise
-        error = adopt(exc, work, url)
         raise error from error.__cause__
 
 
