@@ -25,7 +25,7 @@ from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
 from .inside.connection import guard, send_once
 from .inside.contract import holds
-from .inside.request import READ_AHEAD, WireRequest
+from .inside.request import BODILESS, READ_AHEAD, WireRequest, send_anew
 from .inside.short_way import ShortWay
 from .lending import close_at_once, lend, take_back
 from .resolver import join_threads, new_resolver
@@ -69,6 +69,7 @@ class Sessions:
         self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
         self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
+        self._hooks_and_anew: Sequence[Any] = (*lane.middlewares, send_anew) if holds("request") else lane.middlewares
         self._jar = _cookie_jar(lane)
         self._connector = _connector(lane, share)
         self._by_socks = {
@@ -125,6 +126,7 @@ class Sessions:
         if data is None and not self._has_proxies and self._short_way.takes(hop.method):
             return self._short_way.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
+        again = data is None and hop.method in BODILESS and self.lane.retry_for(request) is None
         return (self._session if usual else self._bare).request(
             hop.method,
             hop.url,
@@ -134,6 +136,7 @@ class Sessions:
             timeout=timeout,
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
+            middlewares=self._hooks_and_anew if again else self.lane.middlewares,
             skip_auto_headers=_CONTENT_TYPE if data is None or request.as_is else None,
         )
 

@@ -16,9 +16,11 @@ from ..cookies import Cookies
 from .connection import current_work
 from .contract import TimerNoop
 
-__all__ = ["READ_AHEAD", "WireRequest", "for_the_proxy"]
+__all__ = ["BODILESS", "CUT", "READ_AHEAD", "WireRequest", "for_the_proxy", "send_anew"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
@@ -31,6 +33,7 @@ class WireRequest(aiohttp.ClientRequest):
     chunked = compress = length = None
     proxy = proxy_auth = proxy_headers = None
     server_hostname = None
+    on_kept = False  # whether it has gone out on a connection that was kept
 
     @classmethod
     def without_body(
@@ -76,7 +79,16 @@ class WireRequest(aiohttp.ClientRequest):
         work: Work | None = current_work.get()
         if work is not None:
             work.stage = "send" if self._body else "headers"
+        self.on_kept = getattr(conn.protocol, "kept", False)
         return super().send(conn)
+
+    def met_closing(self, error: Exception) -> bool:
+        """Whether it met a kept connection that the server was closing, and no word of an answer.
+
+        A server may do so at any time, and what needs no second thought may be sent again (RFC 9112, 9.3.1).
+        """
+        head_was_cut = isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+        return self.on_kept and not head_was_cut
 
     async def write_bytes(self, *args: Any, **kwargs: Any) -> None:
         """Send the body."""
@@ -84,6 +96,20 @@ class WireRequest(aiohttp.ClientRequest):
         work: Work | None = current_work.get()
         if work is not None and work.stage == "send":
             work.stage = "headers"
+
+
+async def send_anew(request: WireRequest, handler: Any) -> aiohttp.ClientResponse:
+    """Send on the next connection what has met a closing one; the innermost middleware, so that none sees it."""
+    while True:
+        request.on_kept = False  # until there is a connection
+        try:
+            answer: aiohttp.ClientResponse = await handler(request)
+            return answer
+        except CUT as exc:
+            if not request.met_closing(exc):
+                raise
+            if (work := current_work.get()) is not None:
+                work.attempts += 1  # it may be that the server has seen it
 
 
 def for_the_proxy(
