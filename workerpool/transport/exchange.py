@@ -158,7 +158,7 @@ class Exchange:
             self.close()
             self._hop = following
             self._check_place()
-            await self._sessions.turn(following.url)
+            await self._sessions.turn(host_of(following.url), self._work)
 
     def _check_place(self) -> None:
         """Raise Moved where the lane counts per host and the work has its place at another one."""

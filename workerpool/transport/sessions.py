@@ -113,9 +113,11 @@ class Sessions:
                 url = url.with_user(None)
         return Hop(request.method, url, headers, request.body)
 
-    async def turn(self, url: URL) -> None:
-        """Wait until one more request to the URL's host is due."""
-        if self._limited and (wait := self._reserve(host_of(url))) > 0:
+    async def turn(self, host: str, work: Work | None = None) -> None:
+        """Wait until one more request to the host is due; the work may raise DeadlineExceeded instead."""
+        if self._limited and (wait := self._reserve(host)) > 0:
+            if work is not None:
+                work.put_off(wait)
             await pause(wait)
 
     def send(self, hop: Hop, data: Any, request: Request, work: Work) -> Awaitable[aiohttp.ClientResponse]:
@@ -227,7 +229,7 @@ class Sessions:
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         check_origin(request)
-        await self.turn(request.url)
+        await self.turn(host_of(request.url))
         answer: aiohttp.ClientResponse = await handler(request)
         return answer
 
