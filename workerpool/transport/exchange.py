@@ -11,7 +11,7 @@ from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, T
 from ..handover.channel import Chunks, Closed
 from ..handover.errand import Opened
 from ..handover.job import Work, host_of
-from ..messages.body import Upload
+from ..messages.body import Body
 from ..messages.hop import Hop, Onward
 from ..messages.request import Request
 from ..messages.response import Response
@@ -20,7 +20,6 @@ from .bodies import Payload, decoded, iter_body, read_body, too_large
 from .foreign import adopt, fault_of_head, raised_by_user
 from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
 from .sessions import Sessions
-from .uploads import claim
 
 __all__ = ["Exchange"]
 
@@ -139,8 +138,8 @@ class Exchange:
         request = self._request
         self._check_place()
         while True:
-            if isinstance(self._hop.body, Upload):
-                await claim(self._hop.body)
+            if self._hop.body is not None:
+                await self._load(self._hop.body)
             answer = self._answer = await self._sending()
             if (fault := fault_of_head(answer)) is not None:
                 raise ProtocolError(fault, stage="headers")
@@ -167,19 +166,19 @@ class Exchange:
 
     def _sending(self) -> Awaitable[aiohttp.ClientResponse]:
         hop, sessions = self._hop, self._sessions
-        if hop.body is not None:
-            hop = self._with_payload(hop)
+        if self._payload is not None and self._payload.length is not None and "Content-Length" not in hop.headers:
+            headers = CIMultiDict(hop.headers)
+            headers["Content-Length"] = str(self._payload.length)
+            hop = hop._replace(headers=headers)
         self._work.stage = "connect"
         return sessions.send(hop, None if self._payload is None else self._payload.data, self._request, self._work)
 
-    def _with_payload(self, hop: Hop) -> Hop:
-        declared = hop.headers.get("Content-Length")
-        self._payload = Payload(hop.body, None if declared is None else int(declared), self._sessions.feeders)
-        if declared is not None or self._payload.length is None:
-            return hop
-        headers = CIMultiDict(hop.headers)
-        headers["Content-Length"] = str(self._payload.length)
-        return hop._replace(headers=headers)
+    async def _load(self, body: Body) -> None:
+        """Make ready what is to be sent."""
+        self._work.stage = "send"
+        declared = self._hop.headers.get("Content-Length")
+        self._payload = Payload(body, None if declared is None else int(declared), self._sessions.feeders)
+        await self._payload.open()
 
     async def _redirect_body(self, answer: aiohttp.ClientResponse) -> bytes:
         """Return the body of a redirect, decoded; nothing where it is too large to be had whole, or damaged."""

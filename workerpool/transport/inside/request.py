@@ -4,13 +4,16 @@ Headers are merged and checked once per lane, and a lane without state keeps no 
 through both for each request (measured: a tenth of a request's CPU).
 """
 
+import asyncio
 from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from ...errors import InvalidRequest
 from ...handover.job import Work
+from ...messages.body import SPENT
 from ...messages.request import authorization
 from ..cookies import Cookies
 from .connection import current_work
@@ -21,6 +24,7 @@ __all__ = ["BODILESS", "CUT", "READ_AHEAD", "WireRequest", "for_the_proxy", "sen
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
+_PATIENCE = 1.0  # seconds; RFC 9110, 10.1.1: a client should not wait for ever, and curl waits as long
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
@@ -79,6 +83,8 @@ class WireRequest(aiohttp.ClientRequest):
         work: Work | None = current_work.get()
         if work is not None:
             work.stage = "send" if self._body else "headers"
+        if self._body is not None and self._body.consumed:
+            raise InvalidRequest(f"a middleware sends the request once more; {SPENT}", stage="send")
         self.on_kept = getattr(conn.protocol, "kept", False)
         return super().send(conn)
 
@@ -91,11 +97,23 @@ class WireRequest(aiohttp.ClientRequest):
         return self.on_kept and not head_was_cut
 
     async def write_bytes(self, *args: Any, **kwargs: Any) -> None:
-        """Send the body."""
-        await super().write_bytes(*args, **kwargs)
+        """Send the body; a server that was asked first (Expect: 100-continue) gets a second to say so."""
+        timer = None
+        if (asked := self._continue) is not None:
+            timer = asyncio.get_running_loop().call_later(_PATIENCE, _go_on, asked)
+        try:
+            await super().write_bytes(*args, **kwargs)
+        finally:
+            if timer is not None:
+                timer.cancel()
         work: Work | None = current_work.get()
         if work is not None and work.stage == "send":
             work.stage = "headers"
+
+
+def _go_on(asked: "asyncio.Future[bool]") -> None:
+    if not asked.done():
+        asked.set_result(True)
 
 
 async def send_anew(request: WireRequest, handler: Any) -> aiohttp.ClientResponse:
