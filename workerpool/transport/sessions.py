@@ -11,7 +11,7 @@ from yarl import URL
 
 from .._version import __version__
 from ..errors import InvalidRequest
-from ..handover.errand import Fetch
+from ..handover.errand import Errand, Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
@@ -124,7 +124,7 @@ class Sessions:
         """Send one request and wait for the head of its answer."""
         timeout = self._timeout if request.timeout is None else _client_timeout(request.timeout)
         if self._environment.logins and not request.as_is:
-            hop = self._with_login(hop)
+            hop = self._with_login(hop, work.errand)
         if data is None and not self._has_proxies and self._short_way.takes(hop.method):
             return self._short_way.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
@@ -147,9 +147,12 @@ class Sessions:
         proxy = self._proxy or proxy_for(url, self._environment)
         return None if proxy is None or is_socks(proxy) else proxy
 
-    def _with_login(self, hop: Hop) -> Hop:
+    def _with_login(self, hop: Hop, errand: Errand) -> Hop:
         """Add the netrc file's login, if there is one and none is given; each hop has its own."""
-        login = None if "Authorization" in hop.headers else self._environment.login_for(hop.url)
+        if "Authorization" in hop.headers:
+            return hop
+        asked_for = isinstance(errand, Fetch) and errand.target.host == hop.url.host
+        login = self._environment.login_for(hop.url, asked_for=asked_for)
         if login is None:
             return hop
         headers = CIMultiDict(hop.headers)
