@@ -336,6 +336,21 @@ def test_a_login_does_not_travel_with_a_redirect(environment, tmp_path, workerpo
         assert b"Authorization" not in pool.submit(fetch, f"{site.url}/go1").result()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "default"])
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "same"])
+def test_the_default_login_goes_where_the_caller_asks(environment, tmp_path, workerpool_server, elsewhere, named):
+    """And to no host that only a redirect leads to: any server could have it. One that the file names has its own."""
+    (tmp_path / "netrc").write_text("default login any password OTHER")
+    if named:
+        (tmp_path / "netrc").write_text(f"machine localhost login me password SECRET\n{LOGINS}")
+    site = workerpool_server
+    host = site.url.replace("127.0.0.1", "localhost") if elsewhere else site.url
+    site.reply("/go", status=302, headers={"Location": f"{host}/echo"})
+    with WorkerPool(trust_env=True) as pool:
+        login = pool.get(f"{site.url}/go").json()["headers"].get("Authorization")
+    assert (MINE if named else None if elsewhere else ANY) == login
+
+
 @pytest.mark.parametrize("text", ["machine h login SECRET passwrd SECRET", "\x00\udcff", "login SECRET"])
 def test_a_netrc_file_that_cannot_be_read_counts_for_nothing(environment, echo, tmp_path, text, caplog):
     """A warning names it, and nothing of what is in it."""

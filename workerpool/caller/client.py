@@ -32,7 +32,7 @@ from ..messages.request import (
 from ..messages.response import Response
 from ..messages.result import Result
 from ..settings import Retry, Timeout, checked_seconds
-from ..transport import sessions_are_patched, sessions_are_traced
+from ..transport import sessions_are_traced
 from .results import Entry, Results, window
 from .routing import Route
 from .streaming import StreamedResponse, Streaming
@@ -312,8 +312,7 @@ class Client:
         request, lane = Request("GET", as_http(url), headers=headers), self._lane
         limits = lane.timeout if timeout is None else checked("timeout", _limits_of, timeout)
         target = str(lane.resolve(request))
-        user_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        opening = Opening(target, request.headers, protocols, max_message, heartbeat, compress, user_code)
+        opening = Opening(target, request.headers, protocols, max_message, heartbeat, compress)
         link = Link()
         self._board.keep_open(link)
         work = Blocking(lane.name, self._board, Dial(request, opening, link), limits, copy_context(), 0)

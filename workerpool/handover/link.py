@@ -38,7 +38,6 @@ class Opening:
     max_message: int = 4 * 2**20
     heartbeat: float | None = None
     compress: bool = True
-    user_code: bool = False  # whether code of the user's takes part, which raises what it likes
 
     def __post_init__(self) -> None:
         """Refuse what would fail on the worker, and bound the time; raises InvalidRequest."""

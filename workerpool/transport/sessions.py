@@ -12,7 +12,7 @@ from yarl import URL
 
 from .._version import __version__
 from ..errors import InvalidRequest
-from ..handover.errand import Fetch
+from ..handover.errand import Errand, Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
@@ -26,7 +26,7 @@ from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
 from .inside.connection import guard, send_once
 from .inside.contract import holds
-from .inside.request import READ_AHEAD, WireRequest
+from .inside.request import BODILESS, READ_AHEAD, WireRequest, send_anew
 from .inside.short_way import ShortWay
 from .lending import close_at_once, lend, take_back
 from .memory import MemoryConnector
@@ -73,6 +73,7 @@ class Sessions:
         self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
         self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
+        self._hooks_and_anew: Sequence[Any] = (*lane.middlewares, send_anew) if holds("request") else lane.middlewares
         self._jar = _cookie_jar(lane)
         self._connector = _connector(lane, share)
         self._by_socks = {
@@ -123,19 +124,22 @@ class Sessions:
                 url = url.with_user(None)
         return Hop(request.method, url, headers, request.body)
 
-    async def turn(self, url: URL) -> None:
-        """Wait until one more request to the URL's host is due."""
-        if self._limited and (wait := self._reserve(host_of(url))) > 0:
+    async def turn(self, host: str, work: Work | None = None) -> None:
+        """Wait until one more request to the host is due; the work may raise DeadlineExceeded instead."""
+        if self._limited and (wait := self._reserve(host)) > 0:
+            if work is not None:
+                work.put_off(wait)
             await pause(wait)
 
     def send(self, hop: Hop, data: Any, request: Request, work: Work) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request and wait for the head of its answer."""
         timeout = self._timeout if request.timeout is None else _client_timeout(request.timeout)
         if self._environment.logins and not request.as_is:
-            hop = self._with_login(hop)
+            hop = self._with_login(hop, work.errand)
         if data is None and not self._has_proxies and self._short_way.takes(hop.method):
             return self._short_way.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
+        again = data is None and hop.method in BODILESS and self.lane.retry_for(request) is None
         return (self._session if usual else self._bare).request(
             hop.method,
             hop.url,
@@ -145,6 +149,7 @@ class Sessions:
             timeout=timeout,
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
+            middlewares=self._hooks_and_anew if again else self.lane.middlewares,
             skip_auto_headers=_CONTENT_TYPE if data is None or request.as_is else None,
         )
 
@@ -153,9 +158,12 @@ class Sessions:
         proxy = self._proxy or proxy_for(url, self._environment)
         return None if proxy is None or is_socks(proxy) else proxy
 
-    def _with_login(self, hop: Hop) -> Hop:
+    def _with_login(self, hop: Hop, errand: Errand) -> Hop:
         """Add the netrc file's login, if there is one and none is given; each hop has its own."""
-        login = None if "Authorization" in hop.headers else self._environment.login_for(hop.url)
+        if "Authorization" in hop.headers:
+            return hop
+        asked_for = isinstance(errand, Fetch) and errand.target.host == hop.url.host
+        login = self._environment.login_for(hop.url, asked_for=asked_for)
         if login is None:
             return hop
         headers = CIMultiDict(hop.headers)
@@ -235,7 +243,7 @@ class Sessions:
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         check_origin(request)
-        await self.turn(request.url)
+        await self.turn(host_of(request.url))
         answer: aiohttp.ClientResponse = await handler(request)
         return answer
 

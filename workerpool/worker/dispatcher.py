@@ -49,7 +49,7 @@ class Dispatcher(Holder):
         self._forward = forward
         self._free: float = connections or inf  # places; the loop's only
         self._scheduler = Scheduler(lane, self.inbox, self.tally.settle)
-        self._attempts = Attempts(lane, self._scheduler.reserve)
+        self._attempts = Attempts(lane)
         self._tasks = Tasks(loop, self._serve, self._end, self._stopped)
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -193,7 +193,7 @@ class Dispatcher(Holder):
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
         work = self._scheduler.next()
         if work is not None:
-            if work.begun is None and work.begin():
+            if work.begin():
                 self._loop.deadlines.renew(work)
         elif self._scheduler.due_in is not None:
             self._drain_in(self._scheduler.due_in)
@@ -262,6 +262,7 @@ class Dispatcher(Holder):
         work.stage = "queued"
         self._loop.ended += 1
         self._loop.deadlines.discard(work)
+        work.set_aside()
         self._forward(work)
 
     def _cancel_rest(self) -> None:

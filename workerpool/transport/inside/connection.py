@@ -81,7 +81,9 @@ def _check_idle(connector: aiohttp.BaseConnector) -> None:
         while True:
             if (connection := await get(key, traces)) is None:
                 return None
-            if not _is_tainted(connection.protocol, has_news):
+            protocol: Any = connection.protocol
+            if not _is_tainted(protocol, has_news):
+                protocol.kept = True
                 return connection
             connection.close()
 
@@ -248,7 +250,7 @@ class WireProtocol(ResponseHandler):
     9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
     """
 
-    used = False  # whether a request has gone out on it
+    kept = False  # whether it has answered before, and was idle
     replaced: Any = None
     handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
     _ended = False

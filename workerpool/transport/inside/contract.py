@@ -84,6 +84,7 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ClientRequest.write_bytes()",
             "ClientRequest.session",
             "ClientRequest._body",
+            "ClientRequest._continue",
         ),
     ),
     "cookies": (
