@@ -12,7 +12,8 @@ the rounds: a rate of 0.9 is 90 % of bare aiohttp's, a cpu of 1.1 costs 10 % mor
 absolute numbers belong to one machine and one minute.
 
 What is timed: a warm client, after a first share of the requests; opening and closing it is not. Every
-answer's status and length are checked, and a wrong one fails the run. Slow rivals make fewer requests, never
+answer's status and length are checked, and a wrong one fails the run; certificates are verified by all. `resumed`
+is the share of new connections that went on with an earlier TLS session. Slow rivals make fewer requests, never
 fewer at once. The jobs that do nothing, the group `noop`, are compared with ThreadPoolExecutor's; their
 `req/s` are jobs.
 """

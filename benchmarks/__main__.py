@@ -22,7 +22,7 @@ _QUICK = (1_000, 3)  # requests and rounds, at the most
 def main() -> None:
     """Read the options, and do what they ask for."""
     options = _options()
-    setup = Setup(options.loop, options.workers, dict(options.by))
+    setup = Setup(options.loop, options.workers, dict(options.by), pinned=options.check or options.store)
     if options.check:
         sys.exit(check.compare(setup))
     names = options.scenarios or (list(SCENARIOS) if options.report else ["small"])
@@ -56,8 +56,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=_positive, help="of the pool (as many as it chooses)")
     parser.add_argument("--json", help="a file for the figures")
     parser.add_argument("--report", metavar="FOLDER", help="write benchmarks.md and its plots there")
-    parser.add_argument("--store", action="store_true", help="keep the pool's ratios for --check")
-    parser.add_argument("--check", action="store_true", help="fail where the pool has lost against the stored ratios")
+    parser.add_argument("--store", action="store_true", help="keep the pool's ratios, measured as --check does")
+    parser.add_argument("--check", action="store_true",
+                        help="fail where the pool has lost against them; the server has its own core")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="at most 1000 requests and 3 rounds, unless given")
     return parser.parse_args()
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -56,9 +57,9 @@ def _section(name: str, outcome: Outcome, plots: Path) -> str:
     scenario = outcome.scenario
     title = scenario.title[0].upper() + scenario.title[1:]
     _plot(outcome, plots / name)
-    load = "" if name in ("noop", "round-trip") else _load(outcome)
-    lines = [f"## {title}", "", load, f"![{title}](benchmarks/{name}.svg)", "", *_rows(outcome.figures), ""]
-    return "\n".join(line for line in lines if line is not load or load)
+    load = [] if name in ("noop", "round-trip") else [_load(outcome), ""]
+    lines = [f"## {title}", "", *load, f"![{title}](benchmarks/{name}.svg)", "", *_rows(outcome.figures), ""]
+    return "\n".join(lines)
 
 
 def _load(outcome: Outcome) -> str:
@@ -66,18 +67,21 @@ def _load(outcome: Outcome) -> str:
     way = "to" if scenario.upload else "from"
     size = f"{scenario.requests} requests a turn (slow ones make fewer), {scenario.size:,} bytes each"
     connections = f"{scenario.connections:,} connection{'s' if scenario.connections > 1 else ''}"
-    return f"{size}, {way} {outcome.server}, {connections}.\n"
+    return f"{size}, {way} {outcome.server}, {connections}."
 
 
 def _rows(figures: Mapping[str, Figures]) -> Iterator[str]:
     one = any(each["p50"] for each in figures.values())
-    yield f"| | per second | rate | CPU, µs | CPU |{' p50, µs | p50 |' if one else ''} memory, MiB |"
-    yield f"|---|--:|--:|--:|--:|{'--:|--:|' if one else ''}--:|"
+    resumed = any(each["resumed"] for each in figures.values())
+    more = f"{' p50, µs | p50 |' if one else ''}{' TLS sessions resumed |' if resumed else ''}"
+    yield f"| | per second | rate | CPU, µs | CPU |{more} memory, MiB |"
+    yield f"|---|--:|--:|--:|--:|{'--:|' * (more.count('|') + 1)}"
     for name, each in figures.items():
         rate = f"{each['rate']:,.{1 if each['rate'] < 100 else 0}f}"
-        wait = f" {each['p50']:.0f} | {_ratio(each, 'p50')} |" if one else ""
+        more = f" {each['p50']:.0f} | {_ratio(each, 'p50')} |" if one else ""
+        more += f" {each['resumed']:.0%} |" if resumed else ""
         cells = [name, rate, _ratio(each, "rate"), f"{each['cpu']:,.1f}", _ratio(each, "cpu")]
-        yield f"| {' | '.join(cells)} |{wait} {each['memory']:.0f} |"
+        yield f"| {' | '.join(cells)} |{more} {each['memory']:.0f} |"
 
 
 def _ratio(each: Figures, key: str) -> str:
@@ -138,6 +142,7 @@ def _lines(path: str) -> list[str]:
 
 def _versions() -> Iterator[str]:
     yield f"{platform.python_implementation()} {platform.python_version()}"
+    yield " ".join(ssl.OPENSSL_VERSION.split()[:2])
     for name in _SHOWN:
         try:
             yield f"{name} {version(name)}"

@@ -14,8 +14,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from .contestants import CONTESTANTS
+from .cores import CLIENT, SERVER, on_core
 from .scenarios import Scenario
-from .server import serving
+from .server import Server, serving
 from .table import Figures, over_runs, summary
 
 __all__ = ["Outcome", "Setup", "installed", "measure"]
@@ -25,11 +26,15 @@ _PATIENCE = 120  # seconds for one turn
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the contestants run: on which loop, the pool with how many workers, some by an interpreter of their own."""
+    """How the contestants run: on which loop, the pool with how many workers, some by an interpreter of their own.
+
+    Pinned, the server has a core, and the contestants have another one: the same figures on a busy machine.
+    """
 
     loop: str = "auto"
     workers: int | None = None
     pythons: Mapping[str, str] = field(default_factory=dict)  # by contestant
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +68,42 @@ def installed(name: str, setup: Setup) -> bool:
 def _run(scenario: Scenario, setup: Setup) -> tuple[str, list[dict[str, Figures]]]:
     names = scenario.contestants
     size = 0 if scenario.upload else scenario.size
-    with serving(size, scenario.latency, packed=scenario.packed) as (server, url), ExitStack() as stack:
+    made = serving(size, scenario.latency, packed=scenario.packed, tls=scenario.tls, closes=scenario.closes)
+    with ExitStack() as stack:
+        with on_core(SERVER if setup.pinned else None):
+            server = stack.enter_context(made)
 
         def turn(name: str) -> Figures:
             if scenario.alone:
-                with _open(name, url, scenario, setup) as process:
-                    return _turn(name, process)
-            return _turn(name, running[name])
+                with _open(name, server, scenario, setup) as process:
+                    return _turn(name, process, server)
+            return _turn(name, running[name], server)
 
         lasting = () if scenario.alone else names
-        running = {name: stack.enter_context(_open(name, url, scenario, setup)) for name in lasting}
-        return server, [{name: turn(name) for name in names} for _ in range(scenario.rounds)]
+        running = {name: stack.enter_context(_open(name, server, scenario, setup)) for name in lasting}
+        return server.name, [{name: turn(name) for name in names} for _ in range(scenario.rounds)]
 
 
 @contextmanager
-def _open(name: str, url: str, scenario: Scenario, setup: Setup) -> Iterator["subprocess.Popen[str]"]:
+def _open(name: str, server: Server, scenario: Scenario, setup: Setup) -> Iterator["subprocess.Popen[str]"]:
     """Start a contestant, which then waits for its turns; end it afterwards."""
     python = setup.pythons.get(name, sys.executable)
-    command = [python, "-m", "benchmarks.contestants", name, "--url", url, "--loop", setup.loop]
+    command = [python, "-m", "benchmarks.contestants", name, "--url", server.url_for(name), "--loop", setup.loop]
     for option in ("requests", "connections", "size"):
         command += [f"--{option}", str(getattr(scenario, option))]
-    if setup.workers is not None:
-        command += ["--workers", str(setup.workers)]
+    for option, value in (("workers", setup.workers), ("ca", server.ca), ("headers", scenario.headers or None)):
+        command += [] if value is None else [f"--{option}", str(value)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied()) as process:
+    with on_core(CLIENT if setup.pinned else None):
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied())
+    with process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def _turn(name: str, process: "subprocess.Popen[str]") -> Figures:
+def _turn(name: str, process: "subprocess.Popen[str]", server: Server) -> Figures:
     """Return the figures of one turn; a contestant that fails ends the run."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -106,7 +116,7 @@ def _turn(name: str, process: "subprocess.Popen[str]") -> Figures:
     if not answer:
         sys.exit(f"{name} failed:\n{process.stderr.read() if process.stderr else ''}")
     figures: Figures = json.loads(answer)
-    return figures
+    return figures | {"resumed": server.resumed(name)}
 
 
 def _unproxied() -> dict[str, str]:

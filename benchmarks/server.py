@@ -8,58 +8,88 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-__all__ = ["SIZE", "serving"]
+__all__ = ["SIZE", "Server", "serving"]
 
 SIZE = 1024
-_IN_CONF = 4096  # bytes of a page that nginx is given in its configuration
+_IN_CONF = 4000  # bytes of a page that nginx is given in its configuration, where a word has less than 4096
 _START = 10  # seconds that a server gets to listen
 _NGINX = """
 daemon off; worker_processes 1; worker_rlimit_nofile 20100; pid {root}/pid; error_log stderr warn;
 events {{ worker_connections 20000; }}
 http {{
-  access_log off; keepalive_requests 100000000; default_type text/plain;
+  {kept} default_type text/plain;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
   sendfile on;
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{tls};
     location = /page {{ {page} }}
     location = /packed {{ root {root}; add_header Content-Encoding gzip; }}
   }}
 }}
 """
+# What servers speak today; nginx before 1.23.4 has to be told.
+_TLS = " ssl; ssl_protocols TLSv1.3; ssl_certificate {root}/certificate; ssl_certificate_key {root}/certificate"
+_KEPT = "access_log off; keepalive_requests 100000000;"
+_CLOSES = 'keepalive_timeout 0; log_format sessions "$args $ssl_session_reused"; access_log {root}/log sessions;'
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What serves a page at a URL, and perhaps the file of the authority to trust and a log of its connections."""
+
+    name: str
+    url: str
+    ca: Path | None = None
+    log: Path | None = None
+
+    def url_for(self, client: str) -> str:
+        """Return the page's URL; where connections are logged it tells whose they are."""
+        return self.url if self.log is None else f"{self.url}?{client}"
+
+    def resumed(self, client: str) -> float:
+        """Return the share of the client's connections so far that went on with a TLS session of an earlier one."""
+        lines = [] if self.log is None else self.log.read_text().splitlines()
+        counts = Counter(line.removeprefix(f"{client} ") for line in lines if line.startswith(f"{client} "))
+        return counts["r"] / max(1, counts.total())
 
 
 @contextmanager
-def serving(size: int = SIZE, latency: float | None = None, *, packed: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield the server's name and the URL of a page of so many bytes; packed, it is text that comes as gzip from nginx.
+def serving(
+    size: int = SIZE, latency: float | None = None, *, packed: bool = False, tls: bool = False, closes: bool = False
+) -> Iterator[Server]:
+    """Yield a server with a page of so many bytes; packed, it is text that comes as gzip from nginx.
 
     With a latency, in seconds, it is a server of our own, which reads uploads to their end before it waits so long.
+    With tls it has a certificate, of an authority made for it. One that closes gives each connection one answer, and
+    logs which of them resumed a session.
     """
     nginx = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-    with tempfile.TemporaryDirectory() as root:
-        port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        root, port = Path(folder), _free_port()
         if latency is not None:
             name = f"a server that waits for {latency * 1000:g} ms"
             command = [sys.executable, "-m", "benchmarks.slow_server", str(port), str(size), str(latency)]
-        elif nginx is None and packed:
-            raise RuntimeError("packed bodies need nginx; install it")
-        elif nginx is None:
-            name, command = (
-                "aiohttp.web (install nginx for a faster one)",
-                [sys.executable, "-m", __name__, str(port), str(size)],
-            )
+        elif nginx is not None:
+            name, command = "nginx", _nginx(nginx, root, port, size, tls=tls, closes=closes)
+        elif packed or tls or closes:
+            raise RuntimeError("packed bodies, TLS and connections for one answer need nginx; install it")
         else:
-            name, command = "nginx", _nginx(nginx, Path(root), port, size)
+            name = "aiohttp.web (install nginx for a faster one)"
+            command = [sys.executable, "-m", __name__, str(port), str(size)]
         if packed:
-            _write_packed(Path(root), size)
-        with _running(name, command, port, Path(root) / "stderr"):
-            yield name, f"http://127.0.0.1:{port}/{'packed' if packed else 'page'}"
+            _write_packed(root, size)
+        ca = _certify(root) if tls else None
+        with _running(name, command, port, root / "stderr"):
+            url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/{'packed' if packed else 'page'}"
+            yield Server(name, url, ca, root / "log" if closes else None)
 
 
 def _free_port() -> int:
@@ -68,7 +98,7 @@ def _free_port() -> int:
     return port
 
 
-def _nginx(command: str, root: Path, port: int, size: int) -> list[str]:
+def _nginx(command: str, root: Path, port: int, size: int, *, tls: bool, closes: bool) -> list[str]:
     page = f'return 200 "{"x" * size}";'
     if size > _IN_CONF:
         root.chmod(0o755)  # nginx reads files as another user
@@ -76,7 +106,9 @@ def _nginx(command: str, root: Path, port: int, size: int) -> list[str]:
         os.truncate(root / "page", size)
         page = f"root {root};"
     conf = root / "conf"
-    conf.write_text(_NGINX.format(root=root, port=port, page=page))
+    kept = (_CLOSES if closes else _KEPT).format(root=root)
+    secured = _TLS.format(root=root) if tls else ""
+    conf.write_text(_NGINX.format(root=root, port=port, page=page, kept=kept, tls=secured))
     return [command, "-p", str(root), "-e", "stderr", "-c", str(conf)]
 
 
@@ -87,6 +119,16 @@ def _write_packed(root: Path, size: int) -> None:
     words = [bytes(dice.choices(b"abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 10))) for _ in range(2000)]
     text = b" ".join(dice.choices(words, k=size // 3))[:size]
     (root / "packed").write_bytes(gzip.compress(text))
+
+
+def _certify(root: Path) -> Path:
+    """Write the server's key and certificate, and return the file of the authority that has signed it."""
+    import trustme  # here, since only these scenarios need it
+
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(root / "certificate")
+    authority.cert_pem.write_to_path(root / "ca")
+    return root / "ca"
 
 
 @contextmanager

@@ -66,10 +66,10 @@ def _stage(frames: list[str]) -> str:
 
 
 def _microseconds(name: str, requests: int) -> Counter[str]:
-    with serving() as (_, url), tempfile.TemporaryDirectory() as folder:
+    with serving() as server, tempfile.TemporaryDirectory() as folder:
         data = str(Path(folder) / "data")
         record = ["perf", "record", "-e", "cpu-clock", "-F", "997", "--call-graph", "dwarf,16384", "-o", data, "--"]
-        contestant = ["-m", "benchmarks.contestants", name, "--url", url, "--requests", str(requests)]
+        contestant = ["-m", "benchmarks.contestants", name, "--url", server.url, "--requests", str(requests)]
         command = [*record, sys.executable, "-X", "perf", *contestant]
         answer = subprocess.run(command, input="\n", text=True, capture_output=True, check=True).stdout
         script = ["perf", "script", "-i", data, "-F", "comm,ip,sym,dso", "--no-inline"]

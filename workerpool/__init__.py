@@ -42,7 +42,6 @@ from .errors import (
     DecodingError,
     DNSError,
     ForkedPool,
-    HTTPStatusError,
     InvalidRequest,
     JSONDecodeError,
     PoolClosed,
@@ -61,7 +60,7 @@ from .errors import (
 from .handover.job import Job
 from .lane import Lane
 from .messages.request import Request
-from .messages.response import Response
+from .messages.response import HTTPStatusError, Response
 from .messages.result import Result
 from .settings import Rate, Retry, Timeout
 from .stats import PoolStats

@@ -1,14 +1,11 @@
-"""Every error of the pool, one tree with one root.
+"""The errors of the pool, one tree with one root; `HTTPStatusError`, which has a Response, is defined beside that.
 
 Each error is built from one message, so that it survives pickling; the facts are attributes. URLs in
 them are redacted: no userinfo, no query values.
 """
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
-
-if TYPE_CHECKING:
-    from .messages.response import Response
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 __all__ = [
     "BodyTooLarge",
@@ -19,7 +16,6 @@ __all__ = [
     "DeadlineExceeded",
     "DecodingError",
     "ForkedPool",
-    "HTTPStatusError",
     "InvalidRequest",
     "JSONDecodeError",
     "PoolClosed",
@@ -197,16 +193,3 @@ class TooManyRedirects(ProtocolError):
 
 class BodyTooLarge(ProtocolError):
     """The body, as decoded, is larger than `max_body` bytes."""
-
-
-class HTTPStatusError(RequestError):
-    """The status is 400 or higher; only `raise_for_status()` raises this.
-
-    A pickle of it carries the response without what could be a secret: the request's headers and body, query
-    values and cookies.
-    """
-
-    response: "Response"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.args, vars(self) | {"response": self.response.without_secrets()}

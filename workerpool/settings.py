@@ -26,8 +26,9 @@ class Timeout:
 
     `total` runs to the last byte: DNS, connect, TLS, redirects, retries with their pauses, and body included. For the
     verbs that block it runs from the call, since somebody waits; for `submit`, `map` and `fetch_many` from when the
-    request gets its place, so that a long queue behind the lane's own limits loses nothing. `queue` limits the wait for
-    that place. `connect` limits each connection made, `read` each pause of the server.
+    request gets its place, and stands still while a redirect or a retry waits for the lane's own limits, so that these
+    lose nothing. `queue` limits the wait for that place, and with it such waits. `connect` limits each connection
+    made, `read` each pause of the server.
     """
 
     total: float | None = 30.0
@@ -111,8 +112,8 @@ class Retry:
 class RetryDetails:
     """Tell an `on_retry` hook what failed and what comes next.
 
-    `attempt` is the number of the one that failed, from 1; `wait` the seconds until the next; `status` or
-    `error` is what came of it.
+    `attempt` is the number of the one that failed, from 1; `wait` the seconds until the next, which then waits for
+    its turn by the lane's rates; `status` or `error` is what came of it.
     """
 
     url: str

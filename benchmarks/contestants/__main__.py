@@ -37,7 +37,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--loop", default="auto")
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--ca", metavar="FILE", help="of the one authority whose certificates are good")
+    parser.add_argument("--headers", type=_headers, metavar="N", help="so many with each request")
     return parser.parse_args()
+
+
+def _headers(number: str) -> dict[str, str]:
+    """Return so many headers, as a caller would give them."""
+    return {f"X-Caller-{n}": f"what the caller says in {n}" for n in range(int(number))}
 
 
 def _measured(run: Run, requests: int, task: Task) -> dict[str, float]:

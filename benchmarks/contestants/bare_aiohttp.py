@@ -1,6 +1,7 @@
 """Bare aiohttp: on one loop with no thread crossed, and called by hand from threads."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import aiohttp
 
 from .contestant import Run, Task, in_threads
 
-__all__ = ["by_hand", "looping", "on_one_loop", "opened", "with_isal"]
+__all__ = ["by_hand", "looping", "on_one_loop", "opened", "trusted", "with_isal"]
 
 
 @contextmanager
@@ -47,7 +48,7 @@ async def _fetch_all(task: Task, session: aiohttp.ClientSession, requests: int) 
 
     async def drain() -> None:
         for url in urls:
-            async with session.get(url) as response:
+            async with session.get(url, headers=task.headers) as response:
                 task.check(response.status, await response.read())
 
     await asyncio.gather(*(drain() for _ in range(task.connections)))
@@ -60,7 +61,7 @@ def by_hand(task: Task) -> Iterator[Run]:
         session = asyncio.run_coroutine_threadsafe(_open(task), loop).result()
 
         async def fetch(url: str) -> tuple[int, bytes]:
-            async with session.get(url) as response:
+            async with session.get(url, headers=task.headers) as response:
                 return response.status, await response.read()
 
         def get(url: str) -> tuple[int, bytes]:
@@ -88,7 +89,12 @@ def looping(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
 
 
 async def _open(task: Task) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=task.connections))
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=task.connections, ssl=trusted(task)))
+
+
+def trusted(task: Task) -> ssl.SSLContext | bool:
+    """Return what aiohttp and the pool take as `ssl`: the task's one authority, else their default."""
+    return True if task.ca is None else ssl.create_default_context(cafile=task.ca)
 
 
 def _new_loop(kind: str) -> asyncio.AbstractEventLoop:

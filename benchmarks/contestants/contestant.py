@@ -1,7 +1,7 @@
 """What a contestant is given, what it gives back, and the helper that the threaded ones share."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +14,15 @@ _START = 30  # seconds that all threads get to start
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Which URL to get, how many at once, with which loop and workers."""
+    """Which URL to get, how many at once, with which loop and workers, trusting whom, with which headers."""
 
     url: str
     connections: int
     loop: str
     workers: int | None
     size: int
+    ca: str | None = None  # a file: the one authority whose certificates are good
+    headers: Mapping[str, str] | None = None  # the caller's, given with each request
     answered: list[float] = field(default_factory=list)  # when, of one caller only
 
     def check(self, status: int, body: bytes) -> None:

@@ -8,6 +8,7 @@ from itertools import repeat
 
 from workerpool import Job, Response, WorkerPool
 
+from .bare_aiohttp import trusted
 from .contestant import Run, Task, in_threads
 
 __all__ = ["blocking", "bulk", "bulk_of_one", "bulk_of_two", "futures"]
@@ -16,7 +17,7 @@ _WINDOW = 8  # jobs under way per connection
 
 
 def _pool(task: Task) -> WorkerPool:
-    return WorkerPool(workers=task.workers, connections=task.connections, event_loop=task.loop)
+    return WorkerPool(workers=task.workers, connections=task.connections, event_loop=task.loop, ssl=trusted(task))
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def bulk(task: Task) -> Iterator[Run]:
     with _pool(task) as pool:
 
         def run(requests: int) -> None:
-            for result in pool.fetch_many(repeat(task.url, requests)):
+            for result in pool.fetch_many(repeat(task.url, requests), headers=task.headers):
                 response = result.unwrap()
                 task.check(response.status_code, response.content)
 
@@ -56,7 +57,7 @@ def futures(task: Task) -> Iterator[Run]:
 def _in_window(task: Task, pool: WorkerPool, requests: int) -> None:
     jobs: deque[Job[Response]] = deque()
     for url in repeat(task.url, requests):
-        jobs.append(pool.submit(url))
+        jobs.append(pool.submit(url, headers=task.headers))
         if len(jobs) >= _WINDOW * task.connections:
             _check(task, jobs.popleft())
     for job in jobs:
@@ -74,7 +75,7 @@ def blocking(task: Task) -> Iterator[Run]:
     with _pool(task) as pool:
 
         def get(url: str) -> tuple[int, bytes]:
-            response = pool.get(url)
+            response = pool.get(url, headers=task.headers)
             return response.status_code, response.content
 
         with in_threads(task, get) as run:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from .contestant import Run, Task, in_threads
@@ -40,10 +41,16 @@ def pyreqwest_threads(task: Task) -> Iterator[Run]:
     """Fetch with pyreqwest, one client for all threads."""
     from pyreqwest.client import SyncClientBuilder
 
-    with SyncClientBuilder().build() as client:
+    builder = SyncClientBuilder()
+    if task.ca is not None:
+        builder = builder.add_root_certificate_pem(Path(task.ca).read_bytes())
+    with builder.build() as client:
 
         def get(url: str) -> tuple[int, bytes]:
-            response = client.get(url).build().send()
+            request = client.get(url)
+            if task.headers is not None:
+                request = request.headers(task.headers)
+            response = request.build().send()
             return response.status, response.bytes().to_bytes()
 
         with in_threads(task, get) as run:
@@ -55,10 +62,10 @@ def urllib3_threads(task: Task) -> Iterator[Run]:
     """Fetch with urllib3, one PoolManager for all threads."""
     import urllib3
 
-    with urllib3.PoolManager(maxsize=task.connections) as manager:
+    with urllib3.PoolManager(maxsize=task.connections, ca_certs=task.ca) as manager:
 
         def get(url: str) -> tuple[int, bytes]:
-            response = manager.request("GET", url)
+            response = manager.request("GET", url, headers=task.headers)
             return response.status, response.data
 
         with in_threads(task, get) as run:
@@ -74,7 +81,7 @@ def httpx_threads(task: Task) -> Iterator[Run]:
     with httpx.Client(limits=limits) as client:
 
         def get(url: str) -> tuple[int, bytes]:
-            response = client.get(url)
+            response = client.get(url, headers=task.headers)
             return response.status_code, response.content
 
         with in_threads(task, get) as run:
@@ -92,8 +99,12 @@ def pycurl_threads(task: Task) -> Iterator[Run]:
         if not hasattr(own, "handle"):
             own.handle = pycurl.Curl()
             own.handle.setopt(pycurl.NOSIGNAL, 1)  # libcurl asks for it where there are threads
+            if task.ca is not None:
+                own.handle.setopt(pycurl.CAINFO, task.ca)
         handle: Any = own.handle
         handle.setopt(pycurl.URL, url)
+        if task.headers is not None:
+            handle.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in task.headers.items()])
         body: bytes = handle.perform_rb()
         return handle.getinfo(pycurl.RESPONSE_CODE), body
 
@@ -108,7 +119,7 @@ def _own_sessions(task: Task, make: Callable[[], Any]) -> Iterator[Run]:
     def get(url: str) -> tuple[int, bytes]:
         if not hasattr(own, "session"):
             own.session = make()
-        response = own.session.get(url)
+        response = own.session.get(url, headers=task.headers, verify=task.ca)
         return response.status_code, response.content
 
     with in_threads(task, get) as run:

@@ -119,12 +119,12 @@ def test_the_first_end_of_a_channel_stands():
     failed.fail(KeyError("second"))
     with pytest.raises(LookupError, match="first"):
         failed.get()
-    cut.cut()
+    cut.fail()
     cut.end()
     assert cut.given_up
     whole.end()
     whole.fail(KeyError("late"))
-    whole.cut()
+    whole.fail()
     for channel in (cut, whole):
         with pytest.raises(Closed):
             channel.get()
@@ -148,13 +148,13 @@ def test_a_result_that_was_taken_is_held_by_nobody_else():
         job = Job("lane", None, Call(print))
         if late:  # the caller saw the verdict before whoever decided has come to tell
             job._verdicts.append(("succeeded", "response", 0.0))
-            job.release()
+            job.hand_out()
             assert "response" == job.result()
             job.tell()
-            job.forget()
+            job.drop_value()
         else:
             job.answer("response")
-            job.release()
+            job.hand_out()
         assert job.result() is None
 
 

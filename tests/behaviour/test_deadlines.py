@@ -8,6 +8,7 @@ from concurrent.futures import wait
 import pytest
 
 from workerpool import DeadlineExceeded, QueueFull, Rate, Timeout, WorkerPool
+from workerpool.testing import Site
 
 PAGES = 30
 SHORT = 2.5  # seconds: less than the queue of any lane here takes for so many pages, and much more than one page does
@@ -43,6 +44,70 @@ def test_no_page_is_lost_to_the_limits_of_the_lane(shared_site, way, limits):
             assert [200] * PAGES == [result.unwrap().status_code for result in results]
         else:
             assert PAGES == len(list(pool.map(_fetch, urls, job_timeout=SHORT, buffersize=PAGES)))
+
+
+SLOWLY = Rate(1, per=SHORT + 0.5)  # the second turn comes after the total
+AGAIN = ["/redirect/0", "/flaky/1"]  # what waits for a second turn
+
+
+@pytest.mark.parametrize(
+    ("way", "path", "limits"),
+    [
+        ("submit", "/redirect/0", {"rate": SLOWLY}),
+        ("stream", "/redirect/0", {"per_host_rate": SLOWLY}),
+        ("submit", "/flaky/1", {"per_host_rate": SLOWLY}),
+        ("fetch_many", "/flaky/1", {"rate": SLOWLY}),
+    ],
+    ids=str,
+)
+def test_no_redirect_and_no_retry_is_lost_to_the_rate_of_the_lane(site, way, path, limits):
+    """The second turn is waited for as the first was: the time stands still."""
+    with WorkerPool(workers=1, timeout=SHORT, **limits) as pool:
+        if way == "fetch_many":
+            assert [True] == [result.ok for result in pool.fetch_many([site.url_for(path)])]
+        else:
+            with pool.submit(site.url_for(path), stream=way == "stream").result(60) as answer:
+                assert answer.ok
+                assert answer.content if way == "submit" else answer.read()
+
+
+def test_no_redirect_is_lost_to_the_limits_of_another_host(site):
+    """The request gives its place up, and its time stands still until it has one there."""
+    with Site() as other, WorkerPool(workers=2, per_host=1) as pool:
+        held = pool.submit(other.url_for("/hold/1"))
+        other.wait_in_flight(1)
+        led = pool.submit(site.url_for(f"/redirect-to?url={other.url_for('/fast/1')}"), timeout=0.5)
+        assert pool.get(site.url_for("/slow/1?delay=1")).ok
+        assert not led.done()
+        other.release()
+        assert led.result(60).ok
+        assert held.result(60).ok
+
+
+@pytest.mark.parametrize("limits", [{"rate": Rate(1, per=0.5)}, {"per_host": 1}], ids=str)
+def test_the_time_goes_on_after_the_wait(site, limits):
+    """A server that is silent then is not waited for: the deadline falls."""
+    with Site() as other, WorkerPool(workers=2, **limits) as pool:
+        led = pool.submit(site.url_for(f"/redirect-to?url={other.url_for('/hold/1')}"), timeout=0.3)
+        error = led.exception(60)
+        assert isinstance(error, DeadlineExceeded)
+        assert "headers" == error.stage
+
+
+@pytest.mark.parametrize("path", AGAIN)
+@pytest.mark.parametrize("way", ["get", "submit"])
+def test_who_waits_for_a_second_turn_in_vain_is_told_so(site, way, path):
+    """It is the lane's own limit, by the total of a call that blocks, by `queue` elsewhere; the server is not blamed."""
+    url = site.url_for(path)
+    with WorkerPool(workers=1, rate=Rate(1, per=1000)) as pool:
+        ways = {
+            "get": lambda: pool.get(url, timeout=SHORT),
+            "submit": lambda: pool.submit(url, timeout=Timeout(total=60, queue=60)).result(60),
+        }
+        with pytest.raises(DeadlineExceeded) as caught:
+            ways[way]()
+        assert "queued" == caught.value.stage
+        assert ("queue=" in str(caught.value)) == (way == "submit")
 
 
 def test_the_time_of_a_blocking_call_begins_with_the_call(site):

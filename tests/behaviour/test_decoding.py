@@ -12,7 +12,8 @@ from faults.server import Listener
 from faults.wire import answer, chunk, head, read_head
 
 from workerpool import BodyTooLarge, DecodingError, WorkerPool
-from workerpool.transport.decoding import decoder_for
+from workerpool.transport import decoding
+from workerpool.transport.decoding import STEP, decoder_for
 
 EMPTY = gzip.compress(b"", mtime=0)
 ONE = gzip.compress(b"x", mtime=0)
@@ -22,6 +23,11 @@ NO_BLOCK = b"\x00\x00\x00\xff\xff"  # a stored block of deflate's without conten
 def zstd_of(data):
     zstd = pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     return zstd.compress(data)
+
+
+def raw_deflate_of(data):
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
 
 
 def skippable():
@@ -125,6 +131,32 @@ def test_slices_make_no_difference(size):
     pieces = [piece for n in range(0, len(packed), size) for piece in decoder.feed(packed[n : n + size])]
     decoder.finish()
     assert text == b"".join(pieces)
+
+
+PACKERS = {
+    "gzip": ("gzip", gzip.compress),
+    "gzip of two members": ("gzip", lambda data: gzip.compress(data) + gzip.compress(data)),
+    "deflate": ("deflate", zlib.compress),
+    "raw deflate": ("deflate", raw_deflate_of),
+    "br": ("br", lambda data: pytest.importorskip("brotlicffi").compress(data, quality=1)),
+    "zstd": ("zstd", zstd_of),
+}
+
+
+@pytest.mark.parametrize("library", ["zlib", "isal.isal_zlib"])
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_body_of_any_size_is_whole(kind, library, monkeypatch):
+    """Also where it is a few bytes larger than a step or two, and its last bytes have been taken when that is full."""
+    monkeypatch.setattr(decoding, "fast_zlib", pytest.importorskip(library))
+    coding, pack = PACKERS[kind]
+    text = b"".join(b"%d some line of a log\n" % (n * n) for n in range(80_000))
+    for data in (bytes(2 * STEP + 100), text):
+        for size in (step + n for step in (STEP, 2 * STEP) for n in (-1, 0, 1, 2, 3, 5, 8, 13, 20, 100)):
+            decoder, packed = decoder_for(coding), pack(data[:size])
+            pieces = [piece for n in range(0, len(packed), 2**16) for piece in decoder.feed(packed[n : n + 2**16])]
+            decoder.finish()
+            assert size * (1 + ("two" in kind)) == sum(map(len, pieces))
+            assert max(map(len, pieces)) <= STEP
 
 
 def test_a_flood_of_members_does_not_stop_a_deadline(serve):

@@ -336,6 +336,21 @@ def test_a_login_does_not_travel_with_a_redirect(environment, tmp_path, workerpo
         assert b"Authorization" not in pool.submit(fetch, f"{site.url}/go1").result()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "default"])
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "same"])
+def test_the_default_login_goes_where_the_caller_asks(environment, tmp_path, workerpool_server, elsewhere, named):
+    """And to no host that only a redirect leads to: any server could have it. One that the file names has its own."""
+    (tmp_path / "netrc").write_text("default login any password OTHER")
+    if named:
+        (tmp_path / "netrc").write_text(f"machine localhost login me password SECRET\n{LOGINS}")
+    site = workerpool_server
+    host = site.url.replace("127.0.0.1", "localhost") if elsewhere else site.url
+    site.reply("/go", status=302, headers={"Location": f"{host}/echo"})
+    with WorkerPool(trust_env=True) as pool:
+        login = pool.get(f"{site.url}/go").json()["headers"].get("Authorization")
+    assert (MINE if named else None if elsewhere else ANY) == login
+
+
 @pytest.mark.parametrize("text", ["machine h login SECRET passwrd SECRET", "\x00\udcff", "login SECRET"])
 def test_a_netrc_file_that_cannot_be_read_counts_for_nothing(environment, echo, tmp_path, text, caplog):
     """A warning names it, and nothing of what is in it."""
@@ -374,3 +389,21 @@ def test_each_hop_of_a_redirect_has_its_own_way(environment, event_loop, workerp
                 assert 1 == len({len(body) for body in bodies})
     assert ["GET http://h.test/ HTTP/1.1"] * 2 == [head.split("\r\n")[0] for head in plain.seen]
     assert {f"CONNECT 127.0.0.1:{URL(secure.url).port} HTTP/1.1"} == {head.split("\r\n")[0] for head in tunnels.seen}
+
+
+@pytest.mark.parametrize("event_loop", LOOPS)
+def test_a_proxy_authorization_goes_to_the_proxy_at_each_hop(environment, event_loop, workerpool_server):
+    """And not to the host that is exempt, which redirects to one that is not."""
+    site = workerpool_server
+    for _ in range(3):
+        site.reply("/out", status=302, headers={"Location": "http://h.test/"})
+    own = {"Proxy-Authorization": "Basic bWU6bWluZQ=="}
+    with Proxy() as proxy:
+        environment(HTTP_PROXY=proxy.url, NO_PROXY="127.0.0.1")
+        with WorkerPool(trust_env=True, event_loop=event_loop, headers=own) as pool:
+            assert b"by proxy" == pool.get(f"{site.url}/out").content
+            assert b"by proxy" == pool.post(f"{site.url}/out", data=b"x").content
+            assert b"by proxy" == pool.submit(fetch, f"{site.url}/out").result()
+    assert 3 == len(site.requests)
+    assert [] == [request for request in site.requests if "Proxy-Authorization" in request.headers]
+    assert [1] * 3 == [head.count("\r\nProxy-Authorization: Basic bWU6bWluZQ==\r\n") for head in proxy.seen]

@@ -229,6 +229,67 @@ def test_code_of_the_users_raises_its_own(serve):
             assert pool.drain(10)
 
 
+async def raise_for_status(request, handler):
+    answer = await handler(request)
+    answer.raise_for_status()
+    return answer
+
+
+def raising(kind, *args):
+    """Return hooks that raise such an error: before the request, and amid aiohttp's own work."""
+
+    async def middleware(request, handler):
+        raise kind(*args)
+
+    async def hook(session, context, params):
+        raise kind(*args)
+
+    traces = [aiohttp.TraceConfig() for _ in range(3)]
+    traces[0].on_request_start.append(hook)
+    traces[1].on_connection_create_start.append(hook)
+    traces[2].on_request_headers_sent.append(hook)
+    return [{"middlewares": [middleware]}, *({"trace_configs": [trace]} for trace in traces)]
+
+
+@pytest.mark.parametrize("error", [(FileNotFoundError, 2, "no token"), (OSError, "mine"), (TimeoutError, "mine")])
+def test_an_error_of_the_system_in_a_hook_is_not_the_networks(serve, error):
+    """It is raised as it is, once, and not tried again."""
+    url, _seen = serve(answer())
+    for lane in raising(*error):
+        with WorkerPool(**lane) as pool:
+            with pytest.raises(error[0]) as caught:
+                pool.get(url)
+            assert error == (type(caught.value), *caught.value.args)
+            with pytest.raises(error[0]) as caught, pool.stream("GET", url):
+                pass
+            assert error == (type(caught.value), *caught.value.args)
+            with pytest.raises(error[0]) as caught, pool.websocket(url):
+                pass
+            assert error == (type(caught.value), *caught.value.args)
+            assert 2 == sum(each.attempts for each in pool.stats().lanes)
+
+
+def test_a_middleware_that_makes_an_error_of_a_status_raises_it(serve):
+    """The answer was valid HTTP."""
+    url, _seen = serve(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+    with WorkerPool(middlewares=[raise_for_status]) as pool, pytest.raises(aiohttp.ClientResponseError) as caught:
+        pool.get(url)
+    assert 404 == caught.value.status
+
+
+def test_what_a_middleware_meets_while_it_reads_is_the_networks(serve):
+    """A body that is cut is no error of the code that reads it."""
+    url, _seen = serve(head("Content-Length: 10"), close=True)
+
+    async def read(request, handler):
+        answer = await handler(request)
+        await answer.read()
+        return answer
+
+    with WorkerPool(retry=None, middlewares=[read]) as pool, pytest.raises(workerpool.TruncatedBody):
+        pool.get(url)
+
+
 async def pass_on(request, handler):
     return await handler(request)
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import aiohttp
 import pytest
-from proxies import Proxy
+from proxies import Proxy, SocksProxy
 
 from workerpool import InvalidRequest, ProxyError, WorkerPool
 
@@ -87,6 +87,29 @@ def test_a_proxy_authorization_of_the_lane_is_not_the_origins():
             pool.submit(fetch, "https://127.0.0.1:9/", proxy=proxy.url, proxy_headers={"X-Mine": "1"}).result()
     assert [1] * 6 == [head.count("\r\nProxy-Authorization: Basic bWU6bWluZQ==\r\n") for head in proxy.seen]
     assert "\r\nX-Mine: 1\r\n" in proxy.seen[-1]
+
+
+@pytest.mark.parametrize("given_by", ["lane", "request"])
+@pytest.mark.parametrize("by_socks", [False, True])
+def test_a_proxy_authorization_goes_to_no_origin(given_by, by_socks, shared_site):
+    """Where there is no http proxy it goes nowhere, whoever asks."""
+    own = {"Proxy-Authorization": "Basic bWU6bWluZQ=="}
+    for_all, for_each = (own, {"X-Own": "1"}) if given_by == "lane" else ({"X-Own": "1"}, own)
+    url = shared_site.url_for("/echo")
+    with contextlib.ExitStack() as stack:
+        proxy = None
+        if by_socks:
+            pytest.importorskip("aiohttp_socks")
+            proxy = stack.enter_context(SocksProxy()).url
+        pool = stack.enter_context(WorkerPool(headers=for_all, proxy=proxy))
+        for body in (
+            pool.get(url, headers=for_each).content,
+            pool.post(url, data=b"body", headers=for_each).content,
+            pool.submit(fetch, url, headers=for_each).result(),
+            *([] if given_by == "request" else [pool.get(url).content, pool.submit(fetch, url).result()]),
+        ):
+            assert b'"Host"' in body
+            assert b"bWU6bWluZQ" not in body
 
 
 def test_the_cookies_of_one_function_are_nobody_elses(pool, shared_site):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import weakref
 from concurrent.futures import wait
 
@@ -163,9 +164,12 @@ def test_a_lane_is_closed_without_waiting(lanes, site):
 
 def test_a_route_keeps_no_pool(shared_site):
     """Who keeps the lane of a pool that is forgotten keeps the pool not."""
-    pool = WorkerPool(workers=1)
+    pool = WorkerPool(workers=1, name="forgotten")
     route, gone = pool.like("default").route, weakref.ref(pool)
+    (thread,) = (each for each in threading.enumerate() if each.name == "forgotten-0")
     del pool
     gc.collect()
     assert gone() is None
+    thread.join(10)  # told to stop by the finalizer
+    assert not thread.is_alive()
     assert "default-1" == route.lane.name

@@ -1,13 +1,14 @@
-"""What becomes of a request's body when the server redirects."""
+"""What becomes of a request's body when the server redirects, or a middleware sends the request once more."""
 
 import io
 import socket
 import threading
 
+import aiohttp
 import pytest
 from servers import Scripted
 
-from workerpool import InvalidRequest
+from workerpool import InvalidRequest, Request, WorkerPool
 
 SECRET = b"SECRET of the first server's"
 BODIES = {
@@ -139,3 +140,73 @@ def test_a_redirect_waits_for_a_reader_that_is_still_in_the_source(pool):
     with storing(first) as server:
         assert 200 == pool.post(server.url, data=Slow(WHOLE)).status_code
     assert [WHOLE] == stored(server)
+
+
+def challenge(qop):
+    """The answer to a request without a digest, when all of it is there."""
+    fields = f'realm="r", nonce="n", qop="{qop}", algorithm=MD5'
+    return (
+        f"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest {fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ).encode()
+
+
+def _early_challenge(connection):
+    """The same as soon as the head is there."""
+    while b"\r\n\r\n" not in connection.recv(65536):
+        pass
+    connection.sendall(challenge("auth"))
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
+
+
+def _digest():
+    return WorkerPool(retry=None, middlewares=[aiohttp.DigestAuthMiddleware("me", "mine")])
+
+
+def _came(server):
+    """Return what came with a digest: each body, a chunked one put together."""
+    requests = [request.partition(b"\r\n\r\n") for request in server.seen]
+    return [body for head, _, body in requests if b"authorization: digest" in head.lower()]
+
+
+@pytest.mark.parametrize(
+    "first", [_early_challenge, challenge("auth"), challenge("auth-int")], ids=["early", "late", "int"]
+)
+@pytest.mark.parametrize(
+    "source",
+    [lambda: WHOLE[:1000], lambda: WHOLE * 4, lambda: io.BytesIO(WHOLE * 4)],
+    ids=["small", "large", "file"],
+)
+def test_a_middleware_sends_the_whole_once_more(first, source):
+    """What asks for a digest first gets all of the body then, not its tail, and not nothing."""
+    body = source()
+    with Scripted([first], [FOUND], closes=True) as server, _digest() as pool:
+        assert b"found" == pool.post(server.url, data=body).content
+    whole = body if isinstance(body, bytes) else body.getvalue()
+    assert [whole] == _came(server)
+
+
+@pytest.mark.parametrize("first", [_early_challenge, challenge("auth")], ids=["early", "late"])
+def test_a_middleware_sends_no_source_in_part(first):
+    """What cannot go back is refused, with the cure, and the server sees nothing of it."""
+    for source in ((WHOLE[n : n + 1024] for n in range(0, len(WHOLE), 1024)), Unseekable(WHOLE)):
+        with Scripted([first], [FOUND], closes=True) as server, _digest() as pool:
+            with pytest.raises(InvalidRequest, match=r"middleware sends the request once more.*new source") as caught:
+                pool.post(server.url, data=source)
+            assert "send" == caught.value.stage
+        assert [] == _came(server)
+
+
+def test_a_file_goes_back_for_each_send():
+    """Of a middleware, and of the next request."""
+    file = io.BytesIO(WHOLE)
+
+    async def twice(request, handler):
+        (await handler(request)).close()
+        return await handler(request)
+
+    with Scripted([FOUND], again=True) as server, WorkerPool(middlewares=[twice]) as pool:
+        request = Request("POST", server.url, data=file)
+        assert [b"found"] * 2 == [pool.send(request).content for _ in range(2)]
+    assert [WHOLE] * 4 == [request.partition(b"\r\n\r\n")[2] for request in server.seen]

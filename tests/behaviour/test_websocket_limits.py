@@ -1,6 +1,7 @@
 """What a WebSocket can carry, and what it says of the rest: nothing is lost in silence."""
 
 import asyncio
+import re
 import sys
 import threading
 from contextlib import suppress
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 from faults.server import Listener
 from faults.wire import answer, head, read_head
+from servers import Scripted, ok
 from test_websocket import server  # noqa: F401  the fixture
 
 from workerpool import ConnectionLost, InvalidRequest, ProtocolError, ReadTimeout, RequestError, WorkerPool
@@ -97,7 +99,18 @@ def test_a_time_that_is_none_is_refused(seconds, pool, server):  # noqa: F811
 
 @pytest.mark.parametrize(
     "options",
-    [{"max_message": 0}, {"max_message": "1"}, {"protocols": ["a b"]}, {"protocols": [1]}, {"protocols": "a\n"}],
+    [
+        {"max_message": 0},
+        {"max_message": "1"},
+        {"protocols": ["a b"]},
+        {"protocols": [1]},
+        {"protocols": "a\n"},
+        {"heartbeat": 0},
+        {"heartbeat": 0.0},
+        {"compress": "no"},
+        {"compress": 0},
+        {"compress": None},
+    ],
 )
 def test_options_that_cannot_be_are_refused_at_once(options, pool, server):  # noqa: F811
     """InvalidRequest names the option."""
@@ -261,3 +274,26 @@ def test_a_function_still_goes_where_it_likes(elsewhere, pool):
 
     assert 200 == pool.submit(follow).result(20)
     assert 1 == len(heads)
+
+
+@pytest.mark.parametrize(
+    ("lane", "headers", "expected"),
+    [
+        ({}, {}, "Basic dcO8Om1pbmU="),
+        ({"auth": "Bearer lane"}, {}, "Bearer lane"),
+        ({}, {"Authorization": "Bearer call"}, "Bearer call"),
+        ({"auth": "Bearer lane"}, {"Authorization": "Bearer call"}, "Bearer call"),
+    ],
+)
+def test_a_login_in_the_url_counts_as_it_does_for_requests(lane, headers, expected):
+    """After that of the call and of the lane, whatever characters it has; and it is not told."""
+    with Scripted([ok(b"no WebSocket")], again=True) as site, WorkerPool(**lane) as pool:
+        url = site.url.replace("://", "://u%C3%BC:mine@")
+        with pytest.raises(ProtocolError, match="answered 200") as caught:
+            with pool.websocket(url.replace("http", "ws", 1), headers=headers):
+                pass
+        assert pool.get(url, headers=headers).ok
+    assert "mine" not in str(caught.value)
+    assert 2 == len(site.seen)
+    for request in site.seen:
+        assert [expected] == re.findall("\r\nAuthorization: (.*)\r\n", request.decode())

@@ -40,7 +40,7 @@ def test_all_that_many_threads_put_in_comes_out_once_and_in_each_threads_order(r
     while len(taken) < PUTTERS * EACH:
         if (work := inbox.take()) is not None:
             taken.append(work.index)
-            inbox.leave(work)
+            inbox.release(work)
     for thread in threads:
         thread.join()
     assert inbox.take() is None
@@ -85,9 +85,9 @@ def test_room_is_held_from_the_put_to_the_leaving():
     with pytest.raises(QueueFull, match=r"was full for 0.01 s \(2 waiting\)"):
         inbox.put(third, 0.01)
     threads = _in_threads(lambda n: inbox.put((third, fourth)[n]), 2)
-    inbox.leave(second)  # given up while it is still in the queue
-    inbox.leave(second)
-    inbox.leave(first)
+    inbox.release(second)  # given up while it is still in the queue
+    inbox.release(second)
+    inbox.release(first)
     for thread in threads:
         thread.join()
     assert {second, third, fourth} == {inbox.take() for _ in range(3)}

@@ -7,8 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from benchmarks.check import losses
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.server import Server
+from workerpool.testing.scripted import ScriptedSite, TlsSite
 
 _ROOT = Path(__file__).parents[2]
 _HAS_NGINX = shutil.which("nginx") is not None or Path("/usr/sbin/nginx").exists()
@@ -28,6 +33,14 @@ def _rows(*arguments):
     return title, [row.split()[0] for row in rows]
 
 
+def _installed(scenario):
+    return [name for name in SCENARIOS[scenario].contestants if CONTESTANTS[name].is_installed]
+
+
+def _contestant(name, url, *options):
+    return _run("benchmarks.contestants", name, "--url", url, "--requests", "4", "--connections", "2", *options)
+
+
 def test_the_benchmarks_print_a_row_for_each_contestant():
     """Each contestant asked for has a row, whatever the server."""
     title, rows = _rows("--requests", "100", "--only", "aiohttp,pool-bulk,requests-threads")
@@ -45,6 +58,8 @@ def test_the_benchmarks_print_a_row_for_each_contestant():
         ("noop", "100", "noop-executor,noop-pool,noop-by-hand,noop-loop"),
         ("round-trip", "100", "noop-executor,noop-pool,noop-by-hand,noop-loop"),
         ("cores", "100", "pool-bulk-1,pool-bulk-2"),
+        ("headers", "100", ",".join(_installed("headers"))),
+        ("64k", "100", "aiohttp,pool-bulk,pool-blocking"),
     ],
 )
 def test_each_scenario_runs(scenario, requests, contestants):
@@ -68,9 +83,40 @@ needs_nginx = pytest.mark.skipif(not _HAS_NGINX and not os.getenv("CI"), reason=
 
 
 @needs_nginx
-def test_packed_bodies_are_unpacked():
-    """The scenario with gzip gets bodies of the right size."""
-    assert ["aiohttp-isal", "aiohttp", "pool-bulk"] == _rows("gzip", "--requests", "10")[1]
+@pytest.mark.parametrize("scenario", ["gzip", "gzip-4k", "tls", "tls-new"])
+def test_each_scenario_of_nginx_runs(scenario):
+    """Packed bodies have the right size, and certificates are good, over kept connections and new ones."""
+    names = _installed(scenario)
+    assert names == _rows(scenario, "--requests", "10", "--only", ",".join(names))[1]
+
+
+@pytest.mark.parametrize("name", _installed("tls"))
+def test_a_contestant_refuses_another_authoritys_certificate(name, tmp_path):
+    """None is fast because it does not verify."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca")
+    with TlsSite() as site:
+        done = _contestant(name, site.url_for("/fast/1"), "--ca", str(tmp_path / "ca"))
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "certificate" in done.stderr.lower()
+
+
+@pytest.mark.parametrize("name", _installed("headers"))
+def test_a_contestant_sends_the_callers_headers(name):
+    """All of them, with each request."""
+    with ScriptedSite() as site:
+        done = _contestant(name, site.url_for("/fast/1"), "--headers", "10")
+        assert (0, "") == (done.returncode, done.stderr)
+        sent = {sum(field.startswith("X-Caller-") for field in request.headers) for request in site.requests}
+    assert {10} == sent
+
+
+def test_the_share_of_resumed_sessions_is_each_contestants_own(tmp_path):
+    """As the server has logged it; nothing logged is nothing resumed."""
+    log = tmp_path / "log"
+    log.write_text("pool-bulk-1 r\npool-bulk .\npool-bulk r\npool-bulk .\npool-bulk .\n")
+    server = Server("nginx", "https://127.0.0.1/page", log=log)
+    assert [0.25, 1, 0] == [server.resumed(name) for name in ("pool-bulk", "pool-bulk-1", "aiohttp")]
+    assert 0 == Server("nginx", "https://127.0.0.1/page").resumed("pool-bulk")
 
 
 @needs_nginx

@@ -11,8 +11,7 @@ _BLIND = """
 import sys
 from benchmarks import cuts
 from workerpool.handover.channel import Chunks
-Chunks.fail = lambda chunks, error: chunks.end()
-Chunks.cut = Chunks.end
+Chunks.fail = lambda self, error=None: self.end()
 if "--serve" not in sys.argv:
     cuts.main()
 """

@@ -131,8 +131,8 @@ WITHIN = {
     "workerpool/adapters/requests/raw.py": "_content _content_consumed",
     "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",
     "workerpool/transport/inside/connection.py": """
-        _create_direct_connection _create_proxy_connection _factory _get _loop _resolve_host _retry_connection
-        _socket_factory _wrap_create_connection
+        _create_connection _create_direct_connection _create_proxy_connection _factory _get _loop _resolve_host
+        _retry_connection _socket_factory _wrap_create_connection
     """,
     "workerpool/transport/inside/request.py": "_loop _timer _traces",
     "workerpool/transport/inside/short_way.py": "_middlewares _raw_cookie_headers _request _timer",

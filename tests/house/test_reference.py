@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 import workerpool
-from workerpool import Lane, Rate, Response, Result, Retry, Timeout, WorkerPool, WorkerPoolError, errors
+from workerpool import (
+    HTTPStatusError,
+    Lane,
+    Rate,
+    Response,
+    Result,
+    Retry,
+    Timeout,
+    WorkerPool,
+    WorkerPoolError,
+    errors,
+)
 from workerpool.testing import Site
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
@@ -41,7 +52,7 @@ def test_every_field_is_there_with_its_default(kind):
 def test_every_error_is_there_with_a_cure():
     """Each class of the tree has a row, each row a cure, and what is built in as well is said."""
     table = rows("Errors")
-    assert set(errors.__all__) == set(table)
+    assert {*errors.__all__, HTTPStatusError.__name__} == set(table)
     for name, (when, cure) in table.items():
         kind = getattr(workerpool, name)
         assert issubclass(kind, WorkerPoolError)

@@ -2,11 +2,12 @@
 
 import gzip
 
+import aiohttp
 import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from workerpool import ProtocolError, Request, RequestError
+from workerpool import ProtocolError, Request, RequestError, WorkerPool
 from workerpool.messages.hop import Hop
 from workerpool.transport.redirects import next_hop
 
@@ -38,11 +39,50 @@ def _led_to(location, base=BASE):
         ("http://127.0.0.1/", "http://127.0.0.1/"),
         ("http://[::1]:8080/", "http://[::1]:8080/"),
         ("http://user:SECRET@h/", "http://h/"),
+        ("http://user:SECRET@127.0.0.1:8080/to", "http://127.0.0.1:8080/to"),
+        ("//user@127.0.0.1:8080/to#part", "http://127.0.0.1:8080/to#part"),
     ],
 )
 def test_a_location_is_read_as_browsers_do(location, target):
     """A host beyond ASCII goes by IDNA, what follows it is quoted, and what is quoted stays as it is."""
     assert target == _led_to(location)
+
+
+@pytest.mark.parametrize(
+    ("base", "location"),
+    [
+        ("https://h.test/", "https://h.test:443/to"),
+        ("https://h.test:443/", "https://H.test/to"),
+        ("http://h.test/", "http://h.test:80/to"),
+        ("http://[::1]/", "http://[::1]:80/to"),
+    ],
+)
+def test_a_default_port_is_the_same_origin(base, location):
+    """Written out or not: headers and body go on."""
+    before = Hop("POST", URL(base), CIMultiDict({"Authorization": "mine", "Cookie": "a=b"}), b"body")
+    after = next_hop(before, 307, {"Location": location})
+    assert (before.headers, b"body") == (after.headers, after.body)
+
+
+@pytest.mark.parametrize("location", ["https://h.test:444/to", "https://g.test/to"])
+def test_another_port_is_another_origin(location):
+    """Credentials stay behind."""
+    before = Hop("GET", URL("https://h.test/"), CIMultiDict({"Authorization": "mine"}), None)
+    assert "Authorization" not in next_hop(before, 302, {"Location": location}).headers
+
+
+@pytest.mark.parametrize("hooks", [(), (aiohttp.TraceConfig(),)], ids=["plain", "hooks"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("auth", [None, ("me", "mine")])
+def test_userinfo_of_a_location_is_nobodys_credentials(workerpool_server, hooks, method, auth):
+    """At the same origin, too: what was given goes on, or nothing."""
+    site = workerpool_server
+    location = f"{site.url}/echo".replace("://", "://theirs:SECRET@")
+    site.reply("/", method=method, status=302, headers={"Location": location})
+    with WorkerPool(retry=None, trace_configs=hooks) as pool:
+        answer = pool.request(method, f"{site.url}/", auth=auth)
+    assert (auth and "Basic bWU6bWluZQ==") == answer.json()["headers"].get("Authorization")
+    assert f"{site.url}/echo" == str(answer.url)
 
 
 @pytest.mark.parametrize("location", CANNOT_BE)

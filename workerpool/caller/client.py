@@ -31,7 +31,7 @@ from ..messages.response import Response
 from ..messages.result import Result
 from ..policies.retry import may_be_sent_again
 from ..settings import Retry, Timeout, checked_seconds
-from ..transport import sessions_are_patched, sessions_are_traced
+from ..transport import sessions_are_traced
 from .results import Entry, Results, window
 from .routing import Route
 from .streaming import StreamedResponse, Streaming
@@ -316,14 +316,13 @@ class Client:
         request, lane = Request("GET", as_http(url), headers=headers), self._lane
         limits = lane.timeout if timeout is None else checked("timeout", _limits_of, timeout)
         target = str(lane.resolve(request))
-        user_code = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        opening = Opening(target, request.headers, protocols, max_message, heartbeat, compress, user_code)
+        opening = Opening(target, request.headers, protocols, max_message, heartbeat, compress)
         link = Link()
         self._board.keep_open(link)
         work = Blocking(lane.name, self._board, Dial(request, opening, link), limits, copy_context(), 0)
         try:
             self._board.post(self._route, work)
-            socket = WebSocket(target, link, work.wait(), work.stop)
+            socket = WebSocket(target, lane.name, link, work.wait(), work.stop)
         except BaseException:
             work.cancel()
             work.stop()  # interrupted, it may have been opened

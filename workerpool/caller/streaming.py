@@ -8,10 +8,10 @@ from typing import Any
 
 from ..bells import Ending
 from ..errors import (
+    BodyTooLarge,
     ConnectError,
     ConnectionLost,
     DeadlineExceeded,
-    Facts,
     ProtocolError,
     ReadTimeout,
 )
@@ -19,7 +19,6 @@ from ..handover.channel import Chunks, Closed
 from ..handover.job import Process, check_may_block
 from ..messages.request import Request
 from ..messages.response import Response, checked_chunk_size
-from ..redaction import redact
 from .pieces import HARMLESS, Cutter, Lines, Pieces, RawBody, Text, Whole, checked_longest
 from .sse import LAST_ID, EventStream, ServerSentEvent
 
@@ -161,6 +160,9 @@ class StreamedResponse(Response):
                 for line in response._cut(Lines("utf-8-sig", max_line)):
                     if (event := stream.take(line)) is not None:
                         yield event
+            except BodyTooLarge as exc:
+                response._broken_off(exc)
+                raise
             except _LOST:
                 if self._left.is_over:
                     return
@@ -179,6 +181,9 @@ class StreamedResponse(Response):
                 async for line in response._acut(Lines("utf-8-sig", max_line)):
                     if (event := stream.take(line)) is not None:
                         yield event
+            except BodyTooLarge as exc:
+                response._broken_off(exc)
+                raise
             except _LOST:
                 if self._left.is_over:
                     return
@@ -233,8 +238,8 @@ class StreamedResponse(Response):
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if self.status_code != 200 or kind != "text/event-stream":
             self.raise_for_status()
-            facts = Facts(redact(self.url), self.request.method, self.attempts, "headers")
-            raise ProtocolError.about(facts, f"no event stream, but {self.status_code} with {kind!a}")
+            text = f"no event stream, but {self.status_code} with {kind!a}"
+            raise ProtocolError.about(self._facts, text, stage="headers")
 
     def _event_stream(self, longest: int) -> EventStream:
         if self._events is None:
@@ -380,6 +385,8 @@ class StreamedResponse(Response):
 
     def _broken_off(self, error: BaseException) -> None:
         """Note what has left the reading code: Ctrl-C may leave a part of the body in nobody's hand."""
+        if isinstance(error, BodyTooLarge) and not error.url:  # raised on this side, where nothing else is known
+            error.completed(self._facts)
         if not isinstance(error, HARMLESS):
             self._give_up()
 
@@ -393,13 +400,7 @@ class StreamedResponse(Response):
     def _check_whole(self) -> None:
         if not self._chunks.given_up:
             return
-        raise ConnectionLost(
-            f"{self.request.method} {redact(self.url)}: the stream was closed before its body had come to the end",
-            url=redact(self.url),
-            method=self.request.method,
-            attempts=self.attempts,
-            stage="body",
-        )
+        raise ConnectionLost.about(self._facts, "the stream was closed before its body had come to the end")
 
 
 class Streaming:

@@ -68,7 +68,7 @@ class Switchboard:
                 lane.name: Route(lane, environment, self.workers)
                 for lane, environment in zip(lanes, environments, strict=True)
             }
-            self._finalizer = weakref.finalize(self, _forget, self.workers, self._watchdog)
+            self._finalizer = weakref.finalize(self, _end_unheld, self.workers, self._watchdog)
             self._finalizer.atexit = False  # _end_all comes first, and waits
             _boards.add(self)
         except BaseException:
@@ -183,7 +183,7 @@ class Switchboard:
         try:
             return bell.wait(seconds_left(end))
         finally:
-            self._outstanding.forget(bell.ring)
+            self._outstanding.cancel(bell.ring)
 
     def shutdown(self, wait: bool, cancel: bool, end: float | None) -> None:
         """Take no more work, and end the threads when nothing is outstanding; see WorkerPool.shutdown."""
@@ -219,7 +219,7 @@ class Switchboard:
         self._finalizer.detach()
         error = ForkedPool(f"pool '{self.name}' was made before a fork; only the parent gets this job's outcome")
         for worker in self.workers:
-            worker.forget(error)
+            worker.fail_in_child(error)
 
     def _refuse(self) -> NoReturn:
         if self._state == "forked":
@@ -236,7 +236,7 @@ def _stop(workers: Iterable[Worker]) -> None:
         worker.stop()
 
 
-def _forget(workers: tuple[Worker, ...], watchdog: Watchdog | None) -> None:
+def _end_unheld(workers: tuple[Worker, ...], watchdog: Watchdog | None) -> None:
     """End the threads of a pool that nobody holds any more."""
     _stop(workers)
     if watchdog is not None:
@@ -249,7 +249,7 @@ def _join(workers: tuple[Worker, ...], end: float | None) -> None:
     end = monotonic() + _GRACE
     for worker in late:
         if not worker.join(seconds_left(end)):
-            worker.abandon()
+            worker.fail_all()
 
 
 def _end_all() -> None:

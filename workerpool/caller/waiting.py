@@ -29,14 +29,14 @@ def head_of(work: Blocking) -> StreamedResponse:
         if (verdict := work.verdict) is not None and verdict[0] == "succeeded":
             verdict[1].close()  # it came just now, and nobody else would
         raise
-    work.release()  # it is the reader's alone
+    work.hand_out()  # it is the reader's alone
     return response
 
 
 async def awaited_head_of(job: "Job[StreamedResponse]") -> StreamedResponse:
     """Wait for the same on any loop; a response that comes beside a cancel is closed when it is collected."""
     response = await job
-    job.release()
+    job.hand_out()
     return response
 
 

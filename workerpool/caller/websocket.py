@@ -23,8 +23,9 @@ class WebSocket:
     Pings are answered by the worker, as long as messages are received: a reader that stops, stops the other side, too.
     """
 
-    def __init__(self, url: str, link: Link, protocol: str | None, abort: Callable[[], None]) -> None:
+    def __init__(self, url: str, lane: str, link: Link, protocol: str | None, abort: Callable[[], None]) -> None:
         self.url = redact(url)
+        self._lane = lane
         self.protocol = protocol
         self._link = link
         self._abort = abort
@@ -148,7 +149,7 @@ class WebSocket:
         return error
 
     def _facts(self, stage: Stage) -> Facts:
-        return Facts(self.url, "GET", stage=stage)
+        return Facts(self.url, "GET", stage=stage, lane=self._lane)
 
 
 def _encoded(text: str, what: str) -> bytes:

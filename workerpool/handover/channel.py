@@ -38,7 +38,7 @@ class Channel(Generic[T]):
         self._waiting: list[Bell] = []  # of either side
         self._ended = False
         self._deadline: float | None = None  # as monotonic() counts
-        self._on_deadline: Callable[[], None] = self.cut
+        self._on_deadline: Callable[[], None] = self.fail
         self.error: BaseException | None = None  # what ended the channel, if anything did
         self.given_up = False  # closed or cut before the sender had come to the end
 
@@ -86,13 +86,9 @@ class Channel(Generic[T]):
         """Say that nothing follows; what is under way is still taken."""
         self._stop(None, given_up=False)
 
-    def fail(self, error: BaseException) -> None:
-        """Say that the rest does not come, unless all is there; the first error stands, later ones are dropped."""
-        self._stop(error, given_up=False)
-
-    def cut(self) -> None:
-        """Say that the rest does not come, for no reason that is known here."""
-        self._stop(None, given_up=True)
+    def fail(self, error: BaseException | None = None) -> None:
+        """Say that the rest does not come, and why, unless all is there; what is said first stands."""
+        self._stop(error, given_up=error is None)
 
     def close(self) -> None:
         """Drop everything and wake whoever waits; for a side that gives up."""

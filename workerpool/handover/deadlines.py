@@ -42,7 +42,7 @@ class Deadlines:
         """Watch over the work from now on."""
         if work.deadline is None:
             return
-        slot = work.slot = ceil((work.deadline + work.grace) / GRAIN)
+        slot = work.slot = _slot_of(work)
         while True:
             waiting = self._slots.get(slot)
             if waiting is None:
@@ -103,18 +103,22 @@ class Deadlines:
             self._timer = loop.call_later(max(0.0, armed * GRAIN - monotonic()), self._fall)
 
     def _fall(self) -> None:
-        due = self._due()
+        now = monotonic() / GRAIN
+        due = self._due(now)
         try:
             while due:
-                due.pop().expire()
+                work = due.pop()
+                if _slot_of(work) > now:  # moved on meanwhile, by waits that do not count
+                    self.add(work)
+                else:
+                    work.expire()
         finally:
             for work in due:  # an exception set from another thread: the rest falls with the next timer
                 self.add(work)
             self._arm()
 
-    def _due(self) -> list[Work]:
+    def _due(self, now: float) -> list[Work]:
         """Close the slots whose time has come, and the empty ones before the next that is in use."""
-        now = monotonic() / GRAIN
         due: list[Work] = []
         with self._lock:
             while self._order:
@@ -128,3 +132,7 @@ class Deadlines:
                 heappop(self._order)
             self._armed = self._order[0] if self._order else inf
         return due
+
+
+def _slot_of(work: Work) -> int:
+    return 0 if work.deadline is None else ceil((work.deadline + work.grace) / GRAIN)

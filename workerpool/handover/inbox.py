@@ -62,7 +62,7 @@ class _Room:
         self._callbacks: list[Callable[[], object]] = []
         self._closed = False
 
-    def enter(self, work: Work, timeout: float | None) -> bool:
+    def hold(self, work: Work, timeout: float | None) -> bool:
         """Take a place, or wait for one for `timeout` seconds at most; False if there was none. From any thread."""
         end = None if timeout is None else monotonic() + timeout
         while (gate := self._take_or_wait(work)) is not None:
@@ -77,7 +77,7 @@ class _Room:
                 return False
         return True
 
-    def leave(self, work: Work) -> None:
+    def release(self, work: Work) -> None:
         """Give the place back, if there is one. From any thread."""
         with self._lock:
             if work not in self._taken:
@@ -160,7 +160,7 @@ class Inbox:
         """
         try:
             if self._room is not None:
-                if not self._room.enter(work, timeout if block else 0):
+                if not self._room.hold(work, timeout if block else 0):
                     self._refuse_full(timeout if block else None)
                 work.has_room = True
             if work.priority:
@@ -168,7 +168,7 @@ class Inbox:
             else:
                 self._send_with_others(work)
         except BaseException:
-            self.leave(work)
+            self.release(work)
             raise
         finally:  # also where it was interrupted, since the work may be in the queue
             if not self._rung:
@@ -181,10 +181,10 @@ class Inbox:
         else:
             self._room.when_free(callback)
 
-    def leave(self, work: Work) -> None:
+    def release(self, work: Work) -> None:
         """Note that the work waits no longer: it starts, or was given up. From any thread, repeatable."""
         if self._room is not None:
-            self._room.leave(work)
+            self._room.release(work)
 
     def _ring_once(self) -> None:
         """Wake the loop; once for many puts: whoever finds the bell rung knows that a drain is still to come."""

@@ -38,12 +38,12 @@ class Opening:
     max_message: int = 4 * 2**20
     heartbeat: float | None = None
     compress: bool = True
-    user_code: bool = False  # whether code of the user's takes part, which raises what it likes
 
     def __post_init__(self) -> None:
         """Refuse what would fail on the worker, and bound the time; raises InvalidRequest."""
         try:
-            object.__setattr__(self, "heartbeat", checked_timeout(self.heartbeat, "heartbeat"))
+            object.__setattr__(self, "heartbeat", _checked_heartbeat(self.heartbeat))
+            _check_flag(self.compress)
             _check_size(self.max_message)
             object.__setattr__(self, "protocols", _checked_protocols(self.protocols))
         except (TypeError, ValueError) as exc:
@@ -97,6 +97,17 @@ def checked_timeout(timeout: float | None, name: str = "timeout") -> float | Non
     if not timeout >= 0:
         raise ValueError(f"{name} must be 0 or more, not {timeout}")
     return min(timeout, TIMEOUT_MAX)
+
+
+def _checked_heartbeat(seconds: float | None) -> float | None:
+    if seconds == 0:  # aiohttp would take no answer in no time for a lost peer
+        raise ValueError("heartbeat must be more than 0 seconds, or None for none")
+    return checked_timeout(seconds, "heartbeat")
+
+
+def _check_flag(compress: object) -> None:
+    if not isinstance(compress, bool):
+        raise TypeError(f"compress must be True or False, not {type(compress).__name__}")
 
 
 def _check_size(size: object) -> None:

@@ -46,7 +46,7 @@ class Outstanding:
         if not self._works:
             self._tell()
 
-    def forget(self, callback: Callable[[], object]) -> None:
+    def cancel(self, callback: Callable[[], object]) -> None:
         """Do not call back any more."""
         with suppress(ValueError):
             self._callbacks.remove(callback)

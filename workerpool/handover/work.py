@@ -44,7 +44,7 @@ class Holder(ABC):
     name: str
 
     @abstractmethod
-    def abort(self, work: "Work") -> None:
+    def stop(self, work: "Work") -> None:
         """Stop the work soon, from any thread; does nothing once it has ended."""
 
     @abstractmethod
@@ -78,7 +78,8 @@ class Work(ABC):
     inner = False
     deadline: float | None = None  # as monotonic() counts; none yet where the time begins with the place
     slot = 0  # of the deadline, among those of the worker
-    begun: float | None = None  # when it got its place
+    begun: float | None = None  # when it got its place; moved on by what limits of the lane's hold it up for later
+    aside: float | None = None  # since when it waits for a place anew
     attempts = 0
     stage: Stage = "queued"
     priority = 0  # the place in the lane's order: the higher, the sooner
@@ -191,11 +192,11 @@ class Work(ABC):
         if self.decided:
             return self.outcome == "cancelled"
         try:
-            return self.give_up()
+            return self.mark_cancelled()
         finally:
             self.stop()
 
-    def give_up(self) -> bool:
+    def mark_cancelled(self) -> bool:
         """Cancel work that is known to be in no worker's hands; else `stop` has to follow."""
         return self._decide("cancelled", None) or self.outcome == "cancelled"
 
@@ -206,12 +207,38 @@ class Work(ABC):
         return self.total if self.total is not None or self.counts_at_host else usual.total
 
     def begin(self) -> bool:
-        """Note that it has its place; returns whether the deadline is another one from now on. On the loop."""
-        self.begun = monotonic()
+        """Note that it has its place, the first time or anew; returns whether that moves the deadline. On the loop."""
+        now = monotonic()
+        if self.begun is None:
+            self.begun = now
+        elif self.aside is not None and self.at_place:
+            self.begun += now - self.aside
+        self.aside = None
         if not self.at_place and self.patience is None:
             return False
         self.deadline = self.final_deadline
         return True
+
+    def set_aside(self) -> None:
+        """Note that it waits for a place anew; where its time began with the first, that stands still. On the loop."""
+        self.aside = monotonic()
+        self.deadline = None if self.at_place else self.final_deadline
+        if self.patience is not None and self.begun is not None:
+            self.deadline = _earlier(self.deadline, self.aside + self.patience - (self.begun - self.started))
+
+    def put_off(self, wait: float) -> None:
+        """Note that a rate of the lane's holds it up for so many seconds; its time stands still as in `set_aside`.
+
+        On the loop; raises DeadlineExceeded where that is longer than it may wait.
+        """
+        self.stage = "queued"
+        if not self.at_place or self.begun is None:
+            return
+        self.begun += wait
+        self.deadline = self.final_deadline
+        if self.patience is not None and self.begun - self.started > self.patience:
+            text = f"held up for more than {self.patience:g} s, its next turn is in {wait:.3g} s"
+            raise DeadlineExceeded.about(self.facts(), f"{text}; raise Timeout(queue=...) to wait longer")
 
     def lift_deadline(self) -> None:
         """Let what follows take any time: what had to be done until then is done. On the loop."""
@@ -231,14 +258,14 @@ class Work(ABC):
     def stop(self) -> None:
         """Tell the worker that nobody wants the outcome any more."""
         if self.holder is not None:
-            self.holder.abort(self)
+            self.holder.stop(self)
 
-    def release(self) -> None:
+    def hand_out(self) -> None:
         """Let the result be its caller's alone, once and for all: a stream that nobody else holds can be collected."""
         self.taken = True
-        self.forget()
+        self.drop_value()
 
-    def forget(self) -> None:
+    def drop_value(self) -> None:
         """Forget a result that was taken. For the caller, and for whoever has decided: the later one does it."""
         if self.taken and self.told:
             outcome, _value, at = self._verdicts[0]
@@ -288,17 +315,20 @@ class Work(ABC):
 
     def _lateness(self) -> str:
         """Say for what the time was spent, and which limit it was."""
-        if self.begun is not None or self.holder is None:
+        short = self.patience is not None and (self.total is None or self.at_place or self.patience < self.total)
+        waits = self.begun is None or (self.aside is not None and short)
+        if self.holder is None or not waits:
             since = "from its start " if self.at_place else ""
             return (
                 f"not done within {self.total or 0:g} s {since}and the time ran out at stage '{self.stage}'"
                 f" (attempt {self.attempts}); raise timeout= to wait longer"
             )
-        short = self.patience is not None and (self.total is None or self.at_place or self.patience < self.total)
+        what = "begun" if self.begun is None else "gone on"
+        waited = monotonic() - (self.aside or self.started)
         limit, cure = (self.patience, "Timeout(queue=...)") if short else (self.total, "timeout=")
         blame = "; it was submitted on a worker's own thread, by code that may hold the places itself" * self.inner
         return (
-            f"not begun within {limit or 0:g} s, the time ran out at stage 'queued': waited {self.elapsed:.3g} s"
+            f"not {what} within {limit or 0:g} s, the time ran out at stage 'queued': waited {waited:.3g} s"
             f" for {self.holder.waits_for(self)}{blame}; raise {cure} to wait longer"
         )
 

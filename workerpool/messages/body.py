@@ -12,12 +12,12 @@ from ..bells import Ending
 from .multipart import encode_multipart
 from .url import encoded_form
 
-__all__ = ["FORM", "JSON", "TEXT", "Body", "Upload", "encode_body"]
+__all__ = ["FORM", "JSON", "SPENT", "TEXT", "Body", "Upload", "encode_body"]
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
-_SPENT = (
+SPENT = (
     "the body's source was read already and cannot be read once more; give bytes, a file that can seek, or a new source"
 )
 
@@ -28,7 +28,7 @@ class _Use:
     __slots__ = ("begun", "lock", "reading", "start")
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()  # guards the rest
+        self.lock = threading.RLock()  # guards the next one, whose owner has the rest
         self.reading: Ending | None = None
         self.begun = False
         self.start: Any = None
@@ -45,21 +45,38 @@ class Upload:
     loop: asyncio.AbstractEventLoop | None = None
     _use: _Use = field(default_factory=_Use, init=False, repr=False)
 
-    def take(self) -> Ending | None:
-        """Become the one who reads it and have it where it first stood, or return what tells when to try again.
+    @property
+    def is_spent(self) -> bool:
+        """Whether it was begun and cannot be sent again."""
+        return self._use.begun and self._use.start is None and not isinstance(self.source, Sequence)
 
-        Raises ValueError if it was begun and cannot be sent again. From any thread.
+    def take(self) -> Ending | None:
+        """Become the one who reads it, or return what tells when to try again.
+
+        Raises ValueError if it is spent. From any thread.
         """
         use = self._use
         with use.lock:
             if use.reading is not None:
                 return use.reading
-            if use.begun:
-                self._go_back()
-            else:
-                use.start = _position(self.source)
+            if self.is_spent:
+                raise ValueError(SPENT)
             use.reading = Ending()
             return None
+
+    def rewind(self) -> None:
+        """Have it where it first stood, which takes as long as the source likes; for the one who reads it.
+
+        Raises ValueError if it cannot go back.
+        """
+        use = self._use
+        if use.start is None:
+            use.start = None if use.begun else _position(self.source)
+            return
+        try:
+            cast(IO[bytes], self.source).seek(use.start)
+        except Exception as exc:
+            raise ValueError(SPENT) from exc
 
     def begin(self) -> None:
         """Note that it is being read from now on."""
@@ -71,17 +88,6 @@ class Upload:
             reading, self._use.reading = self._use.reading, None
         if reading is not None:
             reading.note()
-
-    def _go_back(self) -> None:
-        if isinstance(self.source, Sequence):
-            return
-        try:
-            if self._use.start is not None:
-                cast(IO[bytes], self.source).seek(self._use.start)
-                return
-        except Exception as exc:
-            raise ValueError(_SPENT) from exc
-        raise ValueError(_SPENT)
 
     def __copy__(self) -> "Upload":
         return self  # two would not know of each other

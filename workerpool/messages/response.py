@@ -12,13 +12,13 @@ from typing import Any, Self
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ..errors import Facts, HTTPStatusError, JSONDecodeError
+from ..errors import Facts, JSONDecodeError, RequestError
 from ..redaction import redact
 from .charsets import apparent, character_set, charset, declared, is_text_encoding
 from .links import parse_links
 from .request import Request
 
-__all__ = ["Response", "Seconds", "charset", "checked_chunk_size"]
+__all__ = ["HTTPStatusError", "Response", "Seconds", "charset", "checked_chunk_size"]
 
 _PIECE = 2**16  # bytes that iter_content hands out at once unless told otherwise
 _LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines() has more, which may stand within JSON
@@ -38,6 +38,19 @@ class Seconds(float):
         return float(self)
 
 
+class HTTPStatusError(RequestError):
+    """The status is 400 or higher; only `raise_for_status()` raises this.
+
+    A pickle of it carries the response without what could be a secret: the request's headers and body, query
+    values and cookies.
+    """
+
+    response: "Response"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, vars(self) | {"response": self.response.without_secrets()}
+
+
 class Response:
     """Hold a complete answer; safe to share between threads.
 
@@ -47,8 +60,8 @@ class Response:
     """
 
     # Plain slots behind properties: as closed as a frozen dataclass, and a third of its cost to make.
-    __slots__ = ("_attempts", "_content", "_elapsed", "_encoding", "_headers", "_history", "_raw", "_reason",
-                 "_request", "_status", "_url", "_version")  # fmt: skip
+    __slots__ = ("_attempts", "_content", "_elapsed", "_encoding", "_headers", "_history", "_lane", "_raw",
+                 "_reason", "_request", "_status", "_url", "_version")  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +75,7 @@ class Response:
         elapsed: float = 0.0,
         attempts: int = 1,
         history: "tuple[Response, ...]" = (),
+        lane: str = "",
     ) -> None:
         self._request = request
         self._url = url
@@ -73,6 +87,7 @@ class Response:
         self._elapsed = elapsed
         self._attempts = attempts
         self._history = history
+        self._lane = lane  # for errors
         self._encoding: str | None = None  # chosen by the user
         self._raw: BufferedIOBase | None = None
 
@@ -219,7 +234,7 @@ class Response:
 
     @property
     def _facts(self) -> Facts:
-        return Facts(redact(self._url), self._request.method, self._attempts, "body")
+        return Facts(redact(self._url), self._request.method, self._attempts, "body", self._lane)
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the body in pieces of `chunk_size` bytes."""
@@ -284,6 +299,7 @@ class Response:
             http_version=self._version,
             elapsed=self._elapsed,
             attempts=self._attempts,
+            lane=self._lane,
         )
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from yarl import URL
 
-__all__ = ["encoded_form", "given_pairs", "parse_url", "prepared_url"]
+__all__ = ["encoded_form", "given_pairs", "parse_url", "prepared_url", "same_origin"]
 
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ORIGIN = rf"https?://(?:{_LABEL}\.)*+{_LABEL}(?::[1-9][0-9]*+)?"
@@ -38,6 +38,11 @@ def parse_url(url: object, params: Any = None) -> URL:
             return _parsed(_followed_by(url, _query(params)), encoded=True)
     target = _given(url)
     return target if params is None else _extended(target, _query(params))
+
+
+def same_origin(one: URL, other: URL) -> bool:
+    """Whether both are at one scheme, host and port, whether or not that is written out (RFC 6454, 5)."""
+    return (one.scheme, one.raw_host, one.port) == (other.scheme, other.raw_host, other.port)
 
 
 @lru_cache(1024)

@@ -1,7 +1,7 @@
 """One private session on one loop: connector, exchange, decoding. The only home of aiohttp."""
 
 from .environment import Environment, read_environment
-from .inside.short_way import sessions_are_patched, sessions_are_traced
+from .inside.short_way import sessions_are_traced
 from .redirects import Moved
 from .transport import Transport
 
@@ -10,6 +10,5 @@ __all__ = [
     "Moved",
     "Transport",
     "read_environment",
-    "sessions_are_patched",
     "sessions_are_traced",
 ]

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import count
-from typing import IO, Any, cast
+from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..handover.channel import Chunks, Closed
@@ -26,30 +27,39 @@ _TURNS = 4  # of the loop, some 10 µs each, that bytes wait for more; with 1 a 
 
 
 class Payload:
-    """What to send for one attempt; an upload was claimed for it. `error` is what the caller's own source raised."""
+    """What to send for one attempt; `error` is what the caller's own source raised."""
 
     def __init__(self, body: Body, declared: int | None, feeders: set[Feeder]) -> None:
-        self._feeder: Feeder | None = None
         self.error: BaseException | None = None
         self.data: Any = body
         self.length = declared
+        self._feeders = feeders
+        self._feeder: Feeder | None = None
         if isinstance(body, Upload):
-            self._feeder = Feeder(body, feeders)
-            self.length = _size_left(body) if declared is None else declared
-            self.data = self._pump(self._feeder)
+            self.data = _Sending(body, self._pump)
         elif isinstance(body, bytes) and len(body) > _AT_ONCE:
             self.length = len(body)
-            self.data = _slices(body)
+            self.data = _Slices(body)
+
+    async def open(self) -> None:
+        """Have the source at its beginning and know its length; raises InvalidRequest. `close` is to follow."""
+        if not isinstance(self.data, _Sending):
+            return
+        self._feeder = Feeder(self.data.upload, self._feeders)
+        await self._feeder.open()
+        if self.length is None:
+            self.length = self._feeder.size
 
     def close(self) -> None:
         """Release the source."""
         if self._feeder is not None:
             self._feeder.stop()
 
-    async def _pump(self, feeder: Feeder) -> AsyncIterator[bytes]:
-        feeder.start()
+    async def _pump(self) -> AsyncIterator[bytes]:
+        self.error = None
         sent = 0
         try:
+            feeder = await self._begin()
             while (chunk := await _next(feeder.chunks)) is not None:
                 sent += len(chunk)
                 self._check_length(sent, f"at least {sent}")
@@ -59,6 +69,15 @@ class Payload:
             self.error = exc
             raise
 
+    async def _begin(self) -> Feeder:
+        """Begin to read the source; anew, if a middleware sends the request once more."""
+        assert self._feeder is not None
+        if self._feeder.begun:
+            self._feeder.stop()
+            await self.open()
+        self._feeder.start()
+        return self._feeder
+
     def _check_length(self, sent: int, found: str, *, whole: bool = False) -> None:
         if self.length is not None and (sent > self.length or (whole and sent < self.length)):
             raise InvalidRequest(
@@ -67,11 +86,58 @@ class Payload:
             )
 
 
-async def _slices(body: bytes) -> AsyncIterator[memoryview]:
-    """Yield the body so that no more of it is copied than the server takes."""
-    view = memoryview(body)
-    for start in range(0, len(body), _SLICE):
-        yield view[start : start + _SLICE]
+class _Sending(aiohttp.Payload):
+    """An upload as aiohttp sends it: from its beginning, as often as that is asked for."""
+
+    _autoclose = True  # whoever has made the Payload closes it
+
+    def __init__(self, upload: Upload, pump: Callable[[], AsyncIterator[bytes]]) -> None:
+        super().__init__(upload)
+        self.upload = upload
+        self._pump = pump
+
+    @property
+    def consumed(self) -> bool:
+        """Whether it cannot be sent once more."""
+        return self.upload.is_spent
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the whole."""
+        async for chunk in self._pump():
+            await writer.write(chunk)
+
+    async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """Return the whole, for a digest of it."""
+        return b"".join([chunk async for chunk in self._pump()])
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: it is not here."""
+        raise TypeError("an upload is read while it is sent; as_bytes() gives the whole")
+
+
+class _Slices(aiohttp.Payload):
+    """Bytes that are sent so that no more of them is copied than the server takes."""
+
+    _autoclose = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._size = len(body)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the whole."""
+        view = memoryview(self._value)
+        for start in range(0, len(view), _SLICE):
+            await writer.write(view[start : start + _SLICE])
+
+    async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """Return the whole, for a digest of it."""
+        whole: bytes = self._value
+        return whole
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the whole as text."""
+        return str(self._value, encoding, errors)
 
 
 async def _next(chunks: Chunks) -> bytes | None:
@@ -81,20 +147,6 @@ async def _next(chunks: Chunks) -> bytes | None:
         if chunks.given_up:  # what was sent is not all, and must not look so
             raise
         return None
-
-
-def _size_left(upload: Upload) -> int | None:
-    """Return how many bytes an ordinary file has left; None (chunked) for anything else."""
-    source = cast(IO[bytes], upload.source)
-    try:
-        if not source.seekable():
-            return None
-        here = source.tell()
-        end = source.seek(0, 2)
-        source.seek(here)
-    except (AttributeError, OSError, ValueError):
-        return None
-    return None if isinstance(source.read(0), str) else end - here
 
 
 async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool = True) -> bytes:

@@ -110,14 +110,16 @@ class _Zlib:
         return fast_zlib.decompressobj(wbits=15 if data[0] & 0x0F == 8 else -15)
 
     def _unpack(self, data: bytes) -> Iterator[bytes]:
-        while data and not self._stream.eof:
+        is_full = False
+        # A step that is full may have taken all, and hold more of what that unpacks to, the end mark with it.
+        while (data or is_full) and not self._stream.eof:
             try:
                 piece = self._stream.decompress(data, STEP)
             except (zlib.error, fast_zlib.error, EOFError, ValueError) as exc:
                 raise DecodingError(f"the {self._coding} body is corrupt: {exc}") from None
             self._given += len(piece)
             yield piece
-            data = self._stream.unconsumed_tail
+            data, is_full = self._stream.unconsumed_tail, len(piece) == STEP
 
 
 class _Brotli:

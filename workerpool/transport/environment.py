@@ -52,9 +52,12 @@ class Environment:
     exempt: tuple[Exempt, ...] = ()
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def login_for(self, url: URL) -> str | None:
-        """Return the Authorization that a netrc file has for the URL's host."""
-        return self.logins.get(url.host or "") or self.logins.get(_DEFAULT)
+    def login_for(self, url: URL, *, asked_for: bool = True) -> str | None:
+        """Return the Authorization that a netrc file has for the URL's host.
+
+        Its entry for all other hosts is for those that were asked for: not for one that a server has chosen.
+        """
+        return self.logins.get(url.host or "") or (self.logins.get(_DEFAULT) if asked_for else None)
 
 
 NO_ENVIRONMENT = Environment()

@@ -7,21 +7,19 @@ from contextlib import suppress
 import aiohttp
 from multidict import CIMultiDict
 
-from ..errors import BodyTooLarge, DecodingError, ProtocolError, RequestError, TooManyRedirects
+from ..errors import BodyTooLarge, DecodingError, InvalidRequest, ProtocolError, RequestError, TooManyRedirects
 from ..handover.channel import Chunks, Closed
 from ..handover.errand import Opened
 from ..handover.job import Work, host_of
-from ..messages.body import Upload
+from ..messages.body import Body
 from ..messages.hop import Hop, Onward
 from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, iter_body, read_body, too_large
-from .foreign import FOREIGN, adopt, fault_of_head, raised_below
-from .inside.short_way import sessions_are_patched
+from .foreign import adopt, fault_of_head, raised_by_user
 from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
 from .sessions import Sessions
-from .uploads import claim
 
 __all__ = ["Exchange"]
 
@@ -51,17 +49,14 @@ class Exchange:
             self._work.stage = "body"
             content = await read_body(answer, limit, decode=not self._request.as_is)
             return self._response(answer, content)
-        except FOREIGN as exc:
-            error = self._adopted(exc)
-            raise error from error.__cause__
         except RequestError as exc:
             raise self._completed(exc) from exc.__cause__
         except (Moved, MemoryError):
             raise
         except Exception as exc:
-            if self._is_of_user_code(exc):
+            error = self._own_or_adopted(exc)
+            if error is exc:
                 raise
-            error = self._adopted(exc)
             raise error from error.__cause__
         finally:
             self.close()
@@ -86,14 +81,12 @@ class Exchange:
                 chunks.end()
         except Closed:
             return
-        except FOREIGN as exc:
-            self._stream_failed(chunks, self._adopted(exc))
         except RequestError as exc:
             self._stream_failed(chunks, self._completed(exc))
         except (Moved, MemoryError):
             raise
         except Exception as exc:  # noqa: BLE001  the user's own goes where ours go
-            self._stream_failed(chunks, exc if self._is_of_user_code(exc) else self._adopted(exc))
+            self._stream_failed(chunks, self._own_or_adopted(exc))
         finally:
             self.close()
 
@@ -110,7 +103,7 @@ class Exchange:
         work = self._work
         chunks.keep_time(work.final_deadline, work.expire)
         answered = work.answer(opened(head, chunks, work.stop, self._give_up_on(work)))
-        work.forget()
+        work.drop_value()
         return answered
 
     @staticmethod
@@ -145,8 +138,8 @@ class Exchange:
         request = self._request
         self._check_place()
         while True:
-            if isinstance(self._hop.body, Upload):
-                await claim(self._hop.body)
+            if self._hop.body is not None:
+                await self._load(self._hop.body)
             answer = self._answer = await self._sending()
             if (fault := fault_of_head(answer)) is not None:
                 raise ProtocolError(fault, stage="headers")
@@ -164,7 +157,7 @@ class Exchange:
             self.close()
             self._hop = following
             self._check_place()
-            await self._sessions.turn(following.url)
+            await self._sessions.turn(host_of(following.url), self._work)
 
     def _check_place(self) -> None:
         """Raise Moved where the lane counts per host and the work has its place at another one."""
@@ -173,19 +166,24 @@ class Exchange:
 
     def _sending(self) -> Awaitable[aiohttp.ClientResponse]:
         hop, sessions = self._hop, self._sessions
-        if hop.body is not None:
-            hop = self._with_payload(hop)
+        if self._payload is not None and self._payload.length is not None and "Content-Length" not in hop.headers:
+            headers = CIMultiDict(hop.headers)
+            headers["Content-Length"] = str(self._payload.length)
+            hop = hop._replace(headers=headers)
         self._work.stage = "connect"
         return sessions.send(hop, None if self._payload is None else self._payload.data, self._request, self._work)
 
-    def _with_payload(self, hop: Hop) -> Hop:
-        declared = hop.headers.get("Content-Length")
-        self._payload = Payload(hop.body, None if declared is None else int(declared), self._sessions.feeders)
-        if declared is not None or self._payload.length is None:
-            return hop
-        headers = CIMultiDict(hop.headers)
-        headers["Content-Length"] = str(self._payload.length)
-        return hop._replace(headers=headers)
+    async def _load(self, body: Body) -> None:
+        """Make ready what is to be sent."""
+        self._work.stage = "send"
+        declared = self._hop.headers.get("Content-Length")
+        self._payload = Payload(body, None if declared is None else int(declared), self._sessions.feeders)
+        try:
+            await self._payload.open()
+        except InvalidRequest:
+            if not self._history:  # nothing was tried
+                self._work.attempts -= 1
+            raise
 
     async def _redirect_body(self, answer: aiohttp.ClientResponse) -> bytes:
         """Return the body of a redirect, decoded; nothing where it is too large to be had whole, or damaged."""
@@ -212,20 +210,17 @@ class Exchange:
             work.elapsed,
             work.attempts,
             self._history,
+            work.lane,
         )
 
-    def _adopted(self, exc: BaseException) -> RequestError:
-        """Return our error; the caller's own source, where it failed, is the better explanation."""
+    def _own_or_adopted(self, exc: Exception) -> Exception:
+        """Return what code of the user's has raised, or our error; their source, where it failed, explains the most."""
         if self._payload is not None and isinstance(self._payload.error, RequestError):
             return self._completed(self._payload.error)
+        if (own := raised_by_user(exc, self._sessions.lane)) is not None:
+            return own
         timeout = self._sessions.lane.timeout_for(self._request)
         return adopt(exc, self._work, self._hop.url, timeout, redirected=bool(self._history))
-
-    def _is_of_user_code(self, exc: Exception) -> bool:
-        """Whether code of the user's, which raises what it likes, takes part and has raised this."""
-        lane = self._sessions.lane
-        takes_part = lane.has_hooks or lane.connector is not None or sessions_are_patched()
-        return takes_part and not raised_below(exc)
 
     def _completed(self, error: RequestError) -> RequestError:
         """Add the facts of this work to an error of ours that was raised without them."""

@@ -25,11 +25,13 @@ from ..errors import (
     TruncatedBody,
 )
 from ..handover.job import Work
+from ..lane import Lane
 from ..settings import Timeout
 from .inside.connection import TunnelError
 from .inside.contract import HttpProcessingError
+from .inside.short_way import sessions_are_patched
 
-__all__ = ["FOREIGN", "adopt", "fault_of_head", "raised_below"]
+__all__ = ["FOREIGN", "adopt", "fault_of_head", "raised_by_user"]
 
 FOREIGN = (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError)
 _LIBRARIES = frozenset(
@@ -47,6 +49,8 @@ _LIBRARIES = frozenset(
         "yarl",
     }
 )
+# What aiohttp makes of an error that a hook or a middleware of the user's raises within it.
+_WRAPPERS = (aiohttp.ClientOSError, aiohttp.ClientConnectionError, aiohttp.ConnectionTimeoutError)
 _FRAMING = frozenset({"chunked", "identity"})  # the latter is RFC 2616's, and some still send it
 
 # Narrow before wide: the first match wins. (theirs, ours, stage, what to say)
@@ -165,7 +169,24 @@ def adopt(
     return error
 
 
-def raised_below(exc: BaseException) -> bool:
+def raised_by_user(exc: Exception, lane: Lane) -> Exception | None:
+    """Return what code of the user's, which raises what it likes, has raised; None for what comes from below it."""
+    if not (lane.has_hooks or lane.connector is not None or sessions_are_patched()):
+        return None
+    cause = exc.__cause__
+    own = cause if type(exc) in _WRAPPERS and isinstance(cause, Exception) else exc
+    return None if _tells_of_network(own, lane) or _raised_below(own) else own
+
+
+def _tells_of_network(exc: Exception, lane: Lane) -> bool:
+    """Whether it does so whoever has raised it: aiohttp's own, and any OSError of a connector or a mock."""
+    if isinstance(exc, aiohttp.ClientError | HttpProcessingError):
+        return not isinstance(exc, aiohttp.ClientResponseError)  # which code of the user's makes of a status
+    only_hooks = lane.has_hooks and lane.connector is None
+    return isinstance(exc, OSError) and not only_hooks
+
+
+def _raised_below(exc: BaseException) -> bool:
     """Whether the error comes from below all code of the user's, which takes part in the request.
 
     That is where no frame is theirs, or the last one that is has handed on to aiohttp, as a middleware does.

@@ -14,13 +14,13 @@ __all__ = ["FunctionRequest", "route"]
 
 
 class FunctionRequest(aiohttp.ClientRequest):
-    """aiohttp's request, with the proxy, login and cookies that the lane's own requests would have."""
+    """aiohttp's request, with the proxy, login, cookies and certificates that the lane's own requests would have."""
 
-    def __init__(self, *args: Any, environment: Environment, **options: Any) -> None:
+    def __init__(self, *args: Any, environment: Environment, usual_ssl: Any, ssl: Any = True, **options: Any) -> None:
         self._environment = environment
         self._tunnel: URL | None = None  # the proxy, where the request itself is not for it
         self._is_tunnelling = False
-        super().__init__(*args, **options)
+        super().__init__(*args, ssl=usual_ssl if ssl is True else ssl, **options)
 
     def update_cookies(self, cookies: Any) -> None:
         """Write the Cookie header, from what the jar gives for the URL and the call's own cookies."""
@@ -42,9 +42,10 @@ class FunctionRequest(aiohttp.ClientRequest):
         if proxy_headers is not None:
             own = set(self.session.headers.items())
             proxy_headers = CIMultiDict(item for item in proxy_headers.items() if item not in own)
+        if (usual := self.session.headers.get("Proxy-Authorization")) is not None:
+            self.headers.setdefault("Proxy-Authorization", usual)  # aiohttp drops it where a redirect leads elsewhere
         upgrades = self.headers.get("Upgrade") == "websocket" and not self.is_ssl()
-        if proxy is not None:
-            proxy, proxy_headers = for_the_proxy(self, proxy, proxy_headers, tunnels=upgrades or self.is_ssl())
+        proxy, proxy_headers = for_the_proxy(self, proxy, proxy_headers, tunnels=upgrades or self.is_ssl())
         super().update_proxy(proxy, proxy_auth, proxy_headers)
         if upgrades:
             self.proxy, self._tunnel = None, proxy

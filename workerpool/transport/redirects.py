@@ -15,8 +15,9 @@ from yarl import URL
 
 from ..errors import InvalidRequest, ProtocolError
 from ..messages.hop import Hop, Onward
-from ..messages.url import parse_url
+from ..messages.url import parse_url, same_origin
 from ..redaction import redact
+from .inside.contract import holds
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "Moved", "next_hop", "without_secrets"]
 
@@ -36,6 +37,7 @@ _FOREIGN_HEADERS = frozenset(
         "pragma",
         "range",
         "user-agent",
+        *(["proxy-authorization"] if holds("request") else []),  # which goes to no origin, but to the proxy again
     }
 )
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
@@ -55,7 +57,7 @@ def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
         return None
     url = _target(hop.url, location)
     rewritten = _rewritten(hop, status)
-    if url.origin() == hop.url.origin():
+    if same_origin(url, hop.url):
         return rewritten._replace(url=url)
     return _crossing(hop, rewritten, url)
 
@@ -66,6 +68,7 @@ def without_secrets(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
 
 
 def _target(base: URL, location: str) -> URL:
+    """Return where the Location leads, without its userinfo: it would become credentials that nobody here chose."""
     with suppress(ValueError):
         location = _readable(base, location)
         given = parse_url(location)
@@ -73,6 +76,7 @@ def _target(base: URL, location: str) -> URL:
         if (given.scheme in ("http", "https") or location.startswith("//")) and not given.raw_host:
             pass  # "http:///path" is not the same host's
         elif url.scheme in ("http", "https") and url.port and _can_be_reached(url.raw_host or ""):
+            url = url.with_user(None)
             # RFC 9110, 10.2.2: a Location without fragment inherits the one of the request.
             return url if url.raw_fragment else url.with_fragment(base.fragment or None)
     raise ProtocolError(
@@ -124,11 +128,7 @@ def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
             " send it there yourself if that is meant",
             stage="headers",
         )
-    # Userinfo of a Location is dropped: it would become credentials that nobody here chose.
-    return rewritten._replace(
-        url=url.with_user(None),
-        headers=without_secrets(rewritten.headers),
-    )
+    return rewritten._replace(url=url, headers=without_secrets(rewritten.headers))
 
 
 def _without(headers: "CIMultiDict[str]", names: frozenset[str]) -> "CIMultiDict[str]":

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from yarl import URL
 
 from .._version import __version__
 from ..errors import InvalidRequest
-from ..handover.errand import Fetch
+from ..handover.errand import Errand, Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
@@ -25,9 +26,10 @@ from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
 from .inside.connection import guard, send_once
 from .inside.contract import holds
-from .inside.request import READ_AHEAD, WireRequest
+from .inside.request import BODILESS, READ_AHEAD, WireRequest, send_anew
 from .inside.short_way import ShortWay
 from .lending import close_at_once, lend, take_back
+from .memory import MemoryConnector
 from .redirects import without_secrets
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
@@ -61,6 +63,8 @@ class Sessions:
 
     def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float], environment: Environment) -> None:
         self.lane = lane
+        if lane.by_socks and lane.connector is not None:  # then its connections are led through the proxy
+            environment = replace(environment, proxies={"all": parse_url(lane.proxy)})
         self._environment = environment
         self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
         self._reserve = reserve
@@ -70,13 +74,15 @@ class Sessions:
         self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
         self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
+        self._hooks_and_anew: Sequence[Any] = (*lane.middlewares, send_anew) if holds("request") else lane.middlewares
         self._jar = _cookie_jar(lane)
         self._connector = _connector(lane, share)
         self._by_socks = {
             proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
         }
         try:
-            guard(self._connector)
+            for connector in (self._connector, *self._by_socks.values()):
+                guard(connector)
             self._route()
             # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
             # and a redirect to another origin goes through the one that does not know them.
@@ -89,11 +95,17 @@ class Sessions:
         self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
-        """Lead connections through the environment's SOCKS proxies."""
-        if isinstance(self._connector, aiohttp.TCPConnector) and holds("routes"):
-            route(self._connector, self._environment, self._by_socks)
-        elif self._by_socks:  # never around them
-            raise InvalidRequest(f"lane {self.lane.name!r}: its connector cannot use the environment's SOCKS proxy")
+        """Lead connections through SOCKS proxies; raises InvalidRequest for a connector that goes around a proxy."""
+        connector = self._connector
+        if isinstance(connector, MemoryConnector):
+            return
+        if isinstance(connector, aiohttp.TCPConnector) and holds("routes"):
+            route(connector, self._environment, self._by_socks)
+        elif self._by_socks or (self._has_proxies and not isinstance(connector, aiohttp.TCPConnector)):
+            text = (
+                "its connector cannot use a proxy, SOCKS or http; give it a TCPConnector, or no proxy= and trust_env="
+            )
+            raise InvalidRequest(f"lane {self.lane.name!r}: {text}", lane=self.lane.name)
 
     @property
     def raw(self) -> aiohttp.ClientSession:
@@ -116,19 +128,22 @@ class Sessions:
                 url = url.with_user(None)
         return Hop(request.method, url, headers, request.body)
 
-    async def turn(self, url: URL) -> None:
-        """Wait until one more request to the URL's host is due."""
-        if self._limited and (wait := self._reserve(host_of(url))) > 0:
+    async def turn(self, host: str, work: Work | None = None) -> None:
+        """Wait until one more request to the host is due; the work may raise DeadlineExceeded instead."""
+        if self._limited and (wait := self._reserve(host)) > 0:
+            if work is not None:
+                work.put_off(wait)
             await pause(wait)
 
     def send(self, hop: Hop, data: Any, request: Request, work: Work) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request and wait for the head of its answer."""
         timeout = self._timeout if request.timeout is None else _client_timeout(request.timeout)
         if self._environment.logins and not request.as_is:
-            hop = self._with_login(hop)
+            hop = self._with_login(hop, work.errand)
         if data is None and not self._has_proxies and self._short_way.takes(hop.method):
             return self._short_way.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
+        again = data is None and hop.method in BODILESS and self.lane.retry_for(request) is None
         return (self._session if usual else self._bare).request(
             hop.method,
             hop.url,
@@ -138,6 +153,7 @@ class Sessions:
             timeout=timeout,
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
             ssl=self.lane.ssl,
+            middlewares=self._hooks_and_anew if again else self.lane.middlewares,
             skip_auto_headers=_CONTENT_TYPE if data is None or request.as_is else None,
         )
 
@@ -146,9 +162,12 @@ class Sessions:
         proxy = self._proxy or proxy_for(url, self._environment)
         return None if proxy is None or is_socks(proxy) else proxy
 
-    def _with_login(self, hop: Hop) -> Hop:
+    def _with_login(self, hop: Hop, errand: Errand) -> Hop:
         """Add the netrc file's login, if there is one and none is given; each hop has its own."""
-        login = None if "Authorization" in hop.headers else self._environment.login_for(hop.url)
+        if "Authorization" in hop.headers:
+            return hop
+        asked_for = isinstance(errand, Fetch) and errand.target.host == hop.url.host
+        login = self._environment.login_for(hop.url, asked_for=asked_for)
         if login is None:
             return hop
         headers = CIMultiDict(hop.headers)
@@ -224,11 +243,11 @@ class Sessions:
         """Return what makes the requests of functions."""
         if not holds("request", "routes"):
             return aiohttp.ClientRequest
-        return partial(FunctionRequest, environment=self._environment)
+        return partial(FunctionRequest, environment=self._environment, usual_ssl=self.lane.ssl)
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         check_origin(request)
-        await self.turn(request.url)
+        await self.turn(host_of(request.url))
         answer: aiohttp.ClientResponse = await handler(request)
         return answer
 

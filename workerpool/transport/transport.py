@@ -28,7 +28,7 @@ class Transport(Sessions):
     def run(self, work: Work, errand: Call | Dial) -> Awaitable[Any]:
         """Run the function, or carry the messages of the WebSocket; raises what that raises."""
         if isinstance(errand, Dial):
-            return serve_websocket(self.raw, errand.opening, errand.link, work)
+            return serve_websocket(self.raw, self.lane, errand.opening, errand.link, work)
         result: Awaitable[Any] = errand.fn(self.raw, *errand.args, **errand.kwargs)
         return result
 

@@ -5,14 +5,18 @@ from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import BodyTooLarge, ConnectionLost, Facts, ProtocolError, RequestError
 from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
+from ..lane import Lane
+from ..messages.request import authorization
+from ..messages.url import same_origin
 from ..redaction import redact
-from .foreign import FOREIGN, adopt, raised_below
+from .foreign import FOREIGN, adopt, raised_by_user
 
 __all__ = ["check_origin", "serve_websocket"]
 
@@ -21,10 +25,10 @@ _opening: ContextVar[Opening | None] = ContextVar("workerpool_opening", default=
 _MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
-async def serve_websocket(session: aiohttp.ClientSession, opening: Opening, link: Link, work: Work) -> None:
+async def serve_websocket(session: aiohttp.ClientSession, lane: Lane, opening: Opening, link: Link, work: Work) -> None:
     """Open the WebSocket, answer the work with its protocol, and carry messages until one side closes it."""
     try:
-        socket = await _open(session, opening, work)
+        socket = await _open(session, lane, opening, work)
         work.channel = link.incoming
         work.lift_deadline()
         if work.answer(socket.protocol):
@@ -44,21 +48,32 @@ def check_origin(request: aiohttp.ClientRequest) -> None:
     # What else runs in this context (a function that a hook has submitted) opens none, and goes where it likes.
     if opening is None or "Sec-WebSocket-Key" not in request.headers:
         return
-    if request.url.origin() != URL(opening.url, encoded=True).origin():
+    if not same_origin(request.url, URL(opening.url, encoded=True)):
         there = redact(request.url.origin())
         text = f"the server redirects to {there}; open the WebSocket there yourself if that is meant"
         raise ProtocolError.about(Facts(redact(opening.url), "GET", stage="headers"), text)
 
 
-async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) -> aiohttp.ClientWebSocketResponse:
+def _addressed(session: aiohttp.ClientSession, opening: Opening) -> "tuple[URL, CIMultiDict[str]]":
+    """Return the URL, and the headers with its login unless the lane or the call has given one, as requests have it."""
     url = URL(opening.url, encoded=True)  # as it was given: parsed anew, its escapes would be others
+    headers = CIMultiDict(opening.headers)
+    if url.raw_user is not None and "Authorization" not in session.headers:
+        headers.setdefault("Authorization", authorization((url.user or "", url.password or "")))
+    return url.with_user(None), headers
+
+
+async def _open(
+    session: aiohttp.ClientSession, lane: Lane, opening: Opening, work: Work
+) -> aiohttp.ClientWebSocketResponse:
+    url, headers = _addressed(session, opening)
     work.stage = "connect"
     _opening.set(opening)
     try:
         return await session.ws_connect(
             url,
             protocols=opening.protocols,
-            headers=opening.headers,
+            headers=headers,
             heartbeat=opening.heartbeat,
             compress=15 if opening.compress else 0,
             max_msg_size=opening.max_message,
@@ -67,12 +82,14 @@ async def _open(session: aiohttp.ClientSession, opening: Opening, work: Work) ->
     except aiohttp.WSServerHandshakeError as exc:
         text = f"the server answered {exc.status} instead of opening a WebSocket"
         raise ProtocolError.about(work.facts(), text, stage="headers") from None
-    except (MemoryError, RequestError):
+    except RequestError as exc:
+        raise exc.completed(work.facts()) from exc.__cause__
+    except MemoryError:
         raise
     except Exception as exc:
-        if opening.user_code and not isinstance(exc, FOREIGN) and not raised_below(exc):
+        error = raised_by_user(exc, lane) or adopt(exc, work, url)
+        if error is exc:
             raise
-        error = adopt(exc, work, url)
         raise error from error.__cause__
 
 

@@ -25,15 +25,11 @@ log = logging.getLogger("workerpool.attempts")
 
 
 class Attempts:
-    """Try the requests of one lane on one worker; used on its loop only.
+    """Try the requests of one lane on one worker; used on its loop only."""
 
-    `reserve` books a start at a host and returns the seconds to wait for it.
-    """
-
-    def __init__(self, lane: Lane, reserve: Callable[[str], float]) -> None:
+    def __init__(self, lane: Lane) -> None:
         self.made = 0  # read by all
         self._lane = lane
-        self._reserve = reserve
         self._budget = RetryBudget(0 if lane.retry is None else lane.retry.attempts - 1)
         self._breaker = Breaker()
 
@@ -61,6 +57,7 @@ class Attempts:
                 return
             work.stage = "retry"
             await pause(wait)
+            await transport.turn(work.host, work)
 
     async def _try(self, work: Work, errand: Fetch, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; return the seconds to the next try, None if the work is decided."""
@@ -131,7 +128,6 @@ class Attempts:
         assert retry is not None
         if not self._budget.take() or self._breaker.wait(work.host) is not None:
             return None
-        wait += self._reserve(work.host)
         if retry.on_retry is not None:
             _tell(
                 retry.on_retry, RetryDetails(redact(request.url), request.method, work.attempts, wait, *_told(outcome))

@@ -1,6 +1,6 @@
 """The dispatcher of one lane on one worker: its inbox, its places and its private sessions.
 
-Work comes in from any thread (`accept`, `post`, `admit`, `abort`), and is given up from any; it is done on the worker's
+Work comes in from any thread (`accept`, `post`, `admit`, `stop`), and is given up from any; it is done on the worker's
 loop. Work is taken from the inbox only when there is a place for it, so that the inbox keeps the order to the end.
 """
 
@@ -49,7 +49,7 @@ class Dispatcher(Holder):
         self._forward = forward
         self._free: float = connections or inf  # places; the loop's only
         self._scheduler = Scheduler(lane, self.inbox, self.tally.settle)
-        self._attempts = Attempts(lane, self._scheduler.reserve)
+        self._attempts = Attempts(lane)
         self._tasks = Tasks(loop, self._serve, self._end, self._stopped)
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -89,8 +89,8 @@ class Dispatcher(Holder):
                 self.inbox.put(work)
         except BaseException as exc:
             if not isinstance(exc, WorkerPoolError):  # interrupted: it may be in the queue, and nobody waits for it
-                work.give_up()
-                self.abort(work)
+                work.mark_cancelled()
+                self.stop(work)
             raise
 
     def refuse(self, work: Work) -> None:
@@ -104,7 +104,7 @@ class Dispatcher(Holder):
         self._loop.deadlines.add(work)
         self._scheduler.admit(work)
         if not self._loop.call_soon(self.drain) and self._loop.state is State.OVER:
-            self.abandon()
+            self.fail_all()
 
     def waits_for(self, work: Work) -> str:
         """Say what work that has not begun waits for. From any thread."""
@@ -117,15 +117,15 @@ class Dispatcher(Holder):
         """Call back, once and from any thread, when the queue may have room again."""
         self.inbox.when_room(callback)
 
-    def abort(self, work: Work) -> None:
+    def stop(self, work: Work) -> None:
         """Stop the work soon, from any thread."""
-        self.inbox.leave(work)
+        self.inbox.release(work)
         self._loop.call_soon(self._cancel_task, work)
 
     def cancel_queued(self, until: float) -> None:
         """Cancel what has not been started, from any thread, as far as the time suffices."""
         for work in self.inbox.waiting():
-            work.give_up()
+            work.mark_cancelled()
             if monotonic() > until:
                 break
         self._loop.call_soon(self._cancel_rest)
@@ -134,13 +134,13 @@ class Dispatcher(Holder):
         """Stop what is held, and close the session and its connections. On the loop."""
         if tasks := self._tasks.cancel_all():
             await asyncio.wait(tasks)
-        self.abandon()
+        self.fail_all()
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
             await self._transport.close()
 
-    def abandon(self) -> None:
+    def fail_all(self) -> None:
         """Fail everything that is still here, and what still comes; from whichever thread is left."""
         self._tasks.closing = True
         for work in self._loop.outstanding.held_by(self):
@@ -148,7 +148,7 @@ class Dispatcher(Holder):
             if work not in self._tasks.held:  # else its task counts it
                 self.tally.settle(work)
 
-    def forget(self, error: Exception) -> None:
+    def fail_in_child(self, error: Exception) -> None:
         """Fail the futures that a forked child has inherited; only the parent's thread could answer them."""
         for work in self._loop.outstanding.held_by(self):
             if isinstance(work, Job):
@@ -161,14 +161,14 @@ class Dispatcher(Holder):
         """
         transport, self._transport = self._transport, None
         self._timer = None
-        self._tasks.detach()
+        self._tasks.clear()
         for work in self._loop.outstanding.held_by(self) - self._scheduler.waiting():
             if self.lane.queue and not work.has_room:  # its submitter still waits for room
                 continue
             begun = self._tasks.lose(work)
             _fail(work, error())
             self.tally.settle(work)
-            self.inbox.leave(work)
+            self.inbox.release(work)
             if begun:
                 self._scheduler.release(work)
         self._free = self._connections or inf
@@ -179,7 +179,7 @@ class Dispatcher(Holder):
         if self._loop.current is None:  # between two loops; the next one begins with this
             return
         if self._tasks.closing:  # it was let in when this was closed already
-            self.abandon()
+            self.fail_all()
             return
         self.inbox.answered()
         try:
@@ -187,13 +187,13 @@ class Dispatcher(Holder):
                 self._free -= 1
                 self._tasks.start(work)
         except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
-            self._loop.give_up(exc)
+            self._loop.lose(exc)
 
     def _next(self) -> Work | None:
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
         work = self._scheduler.next()
         if work is not None:
-            if work.begun is None and work.begin():
+            if work.begin():
                 self._loop.deadlines.renew(work)
         elif self._scheduler.due_in is not None:
             self._drain_in(self._scheduler.due_in)
@@ -222,7 +222,7 @@ class Dispatcher(Holder):
         except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
             _fail(work, exc)
             if isinstance(exc, MemoryError) and work.counts_at_host:
-                self._loop.give_up(exc)  # it may have struck amid aiohttp's own accounts
+                self._loop.lose(exc)  # it may have struck amid aiohttp's own accounts
         except BaseException as exc:
             error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
             error.__cause__ = exc
@@ -239,12 +239,12 @@ class Dispatcher(Holder):
         if self._tasks.closing:
             _fail(work, PoolClosed(f"{self.name} stopped before the job in lane '{self.lane.name}' was done"))
         elif not work.cancel() and work.channel is not None:
-            work.channel.cut()
+            work.channel.fail()
 
     def _end(self, work: Work) -> Work | None:
         """Settle the work and pass its place on; return the work that gets it."""
         if work.channel is not None:
-            work.channel.cut()  # does nothing if the body has come to its end
+            work.channel.fail()  # does nothing if the body has come to its end
         self._scheduler.release(work)
         if work.onward is None or work.decided:
             self.tally.settle(work)
@@ -262,6 +262,7 @@ class Dispatcher(Holder):
         work.stage = "queued"
         self._loop.ended += 1
         self._loop.deadlines.discard(work)
+        work.set_aside()
         self._forward(work)
 
     def _cancel_rest(self) -> None:

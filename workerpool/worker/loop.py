@@ -73,7 +73,7 @@ class WorkerLoop:
         self.go_on_to(State.STOPPING)
         self.call_soon(self._stop)
 
-    def give_up(self, error: BaseException) -> None:
+    def lose(self, error: BaseException) -> None:
         """Leave this loop to be replaced, since its state is no longer sure. On the loop."""
         self._broken = error
         self._stop()
@@ -83,7 +83,7 @@ class WorkerLoop:
         """Whether the loop came to run, and was not lost before. On the thread."""
         return self._stopped is not None
 
-    def begin(self) -> None:
+    def attach(self) -> None:
         """Be reached on the running loop from now on."""
         self._broken, self._stopped = None, asyncio.Event()
         self.current = asyncio.get_running_loop()
@@ -99,7 +99,7 @@ class WorkerLoop:
             raise self._broken
         self.deadlines.stop()
 
-    def end(self) -> None:
+    def detach(self) -> None:
         """Be reached no longer: the loop has ended. On the thread."""
         self.current = self._stopped = None
         self.user_code = 0

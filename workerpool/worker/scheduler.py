@@ -51,7 +51,7 @@ class Scheduler:
         if work is None:
             self.due_in = None if self._hosts is None else self._hosts.due_in()
             return None
-        self._inbox.leave(work)
+        self._inbox.release(work)
         if self._pace is not None and work.counts_at_host:
             self._pace.reserve(monotonic())
         return work
@@ -67,7 +67,7 @@ class Scheduler:
             self._hosts.drop_decided(work.host)
         while (first := self._inbox.first()) is not None and first.decided:
             self._inbox.take()
-            self._inbox.leave(first)
+            self._inbox.release(first)
             self._drop(first)
 
     def waits_for(self, work: Work) -> str | None:
@@ -96,7 +96,7 @@ class Scheduler:
             return parked
         while (work := self._moved.popleft() if self._moved else self._inbox.take()) is not None:
             if work.decided:
-                self._inbox.leave(work)
+                self._inbox.release(work)
                 self._drop(work)
             elif self._hosts is None or not work.counts_at_host or self._hosts.offer(work):
                 return work

@@ -62,7 +62,7 @@ class Tasks:
         work.detach()  # its task, if there is one, finds that the work is no longer its own
         return begun
 
-    def detach(self) -> None:
+    def clear(self) -> None:
         """Forget the tasks that wait: their loop has ended."""
         self._resting.clear()
 
@@ -122,4 +122,4 @@ class Tasks:
                     following.task = None
                     self.start(following)
         elif (error := task.exception()) is not None:  # out of memory, or set from another thread
-            self._loop.give_up(error)
+            self._loop.lose(error)

@@ -117,17 +117,17 @@ class Worker:
         self._thread.join()
         return True
 
-    def abandon(self) -> None:
+    def fail_all(self) -> None:
         """Answer for a thread that does not end: fail everything it holds."""
         self.refuse_new()
         for dispatcher in (*self.dispatchers, *list(self._closing)):
-            dispatcher.abandon()
+            dispatcher.fail_all()
         self._tell_closed()
 
-    def forget(self, error: Exception) -> None:
+    def fail_in_child(self, error: Exception) -> None:
         """Answer, in a forked child, for a thread that stayed behind: its loop must be neither used nor freed."""
         for dispatcher in (*self.dispatchers, *list(self._closing)):
-            dispatcher.forget(error)
+            dispatcher.fail_in_child(error)
         never_free(self)
 
     def _run(self) -> None:
@@ -145,7 +145,7 @@ class Worker:
             try:
                 self.loop.blocked = True  # new work goes to others, where there are any
                 self.loop.go_on_to(State.OVER)
-                self.abandon()
+                self.fail_all()
             finally:
                 self._ended.set()  # whatever happens: others wait for it without a limit
 
@@ -164,7 +164,7 @@ class Worker:
     def _live(self) -> bool:
         """Run a loop; True if it was lost and another one is to take over."""
         lost = False
-        self.loop.end()
+        self.loop.detach()
         try:
             with asyncio.Runner(loop_factory=self._factory) as runner:
                 try:
@@ -182,7 +182,7 @@ class Worker:
 
     def _lose(self, runner: asyncio.Runner, error: BaseException) -> None:
         log.error("%s was lost and is replaced", self.name, exc_info=error)
-        self.loop.end()
+        self.loop.detach()
 
         def lost() -> WorkerLost:
             reason = WorkerLost(f"{self.name} was lost ({type(error).__name__}) while it held the job; submit it again")
@@ -192,7 +192,7 @@ class Worker:
         closing = list(self._closing)
         transports = [dispatcher.lose(lost) for dispatcher in (*self.dispatchers, *closing)]
         for dispatcher in closing:
-            dispatcher.abandon()  # what waits there is no next loop's
+            dispatcher.fail_all()  # what waits there is no next loop's
         self._tell_closed()
         for transport in transports:
             if transport is not None:
@@ -200,7 +200,7 @@ class Worker:
 
     async def _main(self) -> None:
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        self.loop.begin()
+        self.loop.attach()
         for dispatcher in self.dispatchers:
             dispatcher.drain()
         for dispatcher in list(self._closing):  # left while there was no loop

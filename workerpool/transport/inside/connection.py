@@ -1,10 +1,12 @@
 """Private names of aiohttp that the pool needs, each in one place; tests/transport/test_contract.py pins them."""
 
+import asyncio
 import os
 import select
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 from weakref import ref
@@ -60,11 +62,11 @@ def guard(connector: aiohttp.BaseConnector) -> None:
     """
     if holds("idle"):
         _check_idle(connector)
+    if holds("bodies"):
+        _watch_bodies(connector)
     if isinstance(connector, aiohttp.TCPConnector):
         if holds("stages"):
             _note_stages(connector)
-        if holds("bodies"):
-            _watch_bodies(connector)
         if holds("tunnel"):
             _blame_the_proxy(connector)
         if holds("sockets"):
@@ -73,12 +75,15 @@ def guard(connector: aiohttp.BaseConnector) -> None:
 
 def _check_idle(connector: aiohttp.BaseConnector) -> None:
     get = connector._get
+    has_news = _has_news if isinstance(connector, aiohttp.TCPConnector) else _is_readable
 
     async def get_clean(key: Any, traces: Any) -> Any:
         while True:
             if (connection := await get(key, traces)) is None:
                 return None
-            if not _is_tainted(connection.protocol):
+            protocol: Any = connection.protocol
+            if not _is_tainted(protocol, has_news):
+                protocol.kept = True
                 return connection
             connection.close()
 
@@ -101,18 +106,34 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
     connector._resolve_host = resolve_noting  # type: ignore[method-assign]
 
 
-def _watch_bodies(connector: aiohttp.TCPConnector) -> None:
+def _watch_bodies(connector: aiohttp.BaseConnector) -> None:
     """Give each new connection a protocol that notices how a body ends."""
-    loop = connector._loop
+    loop, create = connector._loop, connector._create_connection
+    is_tcp = isinstance(connector, aiohttp.TCPConnector)
 
     def make_protocol() -> WireProtocol:
         # Called once TCP is there; what is left of making the connection is TLS, if it is to be had.
         work = current_work.get()
-        if work is not None:
+        if is_tcp and work is not None:
             work.stage = "tls"
         return WireProtocol(loop)
 
+    async def create_watched(req: Any, traces: Any, timeout: Any) -> Any:
+        made = await create(req, traces, timeout)
+        is_plain = isinstance(made, ResponseHandler) and not isinstance(made, WireProtocol)
+        return _in_place_of(made, loop) if is_plain else made
+
     connector._factory = make_protocol  # type: ignore[assignment]
+    connector._create_connection = create_watched  # type: ignore[method-assign]
+
+
+def _in_place_of(made: Any, loop: asyncio.AbstractEventLoop) -> "WireProtocol":
+    """Return ours for a protocol that the connector has made itself, as aiohttp-socks does; nothing was sent by it."""
+    protocol, transport = WireProtocol(loop), made.transport
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    protocol.replaced = made  # it may hold what would close the connection when it is collected
+    return protocol
 
 
 def _blame_the_proxy(connector: aiohttp.TCPConnector) -> None:
@@ -229,7 +250,8 @@ class WireProtocol(ResponseHandler):
     9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
     """
 
-    used = False  # whether a request has gone out on it
+    kept = False  # whether it has answered before, and was idle
+    replaced: Any = None
     handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
     _ended = False
     _interim = 0
@@ -286,27 +308,29 @@ class WireProtocol(ResponseHandler):
             payload.set_exception(error)
 
 
-def _is_tainted(protocol: Any) -> bool:
+def _is_tainted(protocol: Any, has_news: Callable[[socket.socket], bool]) -> bool:
     if protocol is None or protocol.should_close or protocol.transport is None:
         return True
     handle = getattr(protocol, "handle", None) or protocol.transport.get_extra_info("socket")
     try:
-        return handle is None or _has_news(handle)
+        return handle is None or has_news(handle)
     except OSError:  # closed
         return True
 
 
 def _has_news(handle: socket.socket) -> bool:
-    """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet."""
+    """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet; for TCP."""
     if sys.platform != "linux":
-        return handle.fileno() < 0 or _is_readable(handle.fileno())
+        return _is_readable(handle)
     # poll() and recv() give the GIL away, which costs 35 µs where another thread wants it; getsockopt() does not.
-    # A FIN lies in the same queue as bytes do.
+    # A FIN lies in the same queue as bytes do. What waits at a Unix socket is counted at its sender.
     waiting: bytes = handle.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
     return waiting != _NOTHING
 
 
-def _is_readable(fd: int) -> bool:
+def _is_readable(handle: socket.socket) -> bool:
+    if (fd := handle.fileno()) < 0:
+        return True
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([fd], [], [], 0)[0])
     poller = select.poll()

@@ -35,6 +35,7 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "BaseConnector:_factory",
             "BaseConnector:_loop",
+            "BaseConnector._create_connection(req, traces, timeout)",
             "client_proto.ResponseHandler:_payload",
             "client_proto.ResponseHandler.connection_lost(exc)",
             "client_proto.ResponseHandler.eof_received()",
@@ -83,6 +84,7 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ClientRequest.write_bytes()",
             "ClientRequest.session",
             "ClientRequest._body",
+            "ClientRequest._continue",
         ),
     ),
     "cookies": (

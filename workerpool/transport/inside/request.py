@@ -4,21 +4,27 @@ Headers are merged and checked once per lane, and a lane without state keeps no 
 through both for each request (measured: a tenth of a request's CPU).
 """
 
+import asyncio
 from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from ...errors import InvalidRequest
 from ...handover.job import Work
+from ...messages.body import SPENT
 from ...messages.request import authorization
 from ..cookies import Cookies
 from .connection import current_work
 from .contract import TimerNoop
 
-__all__ = ["READ_AHEAD", "WireRequest", "for_the_proxy"]
+__all__ = ["BODILESS", "CUT", "READ_AHEAD", "WireRequest", "for_the_proxy", "send_anew"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
+_PATIENCE = 1.0  # seconds; RFC 9110, 10.1.1: a client should not wait for ever, and curl waits as long
 _NO_TIMER = TimerNoop()  # the pool's own deadlines count
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
@@ -31,6 +37,7 @@ class WireRequest(aiohttp.ClientRequest):
     chunked = compress = length = None
     proxy = proxy_auth = proxy_headers = None
     server_hostname = None
+    on_kept = False  # whether it has gone out on a connection that was kept
 
     @classmethod
     def without_body(
@@ -42,6 +49,7 @@ class WireRequest(aiohttp.ClientRequest):
         request.original_url = url
         request.url = url.with_fragment(None) if url.raw_fragment else url
         request.headers = _with_host(CIMultiDict(headers), url)
+        request.headers.popall("Proxy-Authorization", None)
         request.loop = session._loop
         request.response_class = aiohttp.ClientResponse
         request._timer = _NO_TIMER
@@ -67,8 +75,7 @@ class WireRequest(aiohttp.ClientRequest):
 
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         """Tell the proxy nothing but what is meant for it."""
-        if proxy is not None:
-            proxy, proxy_headers = for_the_proxy(self, proxy, None, tunnels=self.is_ssl())
+        proxy, proxy_headers = for_the_proxy(self, proxy, None, tunnels=self.is_ssl())
         super().update_proxy(proxy, proxy_auth, proxy_headers)
 
     def send(self, conn: Any) -> Any:
@@ -76,25 +83,65 @@ class WireRequest(aiohttp.ClientRequest):
         work: Work | None = current_work.get()
         if work is not None:
             work.stage = "send" if self._body else "headers"
+        if self._body is not None and self._body.consumed:
+            raise InvalidRequest(f"a middleware sends the request once more; {SPENT}", stage="send")
+        self.on_kept = getattr(conn.protocol, "kept", False)
         return super().send(conn)
 
+    def met_closing(self, error: Exception) -> bool:
+        """Whether it met a kept connection that the server was closing, and no word of an answer.
+
+        A server may do so at any time, and what needs no second thought may be sent again (RFC 9112, 9.3.1).
+        """
+        head_was_cut = isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+        return self.on_kept and not head_was_cut
+
     async def write_bytes(self, *args: Any, **kwargs: Any) -> None:
-        """Send the body."""
-        await super().write_bytes(*args, **kwargs)
+        """Send the body; a server that was asked first (Expect: 100-continue) gets a second to say so."""
+        timer = None
+        if (asked := self._continue) is not None:
+            timer = asyncio.get_running_loop().call_later(_PATIENCE, _go_on, asked)
+        try:
+            await super().write_bytes(*args, **kwargs)
+        finally:
+            if timer is not None:
+                timer.cancel()
         work: Work | None = current_work.get()
         if work is not None and work.stage == "send":
             work.stage = "headers"
 
 
+def _go_on(asked: "asyncio.Future[bool]") -> None:
+    if not asked.done():
+        asked.set_result(True)
+
+
+async def send_anew(request: WireRequest, handler: Any) -> aiohttp.ClientResponse:
+    """Send on the next connection what has met a closing one; the innermost middleware, so that none sees it."""
+    while True:
+        request.on_kept = False  # until there is a connection
+        try:
+            answer: aiohttp.ClientResponse = await handler(request)
+            return answer
+        except CUT as exc:
+            if not request.met_closing(exc):
+                raise
+            if (work := current_work.get()) is not None:
+                work.attempts += 1  # it may be that the server has seen it
+
+
 def for_the_proxy(
-    request: aiohttp.ClientRequest, proxy: URL, given: Any, *, tunnels: bool
-) -> "tuple[URL, CIMultiDict[str] | None]":
+    request: aiohttp.ClientRequest, proxy: URL | None, given: Any, *, tunnels: bool
+) -> "tuple[URL | None, CIMultiDict[str] | None]":
     """Return the proxy without its credentials, and the headers of a CONNECT; take out what the origin must not get.
 
-    aiohttp would send it the session's own headers, the origin's cookies and keys among them, give it the
-    Authorization as a Proxy-Authorization (RFC 9110, 11.7.2), and encode its credentials as Latin-1.
+    A Proxy-Authorization is for an http proxy, or for nobody. aiohttp would send the proxy the session's own headers,
+    the origin's cookies and keys among them, give it the Authorization as a Proxy-Authorization (RFC 9110, 11.7.2), and
+    encode its credentials as Latin-1.
     """
     named = request.headers.popall("Proxy-Authorization", [])
+    if proxy is None:
+        return None, None
     if proxy.raw_user is not None:
         named = [authorization((proxy.user or "", proxy.password or ""))]
         proxy = proxy.with_user(None)

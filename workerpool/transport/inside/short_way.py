@@ -14,12 +14,10 @@ from ...lane import Lane
 from ...messages.hop import Hop
 from ...messages.request import Request
 from .contract import holds
-from .request import READ_AHEAD, WireRequest
+from .request import BODILESS, CUT, READ_AHEAD, WireRequest
 
 __all__ = ["ShortWay", "sessions_are_patched", "sessions_are_traced"]
 
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
-_CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
 
@@ -62,16 +60,15 @@ class ShortWay:
         The latter is how aioresponses, vcrpy and tracers work; it may happen at any time.
         """
         session = aiohttp.ClientSession
-        return self._open and method in _BODILESS and session._request is _REQUEST and session.request is _PUBLIC
+        return self._open and method in BODILESS and session._request is _REQUEST and session.request is _PUBLIC
 
     async def send(
         self, hop: Hop, timeout: aiohttp.ClientTimeout, asked: Request, work: Work
     ) -> aiohttp.ClientResponse:
         """Send one request and wait for the head of its answer; raises what aiohttp or the system raises.
 
-        On a connection that is there, or on a new one. The server may close one that is there at any time, and that
-        meets what was sent just then: without a word of an answer on it, the next connection is taken (RFC 9112, 9.3.1;
-        nothing with a body comes here). Where a Retry says how often the server is asked, it says that here, too.
+        On a connection that is there, or on a new one. What meets a closing one goes out on the next, as by
+        `send_anew`; where a Retry says how often the server is asked, it says that here, too.
         """
         request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._ssl)
         if self._jar is not None:
@@ -79,14 +76,12 @@ class ShortWay:
         assert self._connector is not None
         while True:
             connection = await self._connector.connect(request, _NO_TRACES, timeout)
-            protocol: Any = connection.protocol
-            used, protocol.used = getattr(protocol, "used", False), True
             try:
                 answer = await _answer(request, connection, timeout)
                 break
-            except _CUT as exc:
+            except CUT as exc:
                 connection.close()
-                if not used or _has_begun(exc) or self._lane.retry_for(asked) is not None:
+                if not request.met_closing(exc) or self._lane.retry_for(asked) is not None:
                     raise
                 work.attempts += 1  # it may be that the server has seen it
             except BaseException:
@@ -95,11 +90,6 @@ class ShortWay:
         if self._jar is not None and answer._raw_cookie_headers:
             self._jar.update_cookies_from_headers(answer._raw_cookie_headers, answer.url)
         return answer
-
-
-def _has_begun(error: Exception) -> bool:
-    """Whether a part of the head had come."""
-    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 async def _answer(request: WireRequest, connection: Any, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
