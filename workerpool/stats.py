@@ -60,6 +60,7 @@ class LaneStats:
     Work that a full queue refuses was not submitted.
 
     `group` is what lanes of one kind have in common: "session" for sessions, for any other the name of its lane.
+    `direct` is how many of the attempts went out on a connection there, with no task and no object of aiohttp's.
     """
 
     name: str
@@ -72,6 +73,7 @@ class LaneStats:
     attempts: int
     durations: Durations
     group: str
+    direct: int = 0
 
     def plus(self, other: Self) -> "LaneStats":
         """Return the numbers of both, under the name of this one."""
@@ -80,7 +82,7 @@ class LaneStats:
         return LaneStats(name=self.name, group=self.group, durations=durations, **sums)
 
 
-COUNTS = ("submitted", "succeeded", "failed", "cancelled", "in_flight", "queued", "attempts")
+COUNTS = ("submitted", "succeeded", "failed", "cancelled", "in_flight", "queued", "attempts", "direct")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from workerpool import (
     WorkerPool,
 )
 from workerpool.policies.retry import wait_before_retry
+from workerpool.transport.inside.fast_path import FastPath
 
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 QUICK = Retry(attempts=3, wait_initial=0.001, wait_jitter=0)
@@ -196,7 +197,11 @@ def test_an_error_that_nobody_foresaw_is_ours(method, pool, serve, monkeypatch, 
         async def start(self, connection):
             raise Unforeseen("SECRET")
 
+        def note(self, *answer):
+            raise Unforeseen("SECRET")
+
         patched.setattr(aiohttp.ClientResponse, "start", start)
+        patched.setattr(FastPath, "note", note)
         with pytest.raises(ProtocolError, match="Unforeseen") as caught:
             pool.request(method, url)
         assert "SECRET" not in str(caught.value)
@@ -317,6 +322,9 @@ def test_what_comes_from_below_the_users_code_is_ours(lane, serve, monkeypatch):
     async def start(self, connection):
         raise Unforeseen("SECRET")
 
+    def note(self, *answer):
+        raise Unforeseen("SECRET")
+
     with WorkerPool(**lane) as pool:
         assert pool.get(url).ok
         with monkeypatch.context() as patched:
@@ -324,6 +332,7 @@ def test_what_comes_from_below_the_users_code_is_ours(lane, serve, monkeypatch):
             start.__globals__["__name__"], name = "aiohttp.client_reqrep", start.__globals__["__name__"]
             try:
                 patched.setattr(aiohttp.ClientResponse, "start", start)
+                patched.setattr(FastPath, "note", note)
                 with pytest.raises(ProtocolError, match="Unforeseen"):
                     pool.get(url)
                 with pytest.raises(ProtocolError, match="Unforeseen"), pool.stream("GET", url):

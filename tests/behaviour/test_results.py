@@ -198,8 +198,8 @@ def test_async_for_waits_where_others_hold_the_queue_full(site):
         counting.cancel()
         return found, turns
 
-    with WorkerPool(workers=1, connections=1, queue=2, timeout=0.5) as pool:
-        jobs = [pool.submit(site.url_for("/hold/1"), timeout=PATIENCE)]
+    with WorkerPool(workers=1, connections=1, queue=2, timeout=PATIENCE) as pool:
+        jobs = [pool.submit(site.url_for("/hold/1"))]
         site.wait_in_flight(1)
         jobs += [pool.submit(site.url_for("/fast/1")) for _ in range(2)]
         found, turns = asyncio.run(read(pool))
@@ -210,11 +210,11 @@ def test_async_for_waits_where_others_hold_the_queue_full(site):
 
 def test_for_waits_where_others_hold_the_queue_full(site):
     """As long as it takes, the lane's timeout or not."""
-    with WorkerPool(workers=1, connections=1, queue=1, timeout=0.1) as pool:
+    with WorkerPool(workers=1, connections=1, queue=1, timeout=4) as pool:  # enough for each, wherever it is slow
         jobs = [pool.submit(site.url_for("/hold/1"), timeout=PATIENCE)]
         site.wait_in_flight(1)
         jobs.append(pool.submit(site.url_for("/fast/1")))
-        timer = threading.Timer(0.5, site.release)
+        timer = threading.Timer(4.5, site.release)
         timer.start()
         assert [True] * 3 == [r.unwrap().ok for r in pool.fetch_many([site.url_for(f"/fast/{n}") for n in range(3)])]
         timer.join()

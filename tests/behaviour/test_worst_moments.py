@@ -11,6 +11,7 @@ from workerpool import DeadlineExceeded, Lane, PoolClosed, Timeout, WorkerLost, 
 from workerpool.caller import switchboard
 from workerpool.caller.client import board_of
 from workerpool.handover.inbox import Inbox
+from workerpool.handover.outstanding import Outstanding
 from workerpool.worker.loop import WorkerLoop
 
 PATIENCE = 60
@@ -230,3 +231,39 @@ def test_an_input_whose_queue_time_is_over_is_an_error_and_no_more(site, monkeyp
         release.set()
         for job in others:
             job.result(PATIENCE)
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_an_interrupted_telling_keeps_nobody_waiting(error):
+    """What strikes while one turn's outcomes are told is told on, and so are the others, then or at the loop's end."""
+    told = []
+
+    class Decided:
+        def tell(self):
+            told.append(self)
+            if told == first[:1]:
+                raise error
+
+    async def tell():
+        loop.attach()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        for each in first:
+            loop.tell(each)
+        await asyncio.sleep(0.01)
+        for each in later:
+            loop.tell(each)
+        await asyncio.sleep(0.01)
+        return {*told}
+
+    first, later = [Decided() for _ in range(3)], [Decided()]
+    loop = WorkerLoop("told", Outstanding(), lambda _loop: None)
+    loop.ident, loop.posted = threading.get_ident(), 10
+    if error is SystemExit:
+        with pytest.raises(SystemExit):
+            asyncio.run(tell())
+        later.clear()
+    else:
+        assert {*first, *later} == asyncio.run(tell())
+    loop.detach()
+    assert {*first, *later} == {*told}
+    assert 2 == told.count(first[0])

@@ -113,7 +113,7 @@ WITHIN = {
     "tests/behaviour/test_lent_sessions.py": "_factory",
     "tests/behaviour/test_limits.py": "_count",
     "tests/behaviour/test_results.py": "_give_up _queue _sync_mutex",
-    "tests/behaviour/test_short_way.py": "_request",
+    "tests/behaviour/test_fast_path.py": "_request",
     "tests/behaviour/test_silent_names.py": "_AT_ONCE",
     "tests/behaviour/test_wrong_arguments.py": "_application",
     "tests/behaviour/test_worst_moments.py": "_lock _routes _stop _take_back",
@@ -127,6 +127,9 @@ WITHIN = {
         _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies
         _update_proxy_auth_header_and_build_proxy_req _wrap_create_connection
     """,
+    "tests/transport/test_contract_of_the_fast_path.py": """
+        _get _release _release_acquired _release_waiter _reschedule_timeout _serialize_headers _waiters
+    """,
     "tests/transport/test_memory.py": "_create_connection",
     "workerpool/adapters/requests/raw.py": "_content _content_consumed",
     "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",
@@ -134,8 +137,10 @@ WITHIN = {
         _create_connection _create_direct_connection _create_proxy_connection _factory _get _loop _resolve_host
         _retry_connection _socket_factory _wrap_create_connection
     """,
-    "workerpool/transport/inside/request.py": "_loop _timer _traces",
-    "workerpool/transport/inside/short_way.py": "_middlewares _raw_cookie_headers _request _timer",
+    "workerpool/transport/inside/contract.py": "_serialize_headers",
+    "workerpool/transport/inside/fast_path.py": "_get _loop _middlewares _reading_paused _waiters",
+    "workerpool/transport/inside/patches.py": "_request",
+    "workerpool/transport/inside/request.py": "_loop _ssl _traces",
     "workerpool/transport/lending.py": "_close",
     "workerpool/transport/socks.py": "_resolver",
 }

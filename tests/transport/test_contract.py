@@ -98,10 +98,9 @@ def test_a_protocol_ends_in_the_steps_that_are_watched():
     assert "partial(ResponseHandler, loop=loop)" in inspect.getsource(aiohttp.BaseConnector.__init__)
 
 
-def test_the_short_way_has_the_parts_that_it_is_made_of(run):
-    """`_middlewares`, `_loop` and `_raw_cookie_headers` are there, and the steps are those of `ClientSession._request`."""
-    session = run(make_session())
-    assert {"_middlewares", "_loop"} <= session.keys()
+def test_the_fast_path_has_the_parts_that_it_is_made_of(run):
+    """`_middlewares` and `_loop` are there, and the steps are those of `ClientSession._request`, but the parser's."""
+    assert {"_middlewares", "_loop"} <= run(make_session()).keys()
     assert aiohttp.ClientResponse._raw_cookie_headers is None
     source = " ".join(inspect.getsource(aiohttp.ClientSession._request).split())
     for step in (
@@ -115,8 +114,24 @@ def test_the_short_way_has_the_parts_that_it_is_made_of(run):
         assert step in source
 
 
+def test_where_there_is_only_the_parser_in_python_aiohttp_does_the_work(as_it_is):
+    """Without extensions there is no fast path, one line says so, and all that the pool does is done."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORK],
+        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=80,
+        check=False,
+    )
+    (line,) = done.stderr.splitlines()
+    assert (0, as_it_is) == (done.returncode, json.loads(done.stdout))
+    assert "lacks http_parser.HttpResponseParserC, which" in line
+    assert line.endswith("each request is aiohttp's own: slower")
+
+
 def test_a_request_has_the_attributes_that_are_set_in_one_step(run):
-    """What aiohttp's `__init__` leaves in a request without a body is what the pool's short way leaves in it."""
+    """What aiohttp's `__init__` leaves in a request without a body is what the pool's own step leaves in it."""
     from multidict import CIMultiDict
     from yarl import URL
 
@@ -213,7 +228,8 @@ NAMES = {
     "_wrap_create_connection": "TCPConnector._wrap_create_connection",
     "_start_tls_connection": "TCPConnector._start_tls_connection",
     "_socket_factory": "TCPConnector:_socket_factory",
-    "_raw_cookie_headers": "ClientResponse._raw_cookie_headers",
+    "_serialize_headers": "http_writer._serialize_headers",
+    "_waiters": "BaseConnector:_waiters",
     "update_auto_headers": "ClientRequest.update_auto_headers",
     "update_proxy": "ClientRequest.update_proxy",
     "should_close": "ResponseHandler.should_close",

@@ -10,7 +10,7 @@ from .routing import Route
 __all__ = ["lane_stats", "worker_stats"]
 
 _TALLIED = ("submitted", "succeeded", "failed", "cancelled")
-_COUNTED = ("in_flight", "queued", "attempts")
+_COUNTED = ("in_flight", "queued", "attempts", "direct")
 
 
 def lane_stats(route: Route) -> LaneStats:

@@ -56,7 +56,7 @@ class Job(Work, Future[T], Generic[T]):
 
     def running(self) -> bool:
         """Whether a worker is at it."""
-        return self.task is not None and not self.decided
+        return (self.task is not None or self.ride is not None) and not self.decided
 
     def done(self) -> bool:
         """Whether there is an outcome."""

@@ -27,7 +27,7 @@ from ..settings import Timeout
 from .channel import Channel
 from .errand import Errand, Fetch
 
-__all__ = ["UNLIMITED", "Blocking", "Holder", "Verdict", "Work", "host_of"]
+__all__ = ["UNLIMITED", "Blocking", "Holder", "Ride", "Verdict", "Work", "host_of"]
 
 UNLIMITED = Timeout(total=None)
 Verdict = tuple[str, Any, float]  # outcome, value or error, and when
@@ -60,6 +60,16 @@ class Holder(ABC):
         """Call back, once and from any thread, when the queue may have room again."""
 
 
+class Ride(ABC):
+    """Whatever carries work that no task has."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Give the work up. On the loop."""
+
+
 class Work(ABC):
     """One piece of work on its way through the pool.
 
@@ -85,6 +95,8 @@ class Work(ABC):
     priority = 0  # the place in the lane's order: the higher, the sooner
     holder: Holder | None = None
     task: "asyncio.Task[None] | None" = None
+    ride: Ride | None = None  # what carries it where no task does
+    rest: Any = None  # what a task goes on with: seconds to pause before the next attempt, or the head of an answer
     context: Context | None = None  # the submitter's, where code of the user's runs
     channel: Channel[Any] | None = None  # where a body, or messages, go on after the answer
     has_room = False  # in a bounded queue, or it had
@@ -184,8 +196,13 @@ class Work(ABC):
         return self._decide("failed", error)
 
     def conclude(self, outcome: str, value: Any) -> bool:
-        """Offer the outcome as the worker that has the work, and counts it next; False if it was decided before."""
-        return self._decide(outcome, value)
+        """Decide as the worker that has the work, without telling: that follows when it has counted the work.
+
+        A thread would be woken only to wait for the GIL until the worker's loop has done the rest.
+        """
+        mine = (outcome, value, monotonic())
+        self._verdicts.append(mine)  # the step that decides
+        return self._verdicts[0] is mine or self.verdict is mine
 
     def cancel(self) -> bool:
         """Give the work up, queued or in flight; False only if it has an outcome. Thread-safe, never blocks."""
@@ -273,7 +290,7 @@ class Work(ABC):
 
     def detach(self) -> None:
         """Let go of task and context, whose ends lead back here; the worker is done with the work."""
-        self.task = self.context = None
+        self.task = self.context = self.ride = None
 
     def tell(self) -> None:
         """Tell whoever waits of the outcome; for work that is decided. Repeatable, from any thread."""
@@ -353,15 +370,6 @@ class Blocking(Work):
         super().__init__(lane, pool, errand, limits, context, priority)
         self._gate = threading.Lock()  # opened with the outcome
         self._gate.acquire()
-
-    def conclude(self, outcome: str, value: Any) -> bool:
-        """Decide without telling: the worker tells when it has counted the work.
-
-        The thread would be woken only to wait for the GIL until the worker's loop has done the rest.
-        """
-        mine = (outcome, value, monotonic())
-        self._verdicts.append(mine)  # the step that decides
-        return self._verdicts[0] is mine
 
     def wait(self) -> Any:
         """Block for the outcome; returns it or raises it. Whatever interrupts the wait cancels the work."""

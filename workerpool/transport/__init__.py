@@ -1,11 +1,14 @@
 """One private session on one loop: connector, exchange, decoding. The only home of aiohttp."""
 
+from .direct import Direct, Driver
 from .environment import Environment, read_environment
-from .inside.short_way import sessions_are_traced
+from .inside.patches import sessions_are_traced
 from .redirects import Moved
 from .transport import Transport
 
 __all__ = [
+    "Direct",
+    "Driver",
     "Environment",
     "Moved",
     "Transport",

@@ -8,14 +8,16 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDictProxy
 
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..handover.channel import Chunks, Closed
 from ..messages.body import Body, Upload
 from .decoding import Decoder, decoder_for
+from .inside.answer import AnyAnswer
 from .uploads import Feeder
 
-__all__ = ["Payload", "decoded", "iter_body", "read_body", "too_large"]
+__all__ = ["Payload", "decoded", "has_coding", "iter_body", "read_body", "too_large"]
 
 _EMPTY_STATUSES = frozenset({204, 304})
 _AT_ONCE = 2**20  # bytes that are written in one go; aiohttp warns beyond, since all of it would be copied at once
@@ -149,7 +151,7 @@ async def _next(chunks: Chunks) -> bytes | None:
         return None
 
 
-async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool = True) -> bytes:
+async def read_body(answer: AnyAnswer, limit: int, *, decode: bool = True) -> bytes:
     """Return the whole body, decoded unless told otherwise; raises BodyTooLarge, DecodingError and aiohttp's errors."""
     decoder = _decoder_of(answer) if decode else None
     content = answer.content
@@ -179,10 +181,10 @@ async def read_body(answer: aiohttp.ClientResponse, limit: int, *, decode: bool 
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def decoded(answer: aiohttp.ClientResponse, body: bytes, limit: int, *, decode: bool = True) -> bytes:
-    """Return a small body that is here, decoded unless told otherwise; raises BodyTooLarge, DecodingError."""
-    decoder = _decoder_of(answer) if decode and body else None
-    if decoder is None:
+def decoded(body: bytes, headers: "CIMultiDictProxy[str]", limit: int) -> bytes:
+    """Return a small body that is here, decoded as its headers say; raises BodyTooLarge, DecodingError."""
+    decoder = decoder_for(", ".join(headers.getall("Content-Encoding", ())))
+    if decoder is None or not body:
         return body
     pieces: list[bytes] = []
     size = 0
@@ -205,7 +207,7 @@ async def _has_more(content: aiohttp.StreamReader) -> bool:
     return False
 
 
-async def iter_body(answer: aiohttp.ClientResponse, *, decode: bool = True) -> AsyncIterator[deque[bytes]]:
+async def iter_body(answer: AnyAnswer, *, decode: bool = True) -> AsyncIterator[deque[bytes]]:
     """Yield the body as it comes, decoded in bounded steps: pieces that are there at once in one run.
 
     Raises DecodingError and aiohttp's own errors.
@@ -238,8 +240,13 @@ async def iter_body(answer: aiohttp.ClientResponse, *, decode: bool = True) -> A
         decoder.finish()
 
 
-def _decoder_of(answer: aiohttp.ClientResponse) -> Decoder | None:
-    if "Content-Encoding" not in answer.headers or answer.method == "HEAD" or answer.status in _EMPTY_STATUSES:
+def has_coding(method: str, status: int, headers: "CIMultiDictProxy[str]") -> bool:
+    """Whether there may be a body, and that is encoded."""
+    return "Content-Encoding" in headers and method != "HEAD" and status not in _EMPTY_STATUSES
+
+
+def _decoder_of(answer: AnyAnswer) -> Decoder | None:
+    if not has_coding(answer.method, answer.status, answer.headers):
         return None
     return decoder_for(", ".join(answer.headers.getall("Content-Encoding")))
 

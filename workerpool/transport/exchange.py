@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import aiohttp
 from multidict import CIMultiDict
 
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest, ProtocolError, RequestError, TooManyRedirects
@@ -16,8 +15,9 @@ from ..messages.hop import Hop, Onward
 from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
-from .bodies import Payload, decoded, iter_body, read_body, too_large
+from .bodies import Payload, decoded, has_coding, iter_body, read_body, too_large
 from .foreign import adopt, fault_of_head, raised_by_user
+from .inside.answer import Answer, AnyAnswer
 from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
 from .sessions import Sessions
 
@@ -32,7 +32,13 @@ class Exchange:
     __slots__ = ("_answer", "_history", "_hop", "_payload", "_request", "_sessions", "_work")
 
     def __init__(
-        self, sessions: Sessions, work: Work, request: Request, hop: Hop, history: tuple[Response, ...] = ()
+        self,
+        sessions: Sessions,
+        work: Work,
+        request: Request,
+        hop: Hop,
+        history: tuple[Response, ...] = (),
+        answer: Answer | None = None,
     ) -> None:
         self._sessions = sessions
         self._work = work
@@ -40,7 +46,7 @@ class Exchange:
         self._hop = hop
         self._history = history
         self._payload: Payload | None = None
-        self._answer: aiohttp.ClientResponse | None = None
+        self._answer: AnyAnswer | None = answer  # to the first hop, where that was sent already
 
     async def fetch(self, limit: int) -> Response:
         """Return the complete answer; raises a RequestError, or Moved."""
@@ -121,7 +127,7 @@ class Exchange:
 
         return from_anywhere
 
-    async def _pass_on(self, answer: aiohttp.ClientResponse, chunks: Chunks, limit: int | None) -> None:
+    async def _pass_on(self, answer: AnyAnswer, chunks: Chunks, limit: int | None) -> None:
         size = 0
         async for run in iter_body(answer, decode=not self._request.as_is):
             size += sum(map(len, run))
@@ -134,13 +140,15 @@ class Exchange:
             raise error
         chunks.fail(error)
 
-    async def _open(self) -> aiohttp.ClientResponse:
+    async def _open(self) -> AnyAnswer:
         request = self._request
         self._check_place()
         while True:
-            if self._hop.body is not None:
-                await self._load(self._hop.body)
-            answer = self._answer = await self._sending()
+            answer = self._answer
+            if answer is None:
+                if self._hop.body is not None:
+                    await self._load(self._hop.body)
+                answer = self._answer = await self._sending()
             if (fault := fault_of_head(answer)) is not None:
                 raise ProtocolError(fault, stage="headers")
             if answer.status not in REDIRECTS or not request.allow_redirects:
@@ -164,7 +172,7 @@ class Exchange:
         if self._sessions.lane.by_host and host_of(self._hop.url) != self._work.host:
             raise Moved(Onward(self._hop, self._history))
 
-    def _sending(self) -> Awaitable[aiohttp.ClientResponse]:
+    def _sending(self) -> Awaitable[AnyAnswer]:
         hop, sessions = self._hop, self._sessions
         if self._payload is not None and self._payload.length is not None and "Content-Length" not in hop.headers:
             headers = CIMultiDict(hop.headers)
@@ -185,7 +193,7 @@ class Exchange:
                 self._work.attempts -= 1
             raise
 
-    async def _redirect_body(self, answer: aiohttp.ClientResponse) -> bytes:
+    async def _redirect_body(self, answer: AnyAnswer) -> bytes:
         """Return the body of a redirect, decoded; nothing where it is too large to be had whole, or damaged."""
         body = b""
         while raw := await answer.content.readany():
@@ -193,11 +201,12 @@ class Exchange:
             if len(body) > _REDIRECT_BODY:
                 return b""
         try:
-            return decoded(answer, body, _REDIRECT_BODY, decode=not self._request.as_is)
+            is_packed = has_coding(answer.method, answer.status, answer.headers) and not self._request.as_is
+            return decoded(body, answer.headers, _REDIRECT_BODY) if is_packed else body
         except (DecodingError, BodyTooLarge):
             return b""
 
-    def _response(self, answer: aiohttp.ClientResponse, content: bytes) -> Response:
+    def _response(self, answer: AnyAnswer, content: bytes) -> Response:
         work = self._work
         return Response(
             self._request,

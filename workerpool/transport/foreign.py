@@ -27,9 +27,10 @@ from ..errors import (
 from ..handover.job import Work
 from ..lane import Lane
 from ..settings import Timeout
+from .inside.answer import AnyAnswer
 from .inside.connection import TunnelError
 from .inside.contract import HttpProcessingError
-from .inside.short_way import sessions_are_patched
+from .inside.patches import sessions_are_patched
 
 __all__ = ["FOREIGN", "adopt", "fault_of_head", "raised_by_user"]
 
@@ -200,7 +201,7 @@ def _raised_below(exc: BaseException) -> bool:
     return True
 
 
-def fault_of_head(answer: aiohttp.ClientResponse) -> str | None:
+def fault_of_head(answer: AnyAnswer) -> str | None:
     """Say what is wrong with a head that aiohttp takes for one; None if nothing is."""
     # Without a version it was never on a wire: it is a recorder's or a mock's, which have their own ideas of an answer.
     if answer.status < 100 or (answer.version is not None and answer.version.major != 1):

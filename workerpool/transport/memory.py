@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from .inside.connection import WireProtocol
 from .inside.contract import ResponseHandler
 
 __all__ = ["Handler", "MemoryConnector", "MemoryTransport", "join"]
@@ -42,7 +41,7 @@ class MemoryConnector(aiohttp.BaseConnector):
             handler = await self._meet(req)
         except OSError as exc:
             raise _as_a_socket_would(exc, req) from exc
-        client = WireProtocol(self._loop)
+        client: ResponseHandler = self._factory()
         # A true value is all that the server looks for to tell https.
         join(self._loop, client, _server(self._loop, handler), {"sslcontext": req.is_ssl()})
         return client

@@ -24,10 +24,12 @@ from .cookies import Cookies, NoCookies
 from .decoding import ACCEPT_ENCODING
 from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
+from .inside.answer import AnyAnswer
 from .inside.connection import guard, send_once
 from .inside.contract import holds
-from .inside.request import BODILESS, READ_AHEAD, WireRequest, send_anew
-from .inside.short_way import ShortWay
+from .inside.fast_path import FastPath
+from .inside.protocol import READ_AHEAD, WireProtocol
+from .inside.request import BODILESS, WireRequest, send_anew
 from .lending import close_at_once, lend, take_back
 from .memory import MemoryConnector
 from .redirects import without_secrets
@@ -80,9 +82,10 @@ class Sessions:
         self._by_socks = {
             proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
         }
+        connections: set[WireProtocol] = set()  # that are open
         try:
             for connector in (self._connector, *self._by_socks.values()):
-                guard(connector)
+                guard(connector, connections)
             self._route()
             # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
             # and a redirect to another origin goes through the one that does not know them.
@@ -91,7 +94,8 @@ class Sessions:
         except BaseException:
             close_at_once(self._connector)
             raise
-        self._short_way = ShortWay(self._session, lane, self._jar if lane.stateful else None)
+        jar = self._jar if isinstance(self._jar, Cookies) else None
+        self.fast_path = FastPath(self._session, lane, self._headers, jar, connections)
         self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
@@ -128,6 +132,12 @@ class Sessions:
                 url = url.with_user(None)
         return Hop(request.method, url, headers, request.body)
 
+    def goes_direct(self, request: Request) -> bool:
+        """Whether the request needs nothing but a head that is written and an answer that is read."""
+        return (
+            not self._has_proxies and (request.as_is or not self._environment.logins) and self.fast_path.takes(request)
+        )
+
     async def turn(self, host: str, work: Work | None = None) -> None:
         """Wait until one more request to the host is due; the work may raise DeadlineExceeded instead."""
         if self._limited and (wait := self._reserve(host)) > 0:
@@ -135,13 +145,13 @@ class Sessions:
                 work.put_off(wait)
             await pause(wait)
 
-    def send(self, hop: Hop, data: Any, request: Request, work: Work) -> Awaitable[aiohttp.ClientResponse]:
+    def send(self, hop: Hop, data: Any, request: Request, work: Work) -> Awaitable[AnyAnswer]:
         """Send one request and wait for the head of its answer."""
         timeout = self._timeout if request.timeout is None else _client_timeout(request.timeout)
         if self._environment.logins and not request.as_is:
             hop = self._with_login(hop, work.errand)
-        if data is None and not self._has_proxies and self._short_way.takes(hop.method):
-            return self._short_way.send(hop, timeout, request, work)
+        if (data is None or data is hop.body) and not self._has_proxies and self.fast_path.takes(hop):
+            return self.fast_path.send(hop, timeout, request, work)
         usual = hop.headers is self._headers
         again = data is None and hop.method in BODILESS and self.lane.retry_for(request) is None
         return (self._session if usual else self._bare).request(
@@ -176,6 +186,7 @@ class Sessions:
 
     async def close(self) -> None:
         """Close the sessions and every connection. Repeatable."""
+        self.fast_path.close()
         take_back(self._connector)
         await self._bare.close()
         await self._session.close()

@@ -7,6 +7,7 @@ from ..handover.errand import Call, Dial, Fetch, Stream
 from ..handover.job import Work
 from ..messages.response import Response
 from .exchange import Exchange
+from .inside.answer import Answer
 from .inside.connection import current_work
 from .sessions import Sessions
 from .websockets import serve_websocket
@@ -32,9 +33,17 @@ class Transport(Sessions):
         result: Awaitable[Any] = errand.fn(self.raw, *errand.args, **errand.kwargs)
         return result
 
+    @staticmethod
+    def drop_rest(work: Work) -> None:
+        """Close the connection of an answer that was left to a task, where no task has come to read it."""
+        rest, work.rest = work.rest, None
+        if isinstance(rest, Answer) and not rest.closed:
+            rest.close()
+
     def _exchange(self, work: Work, errand: Fetch) -> Exchange:
         current_work.set(work)
         if work.onward is None:
-            return Exchange(self, work, errand.request, self.first_hop(errand))
+            answer, work.rest = work.rest, None
+            return Exchange(self, work, errand.request, self.first_hop(errand), answer=answer)
         onward, work.onward = work.onward, None
         return Exchange(self, work, errand.request, *onward)

@@ -38,14 +38,18 @@ class Attempts:
         request = errand.request
         # Another library's request, sent by that one's rules, goes out whenever it is asked for.
         spared = request.as_is and request.retry is None
-        if self._breaker.circuits and not spared and (next_try := self._breaker.wait(work.host)) is not None:
-            work.fail(ConnectError.about(work.facts(), _circuit_open(work, next_try), stage="queued"))
+        is_new = work.rest is None  # else the try, or the pause before it, has begun without a task
+        if is_new and self._breaker.circuits and not spared and (wait := self._breaker.wait(work.host)) is not None:
+            work.fail(ConnectError.about(work.facts(), _circuit_open(work, wait), stage="queued"))
             return
         retry = self._lane.retry_for(request)
-        if work.onward is None:
+        if work.attempts == 0:
             self._budget.attempted()
+        if isinstance(work.rest, float):
+            seconds, work.rest = work.rest, None
+            await self._pause(work, transport, seconds)
         while True:
-            if work.onward is None:  # else the try began at another host
+            if work.onward is None and work.rest is None:  # else the try began at another host, or without a task
                 work.attempts += 1
                 self.made += 1
             tried = work.attempts
@@ -55,31 +59,50 @@ class Attempts:
                 self.made += work.attempts - tried  # more, where kept connections had been closed
             if wait is None:
                 return
-            work.stage = "retry"
-            await pause(wait)
-            await transport.turn(work.host, work)
+            await self._pause(work, transport, wait)
+
+    @property
+    def has_circuits(self) -> bool:
+        """Whether there are hosts that could not be reached, so that each try is to be asked for."""
+        return bool(self._breaker.circuits)
+
+    def begin(self, work: Work) -> None:
+        """Note the first try of work, made without a task."""
+        self._budget.attempted()
+        work.attempts += 1
+        self.made += 1
+
+    def conclude(self, work: Work, errand: Fetch, outcome: Response | RequestError) -> float | None:
+        """Decide the work by what a try came to; where it is to be tried again return the seconds to pause before."""
+        wait = self._wait_after(work, errand, self._lane.retry_for(errand.request), outcome)
+        if wait is None:
+            work.conclude("failed" if isinstance(outcome, RequestError) else "succeeded", outcome)
+        return wait
+
+    def note_stopped(self, work: Work, errand: Fetch) -> None:
+        """Log that a try was stopped."""
+        _log_try(logging.DEBUG, work, errand, f"stopped in stage {work.stage}")
+
+    async def _pause(self, work: Work, transport: Transport, wait: float) -> None:
+        work.stage = "retry"
+        await pause(wait)
+        await transport.turn(work.host, work)
 
     async def _try(self, work: Work, errand: Fetch, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; return the seconds to the next try, None if the work is decided."""
         try:
             if isinstance(errand, Stream):
                 return await self._stream(work, errand, transport, retry)
-            response = await transport.fetch(work, errand)
-            wait = self._wait_after(work, errand, retry, response)
-            if wait is None:
-                work.conclude("succeeded", response)
+            return self.conclude(work, errand, await transport.fetch(work, errand))
         except RequestError as exc:
-            wait = self._wait_after(work, errand, retry, exc)
-            if wait is None:
-                work.conclude("failed", exc)
+            return self.conclude(work, errand, exc)
         except Moved as moved:
             if moved.onward.history:
                 self._note_good(work)
             raise
         except asyncio.CancelledError:
-            _log_try(logging.DEBUG, work, errand, f"stopped in stage {work.stage}")
+            self.note_stopped(work, errand)
             raise
-        return wait
 
     async def _stream(self, work: Work, errand: Stream, transport: Transport, retry: Retry | None) -> float | None:
         """Try once; the work is answered with the first head that is not tried again."""

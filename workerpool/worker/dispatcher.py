@@ -17,6 +17,7 @@ from ..lane import Lane
 from ..loops import on_a_loop
 from ..transport import Environment, Moved, Transport
 from .attempts import Attempts
+from .direct import DirectAttempts
 from .loop import State, WorkerLoop
 from .scheduler import Scheduler
 from .tally import Tally
@@ -50,7 +51,15 @@ class Dispatcher(Holder):
         self._free: float = connections or inf  # places; the loop's only
         self._scheduler = Scheduler(lane, self.inbox, self.tally.settle)
         self._attempts = Attempts(lane)
-        self._tasks = Tasks(loop, self._serve, self._end, self._stopped)
+        self._tasks = Tasks(loop, self._serve, self._end_task, self._stopped)
+        self._direct = DirectAttempts(
+            self._attempts,
+            end=self._end_direct,
+            begin=self._begin,
+            begin_task=self._tasks.start,
+            stopped=self._stopped,
+            lose=loop.lose,
+        )
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -58,6 +67,11 @@ class Dispatcher(Holder):
     def attempts(self) -> int:
         """How many requests were tried, each try counted."""
         return self._attempts.made
+
+    @property
+    def direct(self) -> int:
+        """How many of them were made without a task."""
+        return self._direct.made
 
     @property
     def in_flight(self) -> int:
@@ -132,7 +146,10 @@ class Dispatcher(Holder):
 
     async def close(self) -> None:
         """Stop what is held, and close the session and its connections. On the loop."""
-        if tasks := self._tasks.cancel_all():
+        tasks = self._tasks.cancel_all()
+        for work in [work for work in self._tasks.held if work.ride is not None]:
+            self._cancel_task(work)
+        if tasks:
             await asyncio.wait(tasks)
         self.fail_all()
         if self._timer is not None:
@@ -160,12 +177,14 @@ class Dispatcher(Holder):
         On the thread; returns what is still to be closed.
         """
         transport, self._transport = self._transport, None
+        self._direct.transport = None
         self._timer = None
         self._tasks.clear()
         for work in self._loop.outstanding.held_by(self) - self._scheduler.waiting():
             if self.lane.queue and not work.has_room:  # its submitter still waits for room
                 continue
             begun = self._tasks.lose(work)
+            Transport.drop_rest(work)
             _fail(work, error())
             self.tally.settle(work)
             self.inbox.release(work)
@@ -185,9 +204,15 @@ class Dispatcher(Holder):
         try:
             while self._free > 0 and (work := self._next()) is not None:
                 self._free -= 1
-                self._tasks.start(work)
+                self._begin(work)
         except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
             self._loop.lose(exc)
+
+    def _begin(self, work: Work) -> None:
+        """Start work that has its place: at once on a connection that is there, or in a task."""
+        self._tasks.held.add(work)
+        if not self._direct.start(work):
+            self._tasks.start(work)
 
     def _next(self) -> Work | None:
         """Return the next work that may start now; if there is none, see to it that it is looked for in time."""
@@ -231,8 +256,9 @@ class Dispatcher(Holder):
                 raise  # the loop is gone, and this coroutine is being cleared away
 
     def _open_transport(self) -> Transport:
-        self._transport = Transport(self.lane, self._connections, self._scheduler.reserve, self._environment)
-        return self._transport
+        transport = Transport(self.lane, self._connections, self._scheduler.reserve, self._environment)
+        self._transport = self._direct.transport = transport
+        return transport
 
     def _stopped(self, work: Work) -> None:
         """Settle work whose task was cancelled: by its caller, its deadline, its own code, or the worker's end."""
@@ -241,10 +267,29 @@ class Dispatcher(Holder):
         elif not work.cancel() and work.channel is not None:
             work.channel.fail()
 
+    def _end_task(self, work: Work) -> Work | None:
+        """Settle work that a task has had; return what that task is to go on with."""
+        following = self._end(work)
+        if following is None:
+            return None
+        self._tasks.held.add(following)
+        return None if self._direct.start(following) else following
+
+    def _end_direct(self, work: Work) -> Work | None:
+        """Settle work that no task has had; return the work that gets its place."""
+        self._tasks.held.discard(work)
+        work.detach()
+        following = self._end(work)
+        if following is not None:
+            self._tasks.held.add(following)
+        return following
+
     def _end(self, work: Work) -> Work | None:
         """Settle the work and pass its place on; return the work that gets it."""
         if work.channel is not None:
             work.channel.fail()  # does nothing if the body has come to its end
+        if work.rest is not None:
+            Transport.drop_rest(work)
         self._scheduler.release(work)
         if work.onward is None or work.decided:
             self.tally.settle(work)
@@ -276,6 +321,8 @@ class Dispatcher(Holder):
             work.stop()
         elif work.task is not None:
             work.task.cancel()
+        elif work.ride is not None:
+            work.ride.cancel()
         elif work.decided:
             self._scheduler.pass_over(work)
 

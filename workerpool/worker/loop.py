@@ -1,14 +1,18 @@
 """The event loop of one worker as others see it: how it is reached, its load, how it is given up."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from enum import IntEnum
 
 from ..handover.deadlines import Deadlines
+from ..handover.job import Work
 from ..handover.outstanding import Outstanding
 
 __all__ = ["State", "WorkerLoop"]
+
+log = logging.getLogger("workerpool.worker")
 
 
 class State(IntEnum):
@@ -42,6 +46,7 @@ class WorkerLoop:
         self._watch = watch
         self._stopped: asyncio.Event | None = None  # the loop's only, as is the next one
         self._broken: BaseException | None = None
+        self._untold: list[Work] = []  # decided in this turn
 
     @property
     def load(self) -> int:
@@ -57,6 +62,19 @@ class WorkerLoop:
         except RuntimeError:  # the loop is closed
             return False
         return True
+
+    def tell(self, work: Work) -> None:
+        """Tell whoever waits for decided work; all that one turn of the loop has brought together. From any thread.
+
+        Each thread that is woken wants the GIL, which the loop gives away with the next system call. Code of the
+        user's, which may keep the loop, is not waited for.
+        """
+        if self.load <= 0 or self.user_code or threading.get_ident() != self.ident or self.current is None:
+            work.tell()
+            return
+        self._untold.append(work)
+        if len(self._untold) == 1:
+            self.current.call_soon(self._tell_all)
 
     def take_over(self) -> None:
         """Count a job that another worker has passed on. From any thread."""
@@ -103,6 +121,11 @@ class WorkerLoop:
         """Be reached no longer: the loop has ended. On the thread."""
         self.current = self._stopped = None
         self.user_code = 0
+        while self._untold:
+            try:
+                self._tell_all()
+            except BaseException:
+                log.exception("%s: while it told of what was done", self.name)
 
     def begin_user_code(self) -> None:
         """Note that code of the user's begins here. On the loop."""
@@ -113,6 +136,19 @@ class WorkerLoop:
     def end_user_code(self) -> None:
         """Note that some of it has ended. On the loop."""
         self.user_code -= 1
+
+    def _tell_all(self) -> None:
+        try:
+            while self._untold:
+                work = self._untold.pop(0)
+                try:
+                    work.tell()
+                except BaseException:
+                    work.tell()  # it was interrupted on the way, or the caller's own callback has raised
+                    raise
+        finally:
+            if self._untold and self.current is not None:
+                self.current.call_soon(self._tell_all)
 
     def _stop(self) -> None:
         if self._stopped is not None:

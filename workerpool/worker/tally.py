@@ -86,4 +86,4 @@ class Tally:
         self.durations.note(verdict[2] - work.started)
         loop.outstanding.remove(work)
         if not work.told:  # it was left to this, or an interrupt came between the deciding and the telling
-            work.tell()
+            loop.tell(work)

@@ -1,12 +1,8 @@
 """Private names of aiohttp that the pool needs, each in one place; tests/transport/test_contract.py pins them."""
 
-import asyncio
 import os
-import select
 import socket
 import ssl
-import sys
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 from weakref import ref
@@ -15,13 +11,9 @@ import aiohttp
 
 from ...handover.job import Work
 from .contract import HttpProcessingError, ResponseHandler, holds
+from .protocol import WireProtocol, has_news, is_readable, is_tainted
 
-__all__ = ["TunnelError", "WireProtocol", "current_work", "guard", "note_socket", "send_once"]
-
-_MAX_INTERIM = 100  # 1xx answers before the one that counts
-
-_SO_MEMINFO = 55  # Linux 4.12; the first number is what waits to be read
-_NOTHING = bytes(4)
+__all__ = ["TunnelError", "current_work", "guard", "note_socket", "send_once"]
 
 
 class _CurrentWork:
@@ -54,16 +46,16 @@ class TunnelError(aiohttp.ClientProxyConnectionError):
     """Say that the proxy was reached, and that no tunnel through it came about."""
 
 
-def guard(connector: aiohttp.BaseConnector) -> None:
+def guard(connector: aiohttp.BaseConnector, connections: set[WireProtocol]) -> None:
     """Make the connector drop an idle connection that has bytes waiting or is to be closed.
 
     Such bytes are an answer that nobody asked for; the next request would take it for its own
-    (aio-libs/aiohttp#13656). urllib3 and Go drop the connection too.
+    (aio-libs/aiohttp#13656). urllib3 and Go drop the connection too. `connections` are those that are open.
     """
     if holds("idle"):
         _check_idle(connector)
     if holds("bodies"):
-        _watch_bodies(connector)
+        _watch_bodies(connector, connections)
     if isinstance(connector, aiohttp.TCPConnector):
         if holds("stages"):
             _note_stages(connector)
@@ -75,14 +67,14 @@ def guard(connector: aiohttp.BaseConnector) -> None:
 
 def _check_idle(connector: aiohttp.BaseConnector) -> None:
     get = connector._get
-    has_news = _has_news if isinstance(connector, aiohttp.TCPConnector) else _is_readable
+    look = has_news if isinstance(connector, aiohttp.TCPConnector) else is_readable
 
     async def get_clean(key: Any, traces: Any) -> Any:
         while True:
             if (connection := await get(key, traces)) is None:
                 return None
             protocol: Any = connection.protocol
-            if not _is_tainted(protocol, has_news):
+            if not is_tainted(protocol, look):
                 protocol.kept = True
                 return connection
             connection.close()
@@ -106,7 +98,7 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
     connector._resolve_host = resolve_noting  # type: ignore[method-assign]
 
 
-def _watch_bodies(connector: aiohttp.BaseConnector) -> None:
+def _watch_bodies(connector: aiohttp.BaseConnector, connections: set[WireProtocol]) -> None:
     """Give each new connection a protocol that notices how a body ends."""
     loop, create = connector._loop, connector._create_connection
     is_tcp = isinstance(connector, aiohttp.TCPConnector)
@@ -116,20 +108,20 @@ def _watch_bodies(connector: aiohttp.BaseConnector) -> None:
         work = current_work.get()
         if is_tcp and work is not None:
             work.stage = "tls"
-        return WireProtocol(loop)
+        return WireProtocol(loop, connections)
 
     async def create_watched(req: Any, traces: Any, timeout: Any) -> Any:
         made = await create(req, traces, timeout)
         is_plain = isinstance(made, ResponseHandler) and not isinstance(made, WireProtocol)
-        return _in_place_of(made, loop) if is_plain else made
+        return _in_place_of(made, WireProtocol(loop, connections)) if is_plain else made
 
     connector._factory = make_protocol  # type: ignore[assignment]
     connector._create_connection = create_watched  # type: ignore[method-assign]
 
 
-def _in_place_of(made: Any, loop: asyncio.AbstractEventLoop) -> "WireProtocol":
-    """Return ours for a protocol that the connector has made itself, as aiohttp-socks does; nothing was sent by it."""
-    protocol, transport = WireProtocol(loop), made.transport
+def _in_place_of(made: Any, protocol: WireProtocol) -> WireProtocol:
+    """Put ours in the place of what the connector has made itself, as aiohttp-socks does; nothing was sent by it."""
+    transport = made.transport
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     protocol.replaced = made  # it may hold what would close the connection when it is collected
@@ -238,101 +230,3 @@ def send_once(session: aiohttp.ClientSession) -> None:
     """Stop the session from silently sending an idempotent request a second time."""
     if holds("once"):
         session._retry_connection = False
-
-
-_feed_data: Any = getattr(ResponseHandler, "feed_data", None)  # found once, and not by super() for each answer
-
-
-class WireProtocol(ResponseHandler):
-    """Tell the reader of a body when its connection did not end as it should.
-
-    aiohttp takes a body without a length for complete when its connection is reset or, with TLS, cut (RFC 9112,
-    9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
-    """
-
-    kept = False  # whether it has answered before, and was idle
-    replaced: Any = None
-    handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
-    _ended = False
-    _interim = 0
-
-    def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take the head of an answer; interim ones (RFC 9110, 15.2) are bounded."""
-        self._interim = self._interim + 1 if data[0].code < 200 else 0
-        if self._interim <= _MAX_INTERIM:
-            _feed_data(self, data, size)
-        elif self._exception is None:
-            self.set_exception(HttpProcessingError(message=f"more than {_MAX_INTERIM} interim answers"))
-            if self.transport is not None:
-                self.transport.close()
-
-    def eof_received(self) -> None:
-        """Note that the server closed its side; with TLS, that it said so."""
-        # asyncio tells of the end of TCP as it does of TLS's; uvloop tells of TLS's only.
-        self._ended = not getattr(getattr(self.transport, "_ssl_protocol", None), "_eof_received", False)
-        super().eof_received()
-
-    def close(self) -> None:
-        """Close the connection, and let nothing more of a request be sent that was given up.
-
-        With TLS the goodbye is sent and not waited for (RFC 8446, 6.1): a server that is silent would hold the socket
-        for half a minute, beyond the end of the pool, which uvloop warns of.
-        """
-        transport = self.transport
-        if transport is not None and transport.get_write_buffer_size():
-            self.abort()  # else it would stay open for as long as the server does not read
-            return
-        if transport is None or transport.get_extra_info("sslcontext") is None:
-            super().close()
-        elif transport.is_closing():
-            transport.abort()  # before it is closed once more: asyncio's forgets then what is to be ended
-            super().close()
-        else:
-            super().close()
-            transport.abort()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Fail the body that is under way, unless this is how it ends."""
-        if exc is not None or not self._ended:
-            self._fail_body(aiohttp.ClientPayloadError("the connection was cut"))
-        super().connection_lost(exc)
-
-    def set_exception(self, exc: Any, *cause: BaseException) -> None:
-        """Fail the body that is under way, too."""
-        self._fail_body(exc if isinstance(exc, BaseException) else exc())
-        super().set_exception(exc, *cause)
-
-    def _fail_body(self, error: BaseException) -> None:
-        payload = self._payload
-        if payload is not None and not payload.is_eof() and payload.exception() is None:
-            payload.set_exception(error)
-
-
-def _is_tainted(protocol: Any, has_news: Callable[[socket.socket], bool]) -> bool:
-    if protocol is None or protocol.should_close or protocol.transport is None:
-        return True
-    handle = getattr(protocol, "handle", None) or protocol.transport.get_extra_info("socket")
-    try:
-        return handle is None or has_news(handle)
-    except OSError:  # closed
-        return True
-
-
-def _has_news(handle: socket.socket) -> bool:
-    """Whether bytes, or the end, wait in the kernel that the loop has not looked at yet; for TCP."""
-    if sys.platform != "linux":
-        return _is_readable(handle)
-    # poll() and recv() give the GIL away, which costs 35 µs where another thread wants it; getsockopt() does not.
-    # A FIN lies in the same queue as bytes do. What waits at a Unix socket is counted at its sender.
-    waiting: bytes = handle.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
-    return waiting != _NOTHING
-
-
-def _is_readable(handle: socket.socket) -> bool:
-    if (fd := handle.fileno()) < 0:
-        return True
-    if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([fd], [], [], 0)[0])
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
-    return bool(poller.poll(0))

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-__all__ = ["HttpProcessingError", "ResponseHandler", "TimerNoop", "holds", "parse_set_cookie_headers"]
+__all__ = [
+    "EMPTY_PAYLOAD",
+    "HttpProcessingError",
+    "HttpResponseParser",
+    "ResponseHandler",
+    "TimerNoop",
+    "holds",
+    "parse_set_cookie_headers",
+    "serialize_headers",
+]
 
 log = logging.getLogger("workerpool.transport")
 
@@ -91,9 +100,12 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "cookies are read as Python's own library reads them",
         ("_cookie_helpers.parse_set_cookie_headers(headers)",),
     ),
-    "express": (
-        "requests go the long way",
+    "fast path": (
+        "each request is aiohttp's own: slower",
         (
+            "BaseConnector._get(key, traces)",
+            "BaseConnector.connect(req, traces, timeout)",
+            "BaseConnector:_waiters",
             "ClientSession:_loop",
             "ClientSession:_middlewares",
             "ClientRequest:_session",
@@ -102,10 +114,20 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ClientRequest:_ssl",
             "ClientRequest:original_url",
             "ClientRequest:response_class",
-            "ClientResponse._raw_cookie_headers",
-            "ClientResponse.start(connection)",
-            "BaseConnector.connect(req, traces, timeout)",
             "client_proto.ResponseHandler.set_response_params(timer, skip_payload, read_until_eof)",
+            "client_proto.ResponseHandler.set_parser(parser, payload)",
+            "client_proto.ResponseHandler.resume_reading(resume_parser)",
+            "client_proto.ResponseHandler.data_received(data)",
+            "client_proto.ResponseHandler:_should_close",
+            "client_proto.ResponseHandler:_read_timeout",
+            "base_protocol.BaseProtocol:_parser",
+            "base_protocol.BaseProtocol:_reading_paused",
+            "base_protocol.BaseProtocol:_buffer_paused",
+            "http_parser.HttpResponseParserC",  # there is no need for speed with the one in Python
+            "http_parser.HttpResponseParser.feed_data",
+            "http_parser.HttpResponseParser.feed_eof()",
+            "http_writer._serialize_headers(status_line, headers)",
+            "streams.EMPTY_PAYLOAD",
             "helpers.TimerNoop",
         ),
     ),
@@ -164,6 +186,9 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.helpers import TimerNoop
     from aiohttp.http_exceptions import HttpProcessingError
+    from aiohttp.http_parser import HttpResponseParser
+    from aiohttp.http_writer import _serialize_headers as serialize_headers
+    from aiohttp.streams import EMPTY_PAYLOAD
 else:
 
     def _found_or(path: str, instead: Any) -> Any:
@@ -182,3 +207,6 @@ else:
     ResponseHandler = _found_or("client_proto.ResponseHandler", asyncio.Protocol)
     TimerNoop = _found_or("helpers.TimerNoop", nullcontext)
     HttpProcessingError = _found_or("http_exceptions.HttpProcessingError", _NeverRaised)
+    HttpResponseParser = _found_or("http_parser.HttpResponseParser", None)
+    serialize_headers = _found_or("http_writer._serialize_headers", None)
+    EMPTY_PAYLOAD = _found_or("streams.EMPTY_PAYLOAD", None)

@@ -19,9 +19,8 @@ from ..cookies import Cookies
 from .connection import current_work
 from .contract import TimerNoop
 
-__all__ = ["BODILESS", "CUT", "READ_AHEAD", "WireRequest", "for_the_proxy", "send_anew"]
+__all__ = ["BODILESS", "CUT", "WireRequest", "for_the_proxy", "send_anew", "with_host"]
 
-READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
 _PATIENCE = 1.0  # seconds; RFC 9110, 10.1.1: a client should not wait for ever, and curl waits as long
@@ -48,7 +47,7 @@ class WireRequest(aiohttp.ClientRequest):
         request.method = method
         request.original_url = url
         request.url = url.with_fragment(None) if url.raw_fragment else url
-        request.headers = _with_host(CIMultiDict(headers), url)
+        request.headers = with_host(CIMultiDict(headers), url)
         request.headers.popall("Proxy-Authorization", None)
         request.loop = session._loop
         request.response_class = aiohttp.ClientResponse
@@ -60,7 +59,7 @@ class WireRequest(aiohttp.ClientRequest):
 
     def update_headers(self, headers: Any) -> None:
         """Take the headers as they are."""
-        self.headers = _with_host(headers, self.url)
+        self.headers = with_host(headers, self.url)
 
     def update_auto_headers(self, skip_auto_headers: Any) -> None:
         """Add nothing: the transport's own defaults are among the headers. What is to be skipped counts later on."""
@@ -151,7 +150,7 @@ def for_the_proxy(
     return proxy, headers or None
 
 
-def _with_host(headers: "CIMultiDict[str]", url: URL) -> "CIMultiDict[str]":
+def with_host(headers: "CIMultiDict[str]", url: URL) -> "CIMultiDict[str]":
     """Return the headers with Host, first, as RFC 9110, 7.2 advises; an empty one keeps its place."""
     given = headers.get("Host")
     if given is None:

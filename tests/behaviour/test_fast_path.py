@@ -1,4 +1,4 @@
-"""The short way of requests without hooks: the same answers, and open to whoever watches sessions."""
+"""The fast path of requests without hooks: the same answers, and open to whoever watches sessions."""
 
 import aiohttp
 import pytest
@@ -7,7 +7,7 @@ from servers import Listening, ok
 
 from workerpool import Lane, WorkerPool
 
-WAYS = {"short": {}, "full": {"trace_configs": [aiohttp.TraceConfig()]}}
+WAYS = {"fast": {}, "full": {"trace_configs": [aiohttp.TraceConfig()]}}
 
 
 def _echo(connection):

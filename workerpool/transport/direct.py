@@ -1,0 +1,262 @@
+"""A request that goes out without a task: its connection calls back, and its answer is made where it comes in."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import aiohttp
+
+from ..errors import BodyTooLarge, DecodingError, RequestError
+from ..handover.errand import Fetch
+from ..handover.work import Ride, Work
+from ..messages.request import Request
+from ..messages.response import Response
+from .bodies import decoded, has_coding, too_large
+from .foreign import adopt
+from .inside.answer import Answer, Whole
+from .inside.fast_path import Origin, met_closing
+from .inside.protocol import Asker, WireProtocol, ends_here
+from .redirects import REDIRECTS
+from .sessions import Sessions
+
+__all__ = ["Direct", "Driver"]
+
+_SMALL = 2**16  # bytes as they came that are unpacked at once
+_AT_ONCE = 2**22  # bytes they may come to, some milliseconds
+
+
+class Driver(ABC):
+    """Whoever has requests sent without a task, and decides what follows; called on the loop."""
+
+    @abstractmethod
+    def answered(self, ride: "Direct", work: Work, response: Response) -> None:
+        """Take the answer; the connection is still the ride's, to go on with or to give back."""
+
+    @abstractmethod
+    def failed(self, work: Work, error: RequestError) -> None:
+        """Take what the attempt came to."""
+
+    @abstractmethod
+    def left(self, work: Work) -> None:
+        """Go on with the work in a task, from where `work.rest` says."""
+
+    @abstractmethod
+    def cancelled(self, work: Work) -> None:
+        """Settle work that was given up."""
+
+    @abstractmethod
+    def lose(self, error: BaseException) -> None:
+        """Give the loop up, since something has struck amid the accounts."""
+
+
+class Direct(Asker, Ride):
+    """Carry one request after the other on one connection, which it has until `give_back`."""
+
+    __slots__ = ("_connection", "_driver", "_message", "_payload", "_pieces", "_sessions", "_size", "_url", "_work",
+                 "origin", "protocol")  # fmt: skip
+
+    def __init__(self, driver: Driver, sessions: Sessions, connection: Any, origin: Origin) -> None:
+        self._driver = driver
+        self._sessions = sessions
+        self._connection = connection
+        self.protocol: WireProtocol = connection.protocol
+        self.origin = origin
+        self._work: Work | None = None
+        self._payload: Any = None  # of a body that has not come to its end
+
+    def head(self, errand: Fetch) -> bytes:
+        """Return the head of the request that is sent next."""
+        sessions = self._sessions
+        self._url = errand.target
+        head = sessions.fast_path.usual_head(errand, self.origin)
+        if head is None:
+            hop = sessions.first_hop(errand)
+            self._url = hop.url
+            head = sessions.fast_path.head(hop, as_is=errand.request.as_is)
+        return head
+
+    def send(self, work: Work, request: Request, head: bytes) -> None:
+        """Send the request of the work."""
+        self._work, self._payload = work, None
+        work.ride, work.stage = self, "headers"
+        patience = self._sessions.lane.timeout_for(request).read
+        self._sessions.fast_path.ask(self.protocol, self, head, patience, bodiless=request.method == "HEAD")
+
+    def give_back(self) -> None:
+        """Let others have the connection."""
+        self._sessions.fast_path.take_back(self._connection, close=False)
+
+    def cancel(self) -> None:
+        """Give the work up: what has been sent of it is no longer waited for."""
+        work = self._work
+        self._drop()
+        if work is not None:
+            self._driver.cancelled(work)
+
+    def take(self, message: Any, payload: Any, data: bytes) -> None:
+        """Take the head, and the whole answer if it came in one; what is not plain is left to a task."""
+        work = self._work
+        if work is None or work.ride is not self:  # a lost loop has settled it
+            self._drop()
+            return
+        request, sessions = _request_of(work), self._sessions
+        sessions.fast_path.note(self.protocol, self.origin.key, message, self._url)
+        if not _is_plain(message, request):
+            self._leave(message, payload)
+        elif not payload.is_eof():
+            self._begin_body(message, payload, sessions.lane.max_body_for(request))
+        elif request.as_is or not has_coding(request.method, message.code, message.headers):
+            content = payload.read_nowait()
+            self.protocol.let_go(ends_here=ends_here(data, content, message.chunked))
+            self._finish(message, content)
+        elif payload.total_bytes > _SMALL:
+            self._leave(message, payload)
+        else:
+            self._unpack(message, payload.read_nowait())
+
+    def take_more(self) -> None:
+        """Take what has come of the body, and finish with its end."""
+        if (payload := self._payload) is None:
+            return
+        if (error := payload.exception()) is not None:
+            self.fail(error)
+            return
+        piece = payload.read_nowait()
+        self._size += len(piece)
+        self._pieces.append(piece)
+        if self._size > self._limit():
+            self._end_by(too_large(self._limit()))
+        elif payload.is_eof():
+            self._payload = None
+            self.protocol.let_go(ends_here=False)
+            self._finish(self._message, b"".join(self._pieces))
+
+    def fail(self, error: BaseException) -> None:
+        """End by what the connection came to; a body that lasts until then may be whole."""
+        work, payload = self._work, self._payload
+        if work is None:
+            return
+        if payload is not None:
+            if payload.is_eof() and payload.exception() is None:
+                self.take_more()
+                return
+            error = payload.exception() or error
+        request = _request_of(work)
+        if (
+            payload is None
+            and met_closing(self.protocol, request.method, error)
+            and self._sessions.lane.retry_for(request) is None
+        ):
+            self._drop()
+            self._driver.left(work)  # which sends it once more, on the next connection
+            return
+        timeout = self._sessions.lane.timeout_for(request)
+        self._end_by(adopt(error, work, self._url, timeout))
+
+    def broken(self, error: BaseException) -> None:
+        """End by what the libraries below have raised; what strikes anywhere leaves nothing sure."""
+        if self._work is not None and isinstance(error, Exception) and not isinstance(error, MemoryError):
+            self.fail(error)
+        else:
+            self._driver.lose(error)
+
+    def _limit(self) -> int:
+        assert self._work is not None
+        return self._sessions.lane.max_body_for(_request_of(self._work))
+
+    def _begin_body(self, message: Any, payload: Any, limit: int) -> None:
+        work = self._work
+        assert work is not None
+        if has_coding(_request_of(work).method, message.code, message.headers) and not _request_of(work).as_is:
+            self._leave(message, payload)
+            return
+        work.stage = "body"
+        if int(message.headers.get("Content-Length", 0)) > limit:
+            self._end_by(too_large(limit))
+            return
+        self._message, self._payload = message, payload
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.take_more()
+
+    def _unpack(self, message: Any, packed: bytes) -> None:
+        limit = self._limit()
+        try:
+            content = decoded(packed, message.headers, min(limit, _AT_ONCE))
+        except BodyTooLarge as exc:
+            if limit <= _AT_ONCE:
+                self._end_by(exc)
+            else:
+                self._leave(message, Whole(packed))
+        except DecodingError as exc:
+            exc.stage = "decode"
+            self._end_by(exc)
+        else:
+            self.protocol.let_go(ends_here=False)
+            self._finish(message, content)
+
+    def _finish(self, message: Any, content: bytes) -> None:
+        work = self._work
+        assert work is not None
+        if len(content) > self._limit():
+            self._end_by(too_large(self._limit()))
+            return
+        self._work = None
+        response = Response(
+            _request_of(work),
+            self._url,
+            message.code,
+            message.reason or "",
+            message.headers,
+            content,
+            "1.1",
+            work.elapsed,
+            work.attempts,
+            (),
+            work.lane,
+        )
+        self._driver.answered(self, work, response)
+
+    def _end_by(self, error: RequestError) -> None:
+        work = self._work
+        assert work is not None
+        self._drop()
+        if work.ride is self:
+            self._driver.failed(work, error.completed(work.facts(self._url)))
+
+    def _drop(self) -> None:
+        self._work = self._payload = None
+        self._sessions.fast_path.take_back(self._connection, close=True)
+
+    def _leave(self, message: Any, payload: Any) -> None:
+        """Let a task go on with an answer whose head is there."""
+        work, self._work = self._work, None
+        assert work is not None
+        work.ride = None
+        self.protocol.asker = _NOBODY
+        connection = self._sessions.fast_path.hand_over(self._connection)
+        work.rest = Answer(_request_of(work).method, message, payload, connection)
+        self._driver.left(work)
+
+
+class _Nobody(Asker):
+    """A task reads the body, and hears from that."""
+
+    def fail(self, error: BaseException) -> None:
+        """Leave it to the body."""
+
+
+_NOBODY = _Nobody()
+
+
+def _request_of(work: Work) -> Request:
+    request: Any = work.errand.request
+    return request  # type: ignore[no-any-return]
+
+
+def _is_plain(message: Any, request: Request) -> bool:
+    """Whether the answer is handed out as it is: no redirect to follow, no HTTP/1.0, no odd transfer coding."""
+    if message.code in REDIRECTS and request.allow_redirects:
+        return False
+    if message.version is not aiohttp.HttpVersion11 or message.code < 200:
+        return False
+    return "Transfer-Encoding" not in message.headers or message.headers.getall("Transfer-Encoding") == ["chunked"]

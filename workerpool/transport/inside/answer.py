@@ -1,0 +1,76 @@
+"""An answer as the exchange reads it: what aiohttp's ClientResponse is, as far as that is asked for."""
+
+from typing import Any, TypeAlias
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+__all__ = ["Answer", "AnyAnswer", "Whole"]
+
+
+class Answer:
+    """Hold the head of an answer, and its body as it comes; the connection goes back when that has come to its end."""
+
+    __slots__ = ("_connection", "closed", "content", "headers", "method", "reason", "status", "version")
+
+    def __init__(self, method: str, message: Any, content: Any, connection: Any) -> None:
+        self.method = method
+        self.status: int = message.code
+        self.reason: str = message.reason
+        self.version = message.version
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.content = content
+        self.closed = False
+        self._connection = connection
+        content.on_eof(self._end)  # at once, where that has come
+
+    @property
+    def content_length(self) -> int | None:
+        """The length that was announced, in bytes."""
+        length = self.headers.get("Content-Length")
+        return None if length is None else int(length)
+
+    def close(self) -> None:
+        """Close the connection, unless it went back before."""
+        self.closed = True
+        self._connection.close()
+
+    def _end(self) -> None:
+        self.closed = True
+        if (protocol := self._connection.protocol) is not None:
+            protocol.let_go(ends_here=False)
+        self._connection.release()
+
+
+class Whole:
+    """A body that is here, read as one that comes."""
+
+    __slots__ = ("_body", "total_bytes")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.total_bytes = len(body)
+
+    async def readany(self) -> bytes:
+        """Return it, and nothing from then on."""
+        return self.read_nowait()
+
+    def read_nowait(self) -> bytes:
+        """Return it, and nothing from then on."""
+        body, self._body = self._body, b""
+        return body
+
+    def is_eof(self) -> bool:
+        """Whether all of it is here."""
+        return True
+
+    def on_eof(self, callback: Any) -> None:
+        """Call back, since all of it is here."""
+        callback()
+
+    def exception(self) -> BaseException | None:
+        """Return what it failed by: nothing."""
+        return None
+
+
+AnyAnswer: TypeAlias = Answer | aiohttp.ClientResponse

@@ -1,0 +1,260 @@
+"""The fast path: requests without a proxy or hooks, and with a small body or none, past what aiohttp makes for each.
+
+Heads are made once per origin, as far as they are the lane's; the connections, their limits and their TLS are the
+connector's. See `protocol`.
+"""
+
+import asyncio
+from math import inf
+from time import monotonic
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from ...handover.errand import Fetch
+from ...handover.job import Work
+from ...lane import Lane
+from ...messages.hop import Hop
+from ...messages.request import Request
+from ..cookies import Cookies
+from .answer import Answer
+from .contract import holds, serialize_headers
+from .patches import requests_are_patched
+from .protocol import Asker, WireProtocol
+from .request import BODILESS, CUT, WireRequest, with_host
+
+__all__ = ["FastPath", "Origin", "met_closing"]
+
+_NO_TRACES: list[Any] = []  # aiohttp only reads it
+_ASKING = frozenset({"expect", "transfer-encoding", "upgrade"})
+_KEPT = 1000  # origins whose heads are kept, and of those that send what nobody asked for
+_SMALL = 2**16  # bytes of a body that goes out with the head; a socket takes them at once, as a rule
+_GRAIN = 0.02  # seconds between two looks at who is silent, at the least
+
+
+class Origin:
+    """What is the same for all of a lane's requests to a scheme, host and port: the connector's key, and the head."""
+
+    __slots__ = ("key", "tail")
+
+    def __init__(self, key: Any, tail: bytes) -> None:
+        self.key = key
+        self.tail = tail  # of a head, from behind the path
+
+
+class FastPath:
+    """Send requests over a session's connector; used on its loop only. `connections` are the connector's open ones."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        lane: Lane,
+        usual: "CIMultiDict[str]",
+        jar: Cookies | None,
+        connections: set[WireProtocol],
+    ) -> None:
+        assert session.connector is not None
+        self._session, self._connector = session, session.connector
+        self._lane, self._usual, self._jar = lane, usual, jar
+        self._connections = connections
+        self._lent: set[Any] = set()  # connections that are in no task's hands
+        # Hooks are the lane's, or of an instrumentation that gives every session some.
+        known = holds("fast path", "idle", "bodies", "request")
+        self._open = known and not session._middlewares and not session.trace_configs
+        # A connector of the user's with a `connect` of its own is asked for each request.
+        self._lends = type(session.connector).connect is aiohttp.BaseConnector.connect
+        self._origins: dict[tuple[str, str], Origin] = {}
+        self._strays: set[Any] = set()  # keys of origins that have sent what nobody asked for
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = inf  # when that goes off
+
+    def takes(self, hop: Hop | Request) -> bool:
+        """Whether the fast path will do: there are no hooks, and nobody has patched the session to watch or fake it.
+
+        A body goes out with the head, so it must be small, and the server not be asked for leave to send it.
+        """
+        body = hop.body
+        if not self._open or requests_are_patched():
+            return False
+        if body is None:
+            return hop.method in BODILESS
+        return type(body) is bytes and len(body) <= _SMALL and _is_framed_by_length(hop.headers)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a connection: a function, as the pool's requests wait for places."""
+        return bool(self._connector._waiters)
+
+    def origin(self, url: URL) -> Origin:
+        """Return what is the same for all requests there."""
+        name = (url.scheme, url.raw_authority)
+        found = self._origins.get(name)
+        if found is None:
+            if len(self._origins) >= _KEPT:
+                self._origins.clear()
+            found = self._origins[name] = self._new_origin(url)
+        return found
+
+    def kept(self, origin: Origin) -> Any:
+        """Return an idle connection, None if there is none."""
+        if not self._lends or origin.key in self._strays:
+            return None
+        taking = self._connector._get(origin.key, _NO_TRACES)
+        try:
+            taking.send(None)  # which waits for nothing, without traces
+        except StopIteration as found:
+            if found.value is not None:
+                self._lent.add(found.value)
+            return found.value
+        taking.close()
+        return None
+
+    def take_back(self, connection: Any, *, close: bool) -> None:
+        """Let others have a connection that `kept` has lent, or nobody."""
+        self._lent.discard(connection)
+        if close:
+            connection.close()
+        else:
+            connection.release()
+
+    def hand_over(self, connection: Any) -> Any:
+        """Leave a connection that `kept` has lent to a task."""
+        self._lent.discard(connection)
+        return connection
+
+    def head(self, hop: Hop, *, as_is: bool) -> bytes:
+        """Return the head of a request with headers of its own, and its body."""
+        headers = with_host(CIMultiDict(hop.headers), hop.url)
+        headers.popall("Proxy-Authorization", None)
+        body: Any = hop.body
+        if body is not None:
+            headers.setdefault("Content-Length", str(len(body)))
+            if not as_is:
+                headers.setdefault("Content-Type", "application/octet-stream")
+        if self._jar is not None:
+            self._jar.write(headers, hop.url, self._jar.filter_cookies(hop.url))
+        head = serialize_headers(f"{hop.method} {hop.url.raw_path_qs} HTTP/1.1", headers)
+        return head if body is None else b"".join((head, body))
+
+    def usual_head(self, errand: Fetch, origin: Origin) -> bytes | None:
+        """Return the head of a request with the lane's headers and none of its own; None where they are not all."""
+        request, url = errand.request, errand.target
+        if self._jar is not None or request.headers or request.as_is or request.body is not None:
+            return None
+        if url.raw_user is not None:
+            return None
+        return f"{request.method} {url.raw_path_qs}".encode() + origin.tail
+
+    def ask(self, protocol: WireProtocol, asker: Asker, head: bytes, patience: float | None, *, bodiless: bool) -> None:
+        """Send a head on a connection; the asker is told of the answer, and of a server that is silent too long."""
+        protocol.ask(asker, head, patience, bodiless=bodiless)
+        if patience is not None and protocol.heard + patience < self._due:
+            self._look_in(patience)
+
+    async def send(self, hop: Hop, timeout: aiohttp.ClientTimeout, asked: Request, work: Work) -> Answer:
+        """Send one request and wait for the head of its answer; raises what aiohttp or the system raises.
+
+        On a connection that is there, or on a new one. A server may close one that is there at any time, and that meets
+        what was sent just then: without a word of an answer on it, the next connection is taken (RFC 9112, 9.3.1).
+        Where a Retry says how often the server is asked, it says that here, too.
+        """
+        request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._lane.ssl)
+        head = self.head(hop, as_is=asked.as_is)
+        while True:
+            connection = await self._connector.connect(request, _NO_TRACES, timeout)
+            protocol: Any = connection.protocol
+            if request.connection_key in self._strays:
+                protocol.force_close()
+            work.stage = "headers"
+            waiting = _Waiting()
+            try:
+                self.ask(protocol, waiting, head, timeout.sock_read, bodiless=hop.method == "HEAD")
+                message, payload = await waiting.head
+                self.note(protocol, request.connection_key, message, hop.url)
+                return Answer(hop.method, message, payload, connection)
+            except CUT as exc:
+                connection.close()
+                if not met_closing(protocol, hop.method, exc) or self._lane.retry_for(asked) is not None:
+                    raise
+                work.attempts += 1  # it may be that the server has seen it
+            except BaseException:
+                connection.close()
+                raise
+
+    def note(self, protocol: WireProtocol, key: Any, message: Any, url: URL) -> None:
+        """Keep the cookies of an answer, and remember a server that sends more than it was asked for."""
+        if self._jar is not None and "Set-Cookie" in message.headers:
+            self._jar.update_cookies_from_headers(message.headers.getall("Set-Cookie"), url)
+        if protocol.strayed:
+            if len(self._strays) >= _KEPT:
+                self._strays.clear()
+            self._strays.add(key)
+
+    def close(self) -> None:
+        """Close what is lent, and watch over nobody any more."""
+        for connection in tuple(self._lent):
+            self.take_back(connection, close=True)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _new_origin(self, url: URL) -> Origin:
+        request = WireRequest.without_body(self._session, "GET", url, self._usual, self._lane.ssl)
+        return Origin(request.connection_key, serialize_headers(" HTTP/1.1", request.headers))
+
+    def _look_in(self, wait: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = monotonic() + wait
+        self._timer = self._session._loop.call_later(wait, self._look)
+
+    def _look(self) -> None:
+        """Fail what has waited too long, and look again when the next one may have."""
+        self._timer, self._due = None, inf
+        now, due = monotonic(), inf
+        for protocol in tuple(self._connections):
+            if protocol.asker is None or protocol.patience is None:
+                continue
+            if protocol._reading_paused:  # it is we who let the server wait
+                protocol.heard = now
+            if (end := protocol.heard + protocol.patience) <= now:
+                protocol.set_exception(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+            else:
+                due = min(due, end)
+        if due < self._due:
+            self._look_in(max(due - now, _GRAIN))
+
+
+class _Waiting(Asker):
+    """A task that waits for the head of an answer, and reads the body by itself."""
+
+    __slots__ = ("head",)
+
+    def __init__(self) -> None:
+        self.head: asyncio.Future[tuple[Any, Any]] = asyncio.get_running_loop().create_future()
+
+    def take(self, message: Any, payload: Any, data: bytes) -> None:
+        """Wake the task."""
+        if not self.head.done():
+            self.head.set_result((message, payload))
+
+    def fail(self, error: BaseException) -> None:
+        """Wake the task; one that reads the body hears of it there."""
+        if not self.head.done():
+            self.head.set_exception(error)
+
+
+def met_closing(protocol: Any, method: str, error: BaseException) -> bool:
+    """Whether a request that may be sent twice met a kept connection that the server was closing, and no answer."""
+    if method not in BODILESS:
+        return False
+    head_was_cut = isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+    return protocol.kept and isinstance(error, CUT) and not head_was_cut
+
+
+def _is_framed_by_length(headers: Any) -> bool:
+    if not headers:
+        return True
+    names = {name.lower() for name, _value in (headers.items() if hasattr(headers, "items") else headers)}
+    return names.isdisjoint(_ASKING)
