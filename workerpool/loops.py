@@ -8,21 +8,27 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-try:
-    import uvloop  # here and not at first use: a fork amid an import leaves the child a lock that nobody opens
-except ImportError:
-    uvloop = None  # type: ignore[assignment]
+from .loading import loaded_once
 
 __all__ = ["loop_factory", "never_free", "on_a_loop", "pause"]
 
-if uvloop is None:
-    _Uvloop: Any = None
-else:
 
-    class _Uvloop(uvloop.Loop):  # type: ignore[no-redef]
+@loaded_once
+def _uvloop() -> Any:
+    """Return the class of uvloop's loops, made fit, or None where it is not installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+
+    class Loop(uvloop.Loop):
         async def getaddrinfo(self, host: Any, port: Any, *, family: int = 0, type: int = 0, **rest: Any) -> Any:
             # For each connection uvloop asks for the address that it has, and without a type libuv asks on a thread.
             return await super().getaddrinfo(host, port, family=family, type=type or socket.SOCK_STREAM, **rest)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: atexit.register(_renew_libuv_threads, Loop))
+    return Loop
 
 
 def loop_factory(
@@ -31,9 +37,10 @@ def loop_factory(
     """Return what makes the workers' loops: uvloop where it is installed, unless told otherwise."""
     if callable(kind):
         return kind
-    if kind == "uvloop" and uvloop is None:
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None if kind == "asyncio" else _uvloop()
+    if kind == "uvloop" and loop is None:
         raise ImportError("event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'")
-    return asyncio.new_event_loop if kind == "asyncio" or uvloop is None else _Uvloop
+    return loop or asyncio.new_event_loop
 
 
 async def pause(seconds: float) -> None:
@@ -61,19 +68,10 @@ def never_free(thing: object) -> None:
     pythonapi.Py_IncRef(py_object(thing))
 
 
-def _renew_libuv_threads() -> None:
+def _renew_libuv_threads(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Let libuv start its threads anew in a forked child: at exit it joins them, and the old ones are the parent's."""
-    loop = uvloop.new_event_loop()
+    loop = new_loop()
     try:
         loop.run_until_complete(loop.getaddrinfo("127.0.0.1", 0))
     finally:
         loop.close()
-
-
-def _prepare_childs_exit() -> None:
-    if uvloop is not None:
-        atexit.register(_renew_libuv_threads)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_prepare_childs_exit)

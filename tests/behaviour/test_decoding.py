@@ -147,6 +147,7 @@ PACKERS = {
 @pytest.mark.parametrize("kind", PACKERS)
 def test_a_body_of_any_size_is_whole(kind, library, monkeypatch):
     """Also where it is a few bytes larger than a step or two, and its last bytes have been taken when that is full."""
+    decoding.load_inflater()
     monkeypatch.setattr(decoding, "fast_zlib", pytest.importorskip(library))
     coding, pack = PACKERS[kind]
     text = b"".join(b"%d some line of a log\n" % (n * n) for n in range(80_000))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from importlib.util import find_spec
 from time import monotonic
 
 import psutil
@@ -20,6 +21,25 @@ def script(code: str, *arguments: str) -> tuple[int, str, str]:
         [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     return done.returncode, done.stdout.strip(), done.stderr
+
+
+def test_importing_loads_only_what_no_pool_can_do_without():
+    """uvloop, isal and aiohttp's server cost an import nothing; a pool has the first two before it works."""
+    code = """
+import sys
+def loaded():
+    print("loaded:", *{"uvloop", "isal", "aiohttp.web"} & set(sys.modules))
+import workerpool
+loaded()
+with workerpool.WorkerPool():
+    loaded()
+"""
+    there = {name for name in ("uvloop", "isal") if find_spec(name)}
+    status, said, errors = script(code)
+    assert (0, "") == (status, errors)
+    before, after = (set(line.split()) for line in said.splitlines())
+    assert {"loaded:"} == before
+    assert there == after - before
 
 
 def test_a_thousand_pools_leave_nothing_behind(shared_site):

@@ -26,7 +26,7 @@ from ..handover.outstanding import Outstanding
 from ..lane import Lane
 from ..loops import loop_factory
 from ..stats import LaneStats, PoolStats
-from ..transport import read_environment
+from ..transport import load_inflater, read_environment
 from ..worker.loop import WorkerLoop
 from ..worker.thread import Worker
 from ..worker.watchdog import Watchdog
@@ -60,6 +60,7 @@ class Switchboard:
         self._watchdog = None if patience is None else Watchdog(name, patience)
         watch = _unwatched if self._watchdog is None else self._watchdog.watch
         factory = loop_factory(lanes[0].event_loop)
+        load_inflater()
         self.workers = tuple(Worker(f"{name}-{i}", factory, self._outstanding, watch) for i in range(workers))
         try:
             for worker in self.workers:

@@ -1,5 +1,6 @@
 """One private session on one loop: connector, exchange, decoding. The only home of aiohttp."""
 
+from .decoding import load_inflater
 from .direct import Direct, Driver
 from .environment import Environment, read_environment
 from .inside.patches import sessions_are_traced
@@ -12,6 +13,7 @@ __all__ = [
     "Environment",
     "Moved",
     "Transport",
+    "load_inflater",
     "read_environment",
     "sessions_are_traced",
 ]

@@ -6,19 +6,13 @@ gives out at most `STEP`, the sum is checked against the limit, and the end of t
 
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ..errors import DecodingError
+from ..loading import loaded_once
 
-fast_zlib: Any
-try:  # isal is several times faster, and as exact
-    from isal import isal_zlib
-
-    fast_zlib = isal_zlib
-except ImportError:
-    fast_zlib = zlib
-
-try:  # brotlicffi, not Brotli: that one switches the GIL back on
+try:  # brotlicffi, not Brotli: that one switches the GIL back on; aiohttp, too, has loaded it and zstd
     import brotlicffi
 except ImportError:
     brotlicffi = None
@@ -31,7 +25,7 @@ except ImportError:
     except ImportError:
         zstd = None
 
-__all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for"]
+__all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for", "load_inflater"]
 
 STEP = 2**20  # bytes unpacked at a time; a body of less is not copied once more
 _SLICE = 2**19  # bytes taken at a time; each end of a member copies what is left of them
@@ -48,6 +42,16 @@ ACCEPT_ENCODING = ", ".join(
         *(["zstd"] if zstd is not None else []),
     ]
 )
+
+fast_zlib: Any = zlib  # as `load_inflater` leaves it
+
+
+@loaded_once
+def load_inflater() -> None:
+    """Load the library that undoes gzip and deflate."""
+    global fast_zlib
+    with suppress(ImportError):  # several times faster, and as exact
+        from isal import isal_zlib as fast_zlib
 
 
 class _Coding(Protocol):
@@ -220,6 +224,7 @@ def decoder_for(content_encoding: str | None) -> Decoder | None:
     """Return what undoes the codings, or None where there are none that this machine knows."""
     if not content_encoding:
         return None
+    load_inflater()
     names = [name.strip().lower() for name in content_encoding.split(",") if name.strip()]
     names = [name for name in names if name != "identity"]
     if len(names) > _MAX_CODINGS:

@@ -10,19 +10,21 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
-from aiohttp import web
 
 from .inside.contract import ResponseHandler
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 __all__ = ["Handler", "MemoryConnector", "MemoryTransport", "join"]
 
 _HIGH_WATER = 2**16  # bytes on their way before the writer is asked to wait; as in asyncio
 _BODY = 2**30  # bytes that a handler may read of a request
 
-Handler = Callable[[Any], Awaitable[web.StreamResponse]]
+Handler: TypeAlias = "Callable[[Any], Awaitable[web.StreamResponse]]"
 
 
 class MemoryConnector(aiohttp.BaseConnector):
@@ -48,6 +50,8 @@ class MemoryConnector(aiohttp.BaseConnector):
 
 
 def _server(loop: asyncio.AbstractEventLoop, handler: Handler) -> asyncio.Protocol:
+    from aiohttp import web  # here and not above: whoever answers by it has it, and nobody else needs it
+
     def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_BODY)
 
