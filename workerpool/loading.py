@@ -1,5 +1,6 @@
 """Libraries that are loaded with the first pool, so that an import of this one costs little."""
 
+import concurrent.futures.thread  # noqa: F401  uvloop does, and its hooks must not come while a fork waits below
 import os
 import threading
 from collections.abc import Callable
