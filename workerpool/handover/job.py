@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -49,10 +49,9 @@ class Job(Work, Future[T], Generic[T]):
     # Of Future only the interface is used. What it keeps is worked out from the verdict: there is no second record that
     # an interrupted thread could leave behind unwritten, and a job that nobody waits for needs no condition.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        Work.__init__(self, *args, **options)
-        self._gates: list[Any] = []  # of threads that wait
-        self._callbacks: list[Callable[[Future[T]], object]] = []
+    # Of the class, and made by `_listed` for whoever needs one: most jobs of many are done before somebody looks.
+    _gates: "Sequence[Any]" = ()  # of threads that wait
+    _callbacks: "Sequence[Callable[[Future[T]], object]]" = ()
 
     def running(self) -> bool:
         """Whether a worker is at it."""
@@ -85,7 +84,7 @@ class Job(Work, Future[T], Generic[T]):
 
     def add_done_callback(self, fn: Callable[["Future[T]"], object]) -> None:
         """Call `fn(job)` once there is an outcome, at once if there is; on whichever thread decides the job."""
-        self._callbacks.append(fn)
+        self._listed("_callbacks").append(fn)
         if self.decided:  # now, or since: each is called by the thread that takes it out
             self._call_back()
 
@@ -127,13 +126,19 @@ class Job(Work, Future[T], Generic[T]):
         """Wait for the verdict by a gate of this thread's own: nothing here can be left half done by an interrupt."""
         gate = threading.Lock()
         gate.acquire()
-        self._gates.append(gate)
+        gates = self._listed("_gates")
+        gates.append(gate)
         try:
             if self.verdict is None:  # whoever decides looks for gates after it
                 gate.acquire(timeout=-1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
         finally:
             with suppress(ValueError):
-                self._gates.remove(gate)
+                gates.remove(gate)
+
+    def _listed(self, name: str) -> list[Any]:
+        """Return the job's own list of that name; the first one, whoever made it."""
+        made: list[Any] = vars(self).setdefault(name, [])
+        return made
 
     @property
     def decided(self) -> bool:
@@ -175,7 +180,7 @@ class Job(Work, Future[T], Generic[T]):
         while self._callbacks:
             fn, begun = None, False
             try:
-                fn = self._callbacks.pop(0)  # so that one thread calls it
+                fn = self._listed("_callbacks").pop(0)  # so that one thread calls it
                 _ = (begun := True), fn(self)  # in one line: an interrupt comes before both, or in the callback
             except Exception as exc:
                 if fn is None and isinstance(exc, IndexError):  # another thread was quicker
@@ -183,7 +188,7 @@ class Job(Work, Future[T], Generic[T]):
                 log.exception("exception calling callback for %r", self)
             except BaseException:
                 if fn is not None and not begun:
-                    self._callbacks.insert(0, fn)
+                    self._listed("_callbacks").insert(0, fn)
                 if not on_worker_thread():
                     self._call_back()
                     raise
