@@ -57,7 +57,7 @@ def raise_at_line(number, action):
 def _is_cleaning_up(frame):
     """Whether the frame is within a `__del__` or a finalizer, of which Python swallows all that is raised."""
     while frame is not None:
-        if frame.f_code.co_name in ("__del__", "_forget"):
+        if frame.f_code.co_name in ("__del__", "_end_unheld"):
             return True
         frame = frame.f_back
     return False
