@@ -23,14 +23,17 @@ def _is_waiting(main):
     waits = ("wait", "join", "_wait_for_tstate_lock", "_block", "_opens_by")
     files = [module.__file__ for module in (threading, workerpool.bells, workerpool.handover.job, workerpool.handover.work)]
     return frame.f_code.co_filename in files and frame.f_code.co_name in waits
-def _watch(main):
+def _watch(main, begun):
+    begun.wait()  # else it might see the main thread wait for this one's beginning
     seen = 0
     while seen < 5:
         seen = seen + 1 if _is_waiting(main) else 0
         time.sleep(0.002)
     print("ready", flush=True)
 def announce():
-    threading.Thread(target=_watch, args=(threading.main_thread().ident,), daemon=True).start()
+    begun = threading.Event()
+    threading.Thread(target=_watch, args=(threading.main_thread().ident, begun), daemon=True).start()
+    begun.set()
 """
 
 
