@@ -241,6 +241,12 @@ class Direct(Asker, Ride):
 class _Nobody(Asker):
     """A task reads the body, and hears from that."""
 
+    def take(self, message: Any, payload: Any, data: bytes) -> None:
+        """Take nothing: the head was there before."""
+
+    def take_more(self) -> None:
+        """Leave it to the body."""
+
     def fail(self, error: BaseException) -> None:
         """Leave it to the body."""
 

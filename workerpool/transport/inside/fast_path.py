@@ -239,6 +239,9 @@ class _Waiting(Asker):
         if not self.head.done():
             self.head.set_result((message, payload))
 
+    def take_more(self) -> None:
+        """Leave it to the task, which waits for it at the body."""
+
     def fail(self, error: BaseException) -> None:
         """Wake the task; one that reads the body hears of it there."""
         if not self.head.done():

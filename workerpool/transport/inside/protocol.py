@@ -9,6 +9,7 @@ import asyncio
 import select
 import socket
 import sys
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Any
 
@@ -29,20 +30,22 @@ _feed_data: Any = getattr(ResponseHandler, "feed_data", None)  # found once, and
 _data_received: Any = getattr(ResponseHandler, "data_received", None)
 
 
-class Asker:
+class Asker(ABC):
     """Whoever has asked on a connection, and is told what comes of it; called on the loop."""
 
     __slots__ = ()
 
+    @abstractmethod
     def take(self, message: Any, payload: Any, data: bytes) -> None:
         """Take the head of the answer, and its body as far as that has come; `data` is what was read at last."""
 
+    @abstractmethod
     def take_more(self) -> None:
         """Note that more of the body has come, or its end."""
 
+    @abstractmethod
     def fail(self, error: BaseException) -> None:
         """Take what ends the exchange before it is complete; after the head it is the body's error, too."""
-        raise NotImplementedError
 
     def broken(self, error: BaseException) -> None:
         """Take what one of these has raised: an exception set from another thread, or that memory has run out."""
