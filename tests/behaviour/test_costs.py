@@ -1,11 +1,11 @@
 """What must not grow with what there is: counted in steps of the code, not in time."""
 
 import asyncio
-import sys
 import threading
 from contextlib import ExitStack
 
 import pytest
+from tracing import traced
 
 from workerpool import Lane, PoolClosed, WorkerPool
 
@@ -16,26 +16,17 @@ async def nothing(_session):
     return None
 
 
+FILES = ("switchboard.py", "routing.py", "tally.py", "outstanding.py")
+
+
 def steps(action):
     """Return how many lines the choice of a worker takes, and what is done under its lock."""
     counted = []
 
     def count():
-        lines = 0
-
-        def trace(frame, event, _arg):
-            nonlocal lines
-            if not frame.f_code.co_filename.endswith(("switchboard.py", "routing.py", "tally.py", "outstanding.py")):
-                return trace
-            lines += event == "line"
-            return trace
-
-        sys.settrace(trace)
-        try:
-            action()
-        finally:
-            sys.settrace(None)
-        counted.append(lines)
+        lines = []
+        traced(action, lambda file: file.endswith(FILES), lambda: lines.append(1))
+        counted.append(len(lines))
 
     for _ in range(3):
         thread = threading.Thread(target=count)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 from handover.test_work import every_line
+from tracing import traced
 
 from workerpool import Lane, PoolClosed, WorkerPool
 from workerpool.caller.results import Results
@@ -82,22 +83,14 @@ def _shut_down_at_line(number, pool, action):
     """Do the action, and let a handler shut the pool down at its n-th line; return whether it has so many."""
     seen = 0
 
-    def trace(frame, event, _arg):
+    def note():
         nonlocal seen
-        if "workerpool" not in frame.f_code.co_filename:
-            return None
-        if event == "line":
-            seen += 1
-            if seen == number:
-                sys.settrace(None)
-                pool.shutdown(timeout=PATIENCE)
-        return trace
+        seen += 1
+        if seen == number:
+            sys.settrace(None)
+            pool.shutdown(timeout=PATIENCE)
 
-    sys.settrace(trace)
-    try:
-        action()
-    finally:
-        sys.settrace(None)
+    traced(action, lambda file: "workerpool" in file, note)
     return seen >= number
 
 
