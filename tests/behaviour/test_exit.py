@@ -406,6 +406,29 @@ assert workerpool.get(url).ok
 """
         assert (0, "", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
 
+    @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+    def test_a_first_call_imports_nothing_that_a_fork_could_cut(self, shared_site, loop):
+        """What is not imported with the library is loaded under the lock that a fork waits for.
+
+        The child of a fork amid an import has the module's lock for ever, and its first call would wait for it.
+        """
+        code = f"""
+import workerpool.loading
+unguarded = []
+def look(event, arguments):
+    if event == "import" and arguments[0] not in sys.modules and not workerpool.loading._loading._is_owned():
+        unguarded.append(arguments[0])
+sys.addaudithook(look)
+with workerpool.WorkerPool(workers=2, event_loop="{loop}") as pool:
+    assert pool.get(url).ok
+    pool.post(url.replace("127.0.0.1", "LOCALHOST"), json=[1])
+    assert all(result.ok for result in pool.fetch_many([url] * 5))
+    with pool.stream("GET", url) as response:
+        response.read()
+print(*unguarded)
+"""
+        assert (0, "", "") == script(self.PREFORK + code, shared_site.url_for("/fast/1"))
+
     @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
     def test_a_fork_while_a_queue_is_locked(self, shared_site, leave):
         """A child leaves the locks of its parent's pool alone, also where it exits."""

@@ -5,6 +5,11 @@ import sys
 from collections.abc import Iterable
 from math import inf
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment,unused-ignore]
+
 from ..errors import InvalidRequest, WorkerPoolError
 from ..lane import Lane
 
@@ -44,9 +49,7 @@ def checked_workers(workers: int | None) -> int:
 
 def _open_files() -> int | None:
     """Return how many files this process may have open, None where the system sets no limit or does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if resource is None:
         return None
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return None if limit == resource.RLIM_INFINITY else limit
