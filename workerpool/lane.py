@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from yarl import URL
 
 from .errors import Facts, InvalidRequest
+from .messages.headers import Auth, HeaderItems, authorization, checked_headers, cookie_header
 from .messages.keywords import note_keywords_of_lanes, unknown_keyword
-from .messages.request import (
-    Auth,
-    HeaderItems,
-    Request,
-    TimeoutLike,
-    authorization,
-    checked_headers,
-    cookie_header,
-)
+from .messages.request import Request, TimeoutLike
 from .messages.url import parse_url
 from .redaction import HIDDEN, redact
 from .settings import Rate, Retry, Timeout

@@ -5,7 +5,7 @@ import pytest
 from faults.wire import read_head
 from servers import Listening, ok
 
-from workerpool import Lane, WorkerPool
+from workerpool import Lane, Request, WorkerPool
 
 WAYS = {"fast": {}, "full": {"trace_configs": [aiohttp.TraceConfig()]}}
 
@@ -73,6 +73,31 @@ def test_both_ways_send_the_same(way, echo):
     names = [line.split(":")[0] for line in head[1:] if line]
     assert ["Host", "Accept", "Accept-Encoding", "User-Agent", "X-Lane", "X-Own"] == names
     assert f"Host: {echo.host}" == head[1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_request_has_the_headers_that_it_was_given(way, echo):
+    """However many there are in turn, and though the caller writes into his mapping between two of them."""
+    given = {"X-Own": "0"}
+    with WorkerPool(headers={"X-Lane": "1"}, **WAYS[way]) as pool:
+        for n in (*range(100), *range(3)):
+            given["X-Own"] = str(n)
+            lines = pool.get(echo.url, headers=given).text.splitlines()
+            assert [f"X-Own: {n}"] == [line for line in lines if line.startswith("X-Own")]
+            assert "X-Own" not in pool.get(echo.url).text
+        requests = [Request(echo.url, headers={"x-lane": value, "X-B": value}) for value in "aba"]
+        heads = [pool.send(request).text for request in requests]
+        assert ["a", "b", "a"] == [head.partition("x-lane: ")[2].partition("\n")[0].strip() for head in heads]
+        assert all("X-Lane" not in head for head in heads)
+
+
+def test_what_another_library_has_prepared_gets_no_headers_of_ours(echo):
+    """Beside requests of the pool's own with the same headers, on the same connection."""
+    with WorkerPool(headers={"X-Lane": "1"}) as pool:
+        for _ in range(3):
+            assert "User-Agent: workerpool" in pool.get(echo.url, headers={"X-Own": "2"}).text
+            as_it_is = pool.send(Request.prepared("GET", echo.url, [("X-Own", "2")], None)).text
+            assert ["Host", "X-Lane", "X-Own"] == [line.split(":")[0] for line in as_it_is.splitlines()[1:] if line]
 
 
 @pytest.mark.parametrize("way", WAYS)

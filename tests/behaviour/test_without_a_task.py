@@ -1,5 +1,6 @@
 """Requests that go out without a task: given up, late, cut or too large they end as all others do, and leave nothing."""
 
+import asyncio
 import gc
 import gzip
 import os
@@ -368,6 +369,32 @@ def test_a_function_gets_the_connection_that_a_get_has_left(held):
         stop.set()
         assert all(stream.result(PATIENCE) for stream in streams)
     assert 1 == held.seen.count("/first")
+
+
+def test_a_connection_that_nobody_asks_for_goes_back(held):
+    """It is kept at hand for the next request for a moment only; then the connector has it, which closes what is old."""
+
+    async def idle(session):
+        while not session.connector._conns:
+            await asyncio.sleep(0.01)
+        return session.connector.limit
+
+    with WorkerPool(workers=1, connections=2) as pool:
+        get_kept(pool, held)
+        assert pool.get(held.url + "second").ok
+        assert 2 == pool.submit(idle).result(PATIENCE)
+        assert pool.get(held.url + "third").ok
+        assert 1 == held.open
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_hosts_in_turn_share_the_connections(connections):
+    """What lies idle at one host keeps nobody from another."""
+    with Held() as one, Held() as other, WorkerPool(workers=1, connections=connections) as pool:
+        for _ in range(10):
+            assert pool.get(one.url + "a").ok
+            assert pool.get(other.url + "b").ok
+        assert all(result.ok for result in pool.fetch_many([one.url + "c", other.url + "d"] * 20))
 
 
 def ask_until(stop, pool, url):

@@ -116,6 +116,7 @@ WITHIN = {
     "tests/behaviour/test_fast_path.py": "_request",
     "tests/behaviour/test_silent_names.py": "_AT_ONCE",
     "tests/behaviour/test_wrong_arguments.py": "_application",
+    "tests/behaviour/test_without_a_task.py": "_conns",
     "tests/behaviour/test_worst_moments.py": "_lock _routes _stop _take_back",
     "tests/caller/test_pieces.py": "_check_tail",
     "tests/handover/test_channel.py": "_waiting",
@@ -128,10 +129,11 @@ WITHIN = {
         _update_proxy_auth_header_and_build_proxy_req _wrap_create_connection
     """,
     "tests/transport/test_contract_of_the_fast_path.py": """
-        _get _release _release_acquired _release_waiter _reschedule_timeout _serialize_headers _waiters
+        _buffer _eof _get _release _release_acquired _release_waiter _reschedule_timeout _serialize_headers _waiters
     """,
     "tests/transport/test_memory.py": "_create_connection",
     "workerpool/adapters/requests/raw.py": "_content _content_consumed",
+    "workerpool/transport/inside/protocol.py": "_buffer _eof",
     "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",
     "workerpool/transport/inside/connection.py": """
         _create_connection _create_direct_connection _create_proxy_connection _factory _get _loop _resolve_host

@@ -105,6 +105,26 @@ def test_a_body_without_a_length_ends_with_feed_eof(run):
         with_parser(run, fed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"))
 
 
+def test_a_body_that_is_here_lies_in_its_pieces(run):
+    """`_eof` tells that all of it has come, `_buffer` holds it, from its beginning, until somebody reads."""
+
+    def fed(*pieces):
+        def feed(parser):
+            ((_message, payload),), *_ = parser.feed_data(pieces[0])
+            for piece in pieces[1:]:
+                parser.feed_data(piece)
+            return payload._eof, [*payload._buffer]
+
+        return feed
+
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    assert (True, [b"hello"]) == with_parser(run, fed(ANSWER))
+    assert (False, [b"hel"]) == with_parser(run, fed(ANSWER[:-2]))
+    assert (True, [b"hel", b"lo"]) == with_parser(run, fed(ANSWER[:-2], ANSWER[-2:]))
+    assert (True, [b"ab", b"c"]) == with_parser(run, fed(chunked))
+    assert (True, []) == with_parser(run, fed(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+
+
 def test_an_answer_without_a_body_has_the_empty_payload(run):
     """`EMPTY_PAYLOAD` is at its end, gives nothing, and calls back at once; that to HEAD has no other."""
     from aiohttp.streams import EMPTY_PAYLOAD

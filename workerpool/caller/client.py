@@ -16,17 +16,9 @@ from ..handover.queues import ResultQueue
 from ..handover.work import UNLIMITED
 from ..lane import Lane
 from ..messages.checks import checked_priority
+from ..messages.headers import Auth, HeaderItems
 from ..messages.keywords import OF_A_REQUEST, no_attribute, unknown_keyword
-from ..messages.request import (
-    Auth,
-    GetOptions,
-    HeaderItems,
-    PostOptions,
-    PutOptions,
-    Request,
-    RequestOptions,
-    TimeoutLike,
-)
+from ..messages.request import GetOptions, PostOptions, PutOptions, Request, RequestOptions, TimeoutLike
 from ..messages.response import Response
 from ..messages.result import Result
 from ..policies.retry import may_be_sent_again

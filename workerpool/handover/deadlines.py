@@ -60,7 +60,8 @@ class Deadlines:
 
     def renew(self, work: Work) -> None:
         """Watch over work whose deadline is another one now."""
-        self.discard(work)
+        if work.slot:
+            self.discard(work)
         self.add(work)
 
     def start(self) -> None:

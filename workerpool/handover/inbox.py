@@ -30,6 +30,8 @@ class _Parcel(deque[Work]):
 
         Without a lock, since a deque's own methods are atomic: the loop closes first and looks once more then.
         """
+        if self.closed:
+            return False
         self.append(work)
         if not self.closed:
             return True

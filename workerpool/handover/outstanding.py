@@ -16,34 +16,31 @@ class Outstanding:
     """
 
     def __init__(self) -> None:
-        self._works: set[Work] = set()
+        self.works: set[Work] = set()  # to be looked at by all
         self._callbacks: list[Callable[[], object]] = []
-
-    def __contains__(self, work: Work) -> bool:
-        return work in self._works
 
     def add(self, work: Work) -> None:
         """Note work that was accepted. Under the pool's lock, so that none comes once the pool is closed."""
-        self._works.add(work)
+        self.works.add(work)
 
     def remove(self, work: Work) -> None:
         """Note that the work was settled, or was not accepted after all; repeatable."""
-        self._works.discard(work)
-        if self._callbacks and not self._works:
+        self.works.discard(work)
+        if self._callbacks and not self.works:
             self._tell()
 
     def held_by(self, holder: Holder) -> set[Work]:
         """Return what that one has; costs as much as there is in the pool."""
-        return {work for work in self._works.copy() if work.holder is holder}
+        return {work for work in self.works.copy() if work.holder is holder}
 
     def all(self) -> set[Work]:
         """Return what is on its way."""
-        return self._works.copy()
+        return self.works.copy()
 
     def when_none(self, callback: Callable[[], object]) -> None:
         """Call back once, from whichever thread, when there is none; at once if so. The callback must not block."""
         self._callbacks.append(callback)
-        if not self._works:
+        if not self.works:
             self._tell()
 
     def cancel(self, callback: Callable[[], object]) -> None:
@@ -52,12 +49,12 @@ class Outstanding:
             self._callbacks.remove(callback)
 
     def _tell(self) -> None:
-        while self._callbacks and not self._works:
+        while self._callbacks and not self.works:
             try:
                 callback = self._callbacks.pop(0)
             except IndexError:  # another thread was quicker
                 return
-            if self._works:  # it was noted, and more work came, since this thread has looked
+            if self.works:  # it was noted, and more work came, since this thread has looked
                 self._callbacks.append(callback)
             else:
                 callback()

@@ -116,7 +116,7 @@ def encode_body(data: Any, json: Any, files: Any) -> tuple[Body, str | None]:
         raise ValueError("json cannot be combined with data or files")
     if json is not None:
         return jsonlib.dumps(json, allow_nan=False).encode(), JSON
-    if files or not isinstance(files, Mapping | Iterable | None):
+    if files is not None and (files or not isinstance(files, Mapping | Iterable)):
         return encode_multipart(data, files)
     return (None, None) if data is None else _encode_data(data)
 

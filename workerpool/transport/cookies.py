@@ -9,7 +9,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..messages.request import cookie_header
+from ..messages.headers import cookie_header
 from .inside.contract import parse_set_cookie_headers
 
 __all__ = ["Cookies", "NoCookies"]

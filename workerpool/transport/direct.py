@@ -1,6 +1,7 @@
 """A request that goes out without a task: its connection calls back, and its answer is made where it comes in."""
 
 from abc import ABC, abstractmethod
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,7 @@ from .bodies import decoded, has_coding, too_large
 from .foreign import adopt
 from .inside.answer import Answer, Whole
 from .inside.fast_path import Origin, met_closing
-from .inside.protocol import Asker, WireProtocol, ends_here
+from .inside.protocol import Asker, WireProtocol, ends_here, whole_body
 from .redirects import REDIRECTS
 from .sessions import Sessions
 
@@ -51,8 +52,8 @@ class Driver(ABC):
 class Direct(Asker, Ride):
     """Carry one request after the other on one connection, which it has until `give_back`."""
 
-    __slots__ = ("_connection", "_driver", "_message", "_payload", "_pieces", "_sessions", "_size", "_url", "_work",
-                 "origin", "protocol")  # fmt: skip
+    __slots__ = ("_connection", "_driver", "_message", "_payload", "_pieces", "_request", "_sessions", "_size", "_url",
+                 "_work", "origin", "protocol")  # fmt: skip
 
     def __init__(self, driver: Driver, sessions: Sessions, connection: Any, origin: Origin) -> None:
         self._driver = driver
@@ -67,23 +68,23 @@ class Direct(Asker, Ride):
         """Return the head of the request that is sent next."""
         sessions = self._sessions
         self._url = errand.target
-        head = sessions.fast_path.usual_head(errand, self.origin)
-        if head is None:
-            hop = sessions.first_hop(errand)
-            self._url = hop.url
-            head = sessions.fast_path.head(hop, as_is=errand.request.as_is)
-        return head
+        tail = sessions.fast_path.known_tail(errand, self.origin)
+        if tail is not None:
+            return f"{errand.request.method} {errand.target.raw_path_qs}".encode() + tail
+        hop = sessions.first_hop(errand)
+        self._url = hop.url
+        return sessions.fast_path.head(hop, as_is=errand.request.as_is)
 
     def send(self, work: Work, request: Request, head: bytes) -> None:
         """Send the request of the work."""
-        self._work, self._payload = work, None
+        self._work, self._request, self._payload = work, request, None
         work.ride, work.stage = self, "headers"
         patience = self._sessions.lane.timeout_for(request).read
         self._sessions.fast_path.ask(self.protocol, self, head, patience, bodiless=request.method == "HEAD")
 
     def give_back(self) -> None:
-        """Let others have the connection."""
-        self._sessions.fast_path.take_back(self._connection, close=False)
+        """Let others have the connection, the next request to its origin first."""
+        self._sessions.fast_path.park(self._connection, self.origin)
 
     def cancel(self) -> None:
         """Give the work up: what has been sent of it is no longer waited for."""
@@ -98,20 +99,19 @@ class Direct(Asker, Ride):
         if work is None or work.ride is not self:  # a lost loop has settled it
             self._drop()
             return
-        request, sessions = _request_of(work), self._sessions
+        request, sessions = self._request, self._sessions
         sessions.fast_path.note(self.protocol, self.origin.key, message, self._url)
         if not _is_plain(message, request):
             self._leave(message, payload)
-        elif not payload.is_eof():
-            self._begin_body(message, payload, sessions.lane.max_body_for(request))
+        elif (content := whole_body(payload)) is None:
+            self._begin_body(message, payload)
         elif request.as_is or not has_coding(request.method, message.code, message.headers):
-            content = payload.read_nowait()
             self.protocol.let_go(ends_here=ends_here(data, content, message.chunked))
             self._finish(message, content)
-        elif payload.total_bytes > _SMALL:
-            self._leave(message, payload)
+        elif len(content) > _SMALL:
+            self._leave(message, Whole(content))
         else:
-            self._unpack(message, payload.read_nowait())
+            self._unpack(message, content)
 
     def take_more(self) -> None:
         """Take what has come of the body, and finish with its end."""
@@ -140,16 +140,13 @@ class Direct(Asker, Ride):
                 self.take_more()
                 return
             error = payload.exception() or error
-        request = _request_of(work)
-        if (
-            payload is None
-            and met_closing(self.protocol, request.method, error)
-            and self._sessions.lane.retry_for(request) is None
-        ):
+        request, lane = self._request, self._sessions.lane
+        met_its_end = payload is None and met_closing(self.protocol, request.method, error)
+        if met_its_end and lane.retry_for(request) is None:
             self._drop()
             self._driver.left(work)  # which sends it once more, on the next connection
             return
-        timeout = self._sessions.lane.timeout_for(request)
+        timeout = lane.timeout_for(request)
         self._end_by(adopt(error, work, self._url, timeout))
 
     def broken(self, error: BaseException) -> None:
@@ -160,13 +157,12 @@ class Direct(Asker, Ride):
             self._driver.lose(error)
 
     def _limit(self) -> int:
-        assert self._work is not None
-        return self._sessions.lane.max_body_for(_request_of(self._work))
+        return self._sessions.lane.max_body_for(self._request)
 
-    def _begin_body(self, message: Any, payload: Any, limit: int) -> None:
-        work = self._work
+    def _begin_body(self, message: Any, payload: Any) -> None:
+        work, request, limit = self._work, self._request, self._limit()
         assert work is not None
-        if has_coding(_request_of(work).method, message.code, message.headers) and not _request_of(work).as_is:
+        if has_coding(request.method, message.code, message.headers) and not request.as_is:
             self._leave(message, payload)
             return
         work.stage = "body"
@@ -195,21 +191,21 @@ class Direct(Asker, Ride):
             self._finish(message, content)
 
     def _finish(self, message: Any, content: bytes) -> None:
-        work = self._work
+        work, request = self._work, self._request
         assert work is not None
-        if len(content) > self._limit():
-            self._end_by(too_large(self._limit()))
+        if len(content) > (limit := self._sessions.lane.max_body_for(request)):
+            self._end_by(too_large(limit))
             return
         self._work = None
         response = Response(
-            _request_of(work),
+            request,
             self._url,
             message.code,
             message.reason or "",
             message.headers,
             content,
             "1.1",
-            work.elapsed,
+            monotonic() - work.started,
             work.attempts,
             (),
             work.lane,
@@ -234,7 +230,7 @@ class Direct(Asker, Ride):
         work.ride = None
         self.protocol.asker = _NOBODY
         connection = self._sessions.fast_path.hand_over(self._connection)
-        work.rest = Answer(_request_of(work).method, message, payload, connection)
+        work.rest = Answer(self._request.method, message, payload, connection)
         self._driver.left(work)
 
 
@@ -252,11 +248,6 @@ class _Nobody(Asker):
 
 
 _NOBODY = _Nobody()
-
-
-def _request_of(work: Work) -> Request:
-    request: Any = work.errand.request
-    return request  # type: ignore[no-any-return]
 
 
 def _is_plain(message: Any, request: Request) -> bool:

@@ -14,7 +14,7 @@ from yarl import URL
 
 from ..errors import InvalidRequest
 from ..lane import Lane
-from ..messages.request import authorization
+from ..messages.headers import authorization
 from ..messages.url import parse_url
 
 __all__ = ["NO_ENVIRONMENT", "Environment", "is_socks", "proxy_for", "read_environment"]

@@ -16,8 +16,9 @@ from ..handover.errand import Errand, Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
+from ..messages.headers import authorization, cookie_header
 from ..messages.hop import Hop
-from ..messages.request import Request, authorization, cookie_header
+from ..messages.request import Request
 from ..messages.url import parse_url
 from ..settings import Timeout
 from .cookies import Cookies, NoCookies
@@ -95,7 +96,7 @@ class Sessions:
             close_at_once(self._connector)
             raise
         jar = self._jar if isinstance(self._jar, Cookies) else None
-        self.fast_path = FastPath(self._session, lane, self._headers, jar, connections)
+        self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections)
         self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:

@@ -13,7 +13,7 @@ from ..handover.channel import Closed
 from ..handover.job import Work
 from ..handover.link import GOODBYE, Frame, Link, Opening
 from ..lane import Lane
-from ..messages.request import authorization
+from ..messages.headers import authorization
 from ..messages.url import same_origin
 from ..redaction import redact
 from .foreign import FOREIGN, adopt, raised_by_user

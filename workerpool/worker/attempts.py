@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from ..errors import ConnectError, RequestError
 from ..handover.errand import Fetch, Stream
@@ -32,6 +33,7 @@ class Attempts:
         self._lane = lane
         self._budget = RetryBudget(0 if lane.retry is None else lane.retry.attempts - 1)
         self._breaker = Breaker()
+        self.circuits = self._breaker.circuits  # of hosts that could not be reached: while there are any, each try asks
 
     async def run(self, work: Work, errand: Fetch, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""
@@ -61,25 +63,20 @@ class Attempts:
                 return
             await self._pause(work, transport, wait)
 
-    @property
-    def has_circuits(self) -> bool:
-        """Whether there are hosts that could not be reached, so that each try is to be asked for."""
-        return bool(self._breaker.circuits)
-
     def begin(self, work: Work) -> None:
         """Note the first try of work, made without a task."""
         self._budget.attempted()
         work.attempts += 1
         self.made += 1
 
-    def conclude(self, work: Work, errand: Fetch, outcome: Response | RequestError) -> float | None:
+    def conclude(self, work: Work, errand: Any, outcome: Response | RequestError) -> float | None:
         """Decide the work by what a try came to; where it is to be tried again return the seconds to pause before."""
         wait = self._wait_after(work, errand, self._lane.retry_for(errand.request), outcome)
         if wait is None:
             work.conclude("failed" if isinstance(outcome, RequestError) else "succeeded", outcome)
         return wait
 
-    def note_stopped(self, work: Work, errand: Fetch) -> None:
+    def note_stopped(self, work: Work, errand: Any) -> None:
         """Log that a try was stopped."""
         _log_try(logging.DEBUG, work, errand, f"stopped in stage {work.stage}")
 

@@ -5,7 +5,7 @@ takes its time to unpack) is left to a task, which goes on from there.
 """
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any
 
 from ..errors import RequestError
 from ..handover.errand import Fetch
@@ -44,7 +44,8 @@ class DirectAttempts(Driver):
         """Send the request on a connection that is there; False if there is none, or a task has to send it."""
         if (transport := self.transport) is None or not self._takes(work, transport):
             return False
-        fast_path, errand = transport.fast_path, cast("Fetch", work.errand)
+        fast_path = transport.fast_path
+        errand: Any = work.errand
         origin = fast_path.origin(errand.target)
         if (connection := fast_path.kept(origin)) is None:
             return False
@@ -53,7 +54,7 @@ class DirectAttempts(Driver):
 
     def answered(self, ride: Direct, work: Work, response: Response) -> None:
         """Settle the work, and go on with the next on the same connection, where that is for the same origin."""
-        wait = self._attempts.conclude(work, cast("Fetch", work.errand), response)
+        wait = self._attempts.conclude(work, work.errand, response)
         if wait is not None:
             ride.give_back()
             work.ride, work.rest = None, wait
@@ -69,7 +70,7 @@ class DirectAttempts(Driver):
 
     def failed(self, work: Work, error: RequestError) -> None:
         """Settle the work, or have it tried again by a task."""
-        wait = self._attempts.conclude(work, cast("Fetch", work.errand), error)
+        wait = self._attempts.conclude(work, work.errand, error)
         if wait is not None:
             work.ride, work.rest = None, wait
             self._begin_task(work)
@@ -83,7 +84,7 @@ class DirectAttempts(Driver):
 
     def cancelled(self, work: Work) -> None:
         """Settle work that was given up."""
-        self._attempts.note_stopped(work, cast("Fetch", work.errand))
+        self._attempts.note_stopped(work, work.errand)
         self._stopped(work)
         self._go_on(work)
 
@@ -97,7 +98,7 @@ class DirectAttempts(Driver):
             self._begin(following)
 
     def _send(self, ride: Direct, work: Work) -> None:
-        errand = cast("Fetch", work.errand)
+        errand: Any = work.errand
         try:
             head = ride.head(errand)
         except Exception:  # noqa: BLE001  a task meets it once more, and tells it
@@ -113,7 +114,7 @@ class DirectAttempts(Driver):
         errand = work.errand
         return (
             type(errand) is Fetch
-            and not (work.attempts or work.decided or self._attempts.has_circuits)
+            and not (work.attempts or work.decided or self._attempts.circuits)
             and work.onward is None
             and transport.goes_direct(errand.request)
         )
@@ -122,5 +123,6 @@ class DirectAttempts(Driver):
         transport = self.transport
         if transport is None or not self._takes(following, transport):
             return False
-        fast_path, errand = transport.fast_path, cast("Fetch", following.errand)
+        fast_path: Any = transport.fast_path
+        errand: Any = following.errand
         return fast_path.origin(errand.target) is ride.origin and not fast_path.is_wanted and ride.protocol.is_clean()

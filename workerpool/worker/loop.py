@@ -69,7 +69,8 @@ class WorkerLoop:
         Each thread that is woken wants the GIL, which the loop gives away with the next system call. Code of the
         user's, which may keep the loop, is not waited for.
         """
-        if self.load <= 0 or self.user_code or threading.get_ident() != self.ident or self.current is None:
+        is_last = self.posted + self.moved <= self.ended
+        if is_last or self.user_code or threading.get_ident() != self.ident or self.current is None:
             work.tell()
             return
         self._untold.append(work)

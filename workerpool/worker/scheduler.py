@@ -51,7 +51,8 @@ class Scheduler:
         if work is None:
             self.due_in = None if self._hosts is None else self._hosts.due_in()
             return None
-        self._inbox.release(work)
+        if work.has_room:
+            self._inbox.release(work)
         if self._pace is not None and work.counts_at_host:
             self._pace.reserve(monotonic())
         return work

@@ -65,7 +65,7 @@ class Tally:
 
     def refuse(self, work: Work) -> None:
         """Count work no longer that was not handed over. Under the pool's lock; it is no more outstanding after it."""
-        if work in self._loop.outstanding:
+        if work in self._loop.outstanding.works:
             self.submitted -= 1
             self._loop.posted -= 1
             self._loop.deadlines.discard(work)
@@ -75,7 +75,7 @@ class Tally:
         thread gives a worker up.
         """
         loop = self._loop
-        if work not in loop.outstanding:
+        if work not in loop.outstanding.works:
             return
         if work.slot:
             loop.deadlines.discard(work)

@@ -128,6 +128,8 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "http_parser.HttpResponseParser.feed_eof()",
             "http_writer._serialize_headers(status_line, headers)",
             "streams.EMPTY_PAYLOAD",
+            "streams.StreamReader:_buffer",
+            "streams.StreamReader:_eof",
             "helpers.TimerNoop",
         ),
     ),

@@ -5,6 +5,7 @@ connector's. See `protocol`.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
 from typing import Any
@@ -29,19 +30,22 @@ __all__ = ["FastPath", "Origin", "met_closing"]
 
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 _ASKING = frozenset({"expect", "transfer-encoding", "upgrade"})
+_TAILS = 32  # that are kept for an origin; requests with a header that differs each time find none
 _KEPT = 1000  # origins whose heads are kept, and of those that send what nobody asked for
 _SMALL = 2**16  # bytes of a body that goes out with the head; a socket takes them at once, as a rule
+_PARKED = 0.25  # seconds between two looks at what is parked, at which it is given back if it was there before
 _GRAIN = 0.02  # seconds between two looks at who is silent, at the least
 
 
 class Origin:
     """What is the same for all of a lane's requests to a scheme, host and port: the connector's key, and the head."""
 
-    __slots__ = ("key", "tail")
+    __slots__ = ("key", "parked", "tails")
 
-    def __init__(self, key: Any, tail: bytes) -> None:
+    def __init__(self, key: Any) -> None:
         self.key = key
-        self.tail = tail  # of a head, from behind the path
+        self.parked: list[Any] = []  # connections that are at hand for the next request
+        self.tails: dict[Any, bytes] = {}  # of heads, from behind the path, by the requests' own headers
 
 
 class FastPath:
@@ -51,22 +55,27 @@ class FastPath:
         self,
         session: aiohttp.ClientSession,
         lane: Lane,
-        usual: "CIMultiDict[str]",
+        first_hop: Callable[[Fetch], Hop],
         jar: Cookies | None,
         connections: set[WireProtocol],
     ) -> None:
         assert session.connector is not None
         self._session, self._connector = session, session.connector
-        self._lane, self._usual, self._jar = lane, usual, jar
+        self._lane, self._first_hop, self._jar = lane, first_hop, jar
         self._connections = connections
         self._lent: set[Any] = set()  # connections that are in no task's hands
         # Hooks are the lane's, or of an instrumentation that gives every session some.
         known = holds("fast path", "idle", "bodies", "request")
         self._open = known and not session._middlewares and not session.trace_configs
         # A connector of the user's with a `connect` of its own is asked for each request.
-        self._lends = type(session.connector).connect is aiohttp.BaseConnector.connect
+        self._lends = known and type(session.connector).connect is aiohttp.BaseConnector.connect
         self._origins: dict[tuple[str, str], Origin] = {}
         self._strays: set[Any] = set()  # keys of origins that have sent what nobody asked for
+        self._parking: dict[Any, Origin] = {}  # what is parked where, the longest first
+        self._unparking: asyncio.TimerHandle | None = None
+        if self._lends:
+            self._find_idle = session.connector._get
+            session.connector._get = self._get_unparked  # type: ignore[method-assign]
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf  # when that goes off
 
@@ -101,7 +110,13 @@ class FastPath:
         """Return an idle connection, None if there is none."""
         if not self._lends or origin.key in self._strays:
             return None
-        taking = self._connector._get(origin.key, _NO_TRACES)
+        while origin.parked:
+            connection = origin.parked.pop()
+            del self._parking[connection]
+            if connection.protocol is not None and connection.protocol.is_clean():
+                return connection
+            self.take_back(connection, close=True)
+        taking = self._find_idle(origin.key, _NO_TRACES)
         try:
             taking.send(None)  # which waits for nothing, without traces
         except StopIteration as found:
@@ -119,6 +134,19 @@ class FastPath:
         else:
             connection.release()
 
+    def park(self, connection: Any, origin: Origin) -> None:
+        """Keep a connection that `kept` has lent at hand for a moment; whoever else wants one gets it back at once.
+
+        The way through the connector's accounts costs a blocking caller as much as a twentieth of its request.
+        """
+        if connection.protocol.should_close or self._connector._waiters or not self._lends:
+            self.take_back(connection, close=False)
+            return
+        origin.parked.append(connection)
+        self._parking[connection] = origin
+        if self._unparking is None:
+            self._unparking = self._session._loop.call_later(_PARKED, self._unpark_old, frozenset())
+
     def hand_over(self, connection: Any) -> Any:
         """Leave a connection that `kept` has lent to a task."""
         self._lent.discard(connection)
@@ -126,7 +154,7 @@ class FastPath:
 
     def head(self, hop: Hop, *, as_is: bool) -> bytes:
         """Return the head of a request with headers of its own, and its body."""
-        headers = with_host(CIMultiDict(hop.headers), hop.url)
+        headers = with_host(hop.headers, hop.url)
         headers.popall("Proxy-Authorization", None)
         body: Any = hop.body
         if body is not None:
@@ -138,14 +166,13 @@ class FastPath:
         head = serialize_headers(f"{hop.method} {hop.url.raw_path_qs} HTTP/1.1", headers)
         return head if body is None else b"".join((head, body))
 
-    def usual_head(self, errand: Fetch, origin: Origin) -> bytes | None:
-        """Return the head of a request with the lane's headers and none of its own; None where they are not all."""
+    def known_tail(self, errand: Fetch, origin: Origin) -> bytes | None:
+        """Return the head of a request from behind the path; None where that is made for each."""
         request, url = errand.request, errand.target
-        if self._jar is not None or request.headers or request.as_is or request.body is not None:
+        key = (request.headers, request.as_is)
+        if self._jar is not None or request.body is not None or url.raw_user is not None or request.asked is not None:
             return None
-        if url.raw_user is not None:
-            return None
-        return f"{request.method} {url.raw_path_qs}".encode() + origin.tail
+        return origin.tails.get(key) or self._keep_tail(key, errand, origin)
 
     def ask(self, protocol: WireProtocol, asker: Asker, head: bytes, patience: float | None, *, bodiless: bool) -> None:
         """Send a head on a connection; the asker is told of the answer, and of a server that is silent too long."""
@@ -194,14 +221,42 @@ class FastPath:
 
     def close(self) -> None:
         """Close what is lent, and watch over nobody any more."""
+        self._unpark(self._parking)
+        self._lends = False
         for connection in tuple(self._lent):
             self.take_back(connection, close=True)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._unparking):
+            if timer is not None:
+                timer.cancel()
 
     def _new_origin(self, url: URL) -> Origin:
-        request = WireRequest.without_body(self._session, "GET", url, self._usual, self._lane.ssl)
-        return Origin(request.connection_key, serialize_headers(" HTTP/1.1", request.headers))
+        return Origin(WireRequest.without_body(self._session, "GET", url, CIMultiDict(), self._lane.ssl).connection_key)
+
+    def _keep_tail(self, key: Any, errand: Fetch, origin: Origin) -> bytes:
+        if len(origin.tails) >= _TAILS:
+            origin.tails.clear()
+        headers = with_host(self._first_hop(errand).headers, errand.target)
+        headers.popall("Proxy-Authorization", None)
+        tail = origin.tails[key] = serialize_headers(" HTTP/1.1", headers)
+        return tail
+
+    def _get_unparked(self, key: Any, traces: Any) -> Any:
+        """Find an idle connection as the connector does, which counts none as parked."""
+        self._unpark(self._parking)
+        return self._find_idle(key, traces)
+
+    def _unpark(self, connections: Iterable[Any]) -> None:
+        for connection in tuple(connections):
+            if (origin := self._parking.pop(connection, None)) is not None:
+                origin.parked.remove(connection)
+                self.take_back(connection, close=False)
+
+    def _unpark_old(self, before: frozenset[Any]) -> None:
+        """Give back what has been parked since the last time, and look again as long as there is more."""
+        self._unpark(before)
+        self._unparking = None
+        if self._parking:
+            self._unparking = self._session._loop.call_later(_PARKED, self._unpark_old, frozenset(self._parking))
 
     def _look_in(self, wait: float) -> None:
         if self._timer is not None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import aiohttp
 
-from .contract import HttpProcessingError, HttpResponseParser, ResponseHandler
+from .contract import EMPTY_PAYLOAD, HttpProcessingError, HttpResponseParser, ResponseHandler
 
-__all__ = ["READ_AHEAD", "Asker", "WireProtocol", "ends_here", "has_news", "is_readable", "is_tainted"]
+__all__ = ["READ_AHEAD", "Asker", "WireProtocol", "ends_here", "has_news", "is_readable", "is_tainted", "whole_body"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 _MAX_INTERIM = 100  # 1xx answers before the one that counts
@@ -94,7 +94,7 @@ class WireProtocol(ResponseHandler):
 
     def let_go(self, *, ends_here: bool) -> None:
         """Note that the answer has come, and that the asker is done."""
-        self.asker = None
+        self.asker = self._payload = None
         self.kept = True
         if not ends_here:  # what follows would be read as a part of the next answer
             self._spent, self._lasting, self._bodiless = self._parser, None, None
@@ -116,7 +116,8 @@ class WireProtocol(ResponseHandler):
             return False
         handle = self.handle or transport.get_extra_info("socket")
         try:
-            is_clean = not (transport.is_closing() or self.has_begun_another() or has_news(handle))
+            strayed = self.strayed or (self._spent is not None and self.has_begun_another())
+            is_clean = not (strayed or transport.is_closing() or has_news(handle))
         except (OSError, AttributeError):  # closed
             is_clean = False
         if not is_clean:  # a reset is told to the first who asks only
@@ -276,6 +277,16 @@ class WireProtocol(ResponseHandler):
         payload = self._payload
         if payload is not None and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(error)
+
+
+def whole_body(payload: Any) -> bytes | None:
+    """Return a body that has come to its end, None for one that has not; for the first to read it."""
+    if payload is EMPTY_PAYLOAD:
+        return b""
+    if not payload._eof:
+        return None
+    pieces = payload._buffer
+    return pieces[0] if len(pieces) == 1 else payload.read_nowait()  # type: ignore[no-any-return]
 
 
 def ends_here(data: bytes, content: bytes, chunked: bool) -> bool:

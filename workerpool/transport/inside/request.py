@@ -14,7 +14,7 @@ from yarl import URL
 from ...errors import InvalidRequest
 from ...handover.job import Work
 from ...messages.body import SPENT
-from ...messages.request import authorization
+from ...messages.headers import authorization
 from ..cookies import Cookies
 from .connection import current_work
 from .contract import TimerNoop
@@ -47,7 +47,7 @@ class WireRequest(aiohttp.ClientRequest):
         request.method = method
         request.original_url = url
         request.url = url.with_fragment(None) if url.raw_fragment else url
-        request.headers = with_host(CIMultiDict(headers), url)
+        request.headers = with_host(headers, url)
         request.headers.popall("Proxy-Authorization", None)
         request.loop = session._loop
         request.response_class = aiohttp.ClientResponse
@@ -151,10 +151,11 @@ def for_the_proxy(
 
 
 def with_host(headers: "CIMultiDict[str]", url: URL) -> "CIMultiDict[str]":
-    """Return the headers with Host, first, as RFC 9110, 7.2 advises; an empty one keeps its place."""
-    given = headers.get("Host")
+    """Return a copy of the headers with Host, first, as RFC 9110, 7.2 advises; an empty one keeps its place."""
+    given, host = headers.get("Host"), url.host_port_subcomponent or ""
     if given is None:
-        headers = CIMultiDict([("Host", ""), *headers.items()])
+        return CIMultiDict([("Host", host), *headers.items()])
+    headers = CIMultiDict(headers)
     if not given:
-        headers["Host"] = url.host_port_subcomponent or ""
+        headers["Host"] = host
     return headers
