@@ -122,7 +122,11 @@ class Attempts:
         self, work: Work, errand: Fetch, retry: Retry | None, outcome: Response | RequestError
     ) -> float | None:
         """Return the seconds to pause before the next try, None if the outcome stands, and log which."""
-        wait = self._decide(work, errand.request, retry, outcome)
+        if is_good(retry, outcome):
+            self._note_good(work)
+            wait = None
+        else:
+            wait = self._wait_after_bad(work, errand.request, retry, outcome)
         if log.isEnabledFor(logging.INFO):
             said = type(outcome).__name__ if isinstance(outcome, RequestError) else str(outcome.status_code)
             if wait is None:
@@ -131,13 +135,10 @@ class Attempts:
                 _log_try(logging.INFO, work, errand, f"{said}, next try in {wait:.2f} s")
         return wait
 
-    def _decide(
+    def _wait_after_bad(
         self, work: Work, request: Request, retry: Retry | None, outcome: Response | RequestError
     ) -> float | None:
         """Return the seconds to pause, None for no further try; deadline, budget and circuit have their say."""
-        if is_good(retry, outcome):
-            self._note_good(work)
-            return None
         if is_unreachable(outcome):
             self._breaker.failed(work.host)
         elif self._breaker.circuits:

@@ -114,7 +114,7 @@ class DirectAttempts(Driver):
         errand = work.errand
         return (
             type(errand) is Fetch
-            and not (work.attempts or work.decided or self._attempts.circuits)
+            and not (work.attempts or self._attempts.circuits)
             and work.onward is None
             and transport.goes_direct(errand.request)
         )
@@ -125,4 +125,4 @@ class DirectAttempts(Driver):
             return False
         fast_path: Any = transport.fast_path
         errand: Any = following.errand
-        return fast_path.origin(errand.target) is ride.origin and not fast_path.is_wanted and ride.protocol.is_clean()
+        return fast_path.origin(errand.target) is ride.origin and not fast_path.waiters and ride.protocol.is_clean()

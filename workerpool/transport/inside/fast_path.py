@@ -67,6 +67,7 @@ class FastPath:
         # Hooks are the lane's, or of an instrumentation that gives every session some.
         known = holds("fast path", "idle", "bodies", "request")
         self._open = known and not session._middlewares and not session.trace_configs
+        self.waiters: Any = session.connector._waiters if known else ()  # functions, as requests wait for places
         # A connector of the user's with a `connect` of its own is asked for each request.
         self._lends = known and type(session.connector).connect is aiohttp.BaseConnector.connect
         self._origins: dict[tuple[str, str], Origin] = {}
@@ -90,11 +91,6 @@ class FastPath:
         if body is None:
             return hop.method in BODILESS
         return type(body) is bytes and len(body) <= _SMALL and _is_framed_by_length(hop.headers)
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for a connection: a function, as the pool's requests wait for places."""
-        return bool(self._connector._waiters)
 
     def origin(self, url: URL) -> Origin:
         """Return what is the same for all requests there."""
@@ -139,7 +135,7 @@ class FastPath:
 
         The way through the connector's accounts costs a blocking caller as much as a twentieth of its request.
         """
-        if connection.protocol.should_close or self._connector._waiters or not self._lends:
+        if connection.protocol.should_close or self.waiters or not self._lends:
             self.take_back(connection, close=False)
             return
         origin.parked.append(connection)
