@@ -135,13 +135,13 @@ def test_a_request_has_the_attributes_that_are_set_in_one_step(run):
     from multidict import CIMultiDict
     from yarl import URL
 
-    from workerpool.transport.inside.request import WireRequest
+    from workerpool.transport.inside.request import HttpRequest
 
     async def both():
         url = URL("http://127.0.0.1:1/a?b#c")
         async with aiohttp.ClientSession() as session:
-            long = WireRequest("GET", url, headers=CIMultiDict(A="b"), loop=session._loop, session=session)
-            short = WireRequest.without_body(session, "GET", url, CIMultiDict(A="b"), True)
+            long = HttpRequest("GET", url, headers=CIMultiDict(A="b"), loop=session._loop, session=session)
+            short = HttpRequest.without_body(session, "GET", url, CIMultiDict(A="b"), True)
             return [{name: getattr(each, name) for name in vars(long)} for each in (long, short)]
 
     long, short = run(both())

@@ -213,12 +213,12 @@ def test_a_protocol_reads_by_its_parser():
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_what_comes_in_is_given_to_the_method_of_the_class(factory):
     """A loop may look `data_received` up when the connection is made: it is there from the beginning, for all ways."""
-    from workerpool.transport.inside.protocol import WireProtocol
+    from workerpool.transport.inside.protocol import HttpProtocol
 
-    assert {"data_received", "connection_made", "connection_lost", "eof_received"} <= vars(WireProtocol).keys()
+    assert {"data_received", "connection_made", "connection_lost", "eof_received"} <= vars(HttpProtocol).keys()
     found = []
 
-    class Noting(WireProtocol):
+    class Noting(HttpProtocol):
         def data_received(self, data):
             found.append(data)
 

@@ -15,7 +15,7 @@ from .bodies import decoded, has_coding, too_large
 from .foreign import adopt
 from .inside.answer import Answer, Whole
 from .inside.fast_path import Origin, met_closing
-from .inside.protocol import Asker, WireProtocol, ends_here, whole_body
+from .inside.protocol import Asker, HttpProtocol, ends_here, whole_body
 from .redirects import REDIRECTS
 from .sessions import Sessions
 
@@ -59,7 +59,7 @@ class Direct(Asker, Ride):
         self._driver = driver
         self._sessions = sessions
         self._connection = connection
-        self.protocol: WireProtocol = connection.protocol
+        self.protocol: HttpProtocol = connection.protocol
         self.origin = origin
         self._work: Work | None = None
         self._payload: Any = None  # of a body that has not come to its end

@@ -26,11 +26,11 @@ from .decoding import ACCEPT_ENCODING
 from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
 from .inside.answer import AnyAnswer
-from .inside.connection import guard, send_once
+from .inside.connection import instrument, send_once
 from .inside.contract import holds
 from .inside.fast_path import FastPath
-from .inside.protocol import READ_AHEAD, WireProtocol
-from .inside.request import BODILESS, WireRequest, send_anew
+from .inside.protocol import READ_AHEAD, HttpProtocol
+from .inside.request import BODILESS, HttpRequest, send_anew
 from .lending import close_at_once, lend, take_back
 from .memory import MemoryConnector
 from .redirects import without_secrets
@@ -83,10 +83,10 @@ class Sessions:
         self._by_socks = {
             proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
         }
-        connections: set[WireProtocol] = set()  # that are open
+        connections: set[HttpProtocol] = set()  # that are open
         try:
             for connector in (self._connector, *self._by_socks.values()):
-                guard(connector, connections)
+                instrument(connector, connections)
             self._route()
             # Two sessions, so that the lane's headers are merged by neither the pool nor aiohttp for each request,
             # and a redirect to another origin goes through the one that does not know them.
@@ -218,7 +218,7 @@ class Sessions:
             connector_owner=headers is not None,
             headers=headers,
             cookie_jar=self._jar,
-            request_class=WireRequest if holds("request") else aiohttp.ClientRequest,
+            request_class=HttpRequest if holds("request") else aiohttp.ClientRequest,
             auto_decompress=False,
             read_bufsize=READ_AHEAD,
             timeout=self._timeout,

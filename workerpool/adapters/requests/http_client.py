@@ -8,10 +8,10 @@ from ...errors import WorkerPoolError
 from ...messages.response import Response
 from .errors import as_urllib3
 
-__all__ = ["Wire", "as_latin1"]
+__all__ = ["RawBody", "as_latin1"]
 
 
-class Wire(io.BufferedIOBase):
+class RawBody(io.BufferedIOBase):
     """The bytes that come on the wire, without the framing; each read blocks for what comes next.
 
     `fp`, None at the end, `chunked`, `chunk_left`, `length`, `version` and `isclosed` are as http.client's response has
@@ -149,13 +149,13 @@ class Wire(io.BufferedIOBase):
 class _Framed:
     """The file below a chunked body, in which urllib3 reads the lines between the chunks."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, raw_body: RawBody) -> None:
+        self._raw_body = raw_body
         self.raw = _NoSocket()
 
     def readline(self, limit: int = -1, /) -> bytes:
         """Return the next line between two chunks."""
-        return self._wire._next_line()
+        return self._raw_body._next_line()
 
 
 class _NoSocket:

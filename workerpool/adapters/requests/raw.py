@@ -15,7 +15,7 @@ from urllib3.util import Retry
 
 from ...caller.streaming import StreamedResponse
 from ...messages.response import Response
-from .http_client import Wire, as_latin1
+from .http_client import RawBody, as_latin1
 
 __all__ = ["raw_head", "raw_of", "whole_response"]
 
@@ -25,13 +25,13 @@ _NONE = Retry(0, read=False)  # as HTTPAdapter has it
 def raw_of(answer: Response, retries: "Retry | None" = None) -> HTTPResponse:
     """Return urllib3's response over the body as it comes on the wire: it is here, or on its way."""
     if isinstance(answer, StreamedResponse):
-        return _Raw(Wire(answer, answer.iter_bytes(), answer.close), answer, retries)
-    return _Raw(Wire(answer, iter((answer.content,))), answer, retries)
+        return _Raw(RawBody(answer, answer.iter_bytes(), answer.close), answer, retries)
+    return _Raw(RawBody(answer, iter((answer.content,))), answer, retries)
 
 
 def raw_head(answer: Response) -> HTTPResponse:
     """Return urllib3's response for an answer whose body is left alone."""
-    return _Raw(Wire(answer, iter(())), answer, None)
+    return _Raw(RawBody(answer, iter(())), answer, None)
 
 
 def whole_response(request: requests.PreparedRequest, answer: Response) -> requests.Response:
@@ -56,7 +56,7 @@ def whole_response(request: requests.PreparedRequest, answer: Response) -> reque
 class _Raw(HTTPResponse):
     """urllib3's response over the bytes that the pool brings."""
 
-    def __init__(self, body: Wire, answer: Response, retries: "Retry | None") -> None:
+    def __init__(self, body: RawBody, answer: Response, retries: "Retry | None") -> None:
         super().__init__(
             body,
             HTTPHeaderDict((str(name), as_latin1(value)) for name, value in answer.headers.items()),
@@ -71,14 +71,14 @@ class _Raw(HTTPResponse):
             retries=_NONE if retries is None else retries,
         )
         self.version_string = f"HTTP/{body.version / 10}"
-        self._wire = body
+        self._raw_body = body
 
     def read_chunked(self, amt: int | None = None, decode_content: bool | None = None) -> Generator[bytes, None, None]:
         """Yield what comes, as it comes; raises ProtocolError where another thread closes the response meanwhile."""
         try:
             yield from super().read_chunked(amt, decode_content)
         except AttributeError as exc:  # urllib3 looks for the file between two looks at whether there is one
-            if not self._wire.isclosed():
+            if not self._raw_body.isclosed():
                 raise
             raise ProtocolError("the response was closed while it was read", exc) from exc
 
@@ -93,7 +93,7 @@ class _Read(_Raw):
     def __getattr__(self, name: str) -> Any:
         if "_fp" in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        super().__init__(Wire(self._answer, iter(())), self._answer, None)
+        super().__init__(RawBody(self._answer, iter(())), self._answer, None)
         return getattr(self, name)
 
     @property

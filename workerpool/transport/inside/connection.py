@@ -11,9 +11,9 @@ import aiohttp
 
 from ...handover.job import Work
 from .contract import HttpProcessingError, ResponseHandler, holds
-from .protocol import WireProtocol, has_news, is_readable, is_tainted
+from .protocol import HttpProtocol, has_news, is_readable, is_tainted
 
-__all__ = ["TunnelError", "current_work", "guard", "note_socket", "send_once"]
+__all__ = ["TunnelError", "current_work", "instrument", "note_socket", "send_once"]
 
 
 class _CurrentWork:
@@ -46,7 +46,7 @@ class TunnelError(aiohttp.ClientProxyConnectionError):
     """Say that the proxy was reached, and that no tunnel through it came about."""
 
 
-def guard(connector: aiohttp.BaseConnector, connections: set[WireProtocol]) -> None:
+def instrument(connector: aiohttp.BaseConnector, connections: set[HttpProtocol]) -> None:
     """Make the connector drop an idle connection that has bytes waiting or is to be closed.
 
     Such bytes are an answer that nobody asked for; the next request would take it for its own
@@ -98,28 +98,28 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
     connector._resolve_host = resolve_noting  # type: ignore[method-assign]
 
 
-def _watch_bodies(connector: aiohttp.BaseConnector, connections: set[WireProtocol]) -> None:
+def _watch_bodies(connector: aiohttp.BaseConnector, connections: set[HttpProtocol]) -> None:
     """Give each new connection a protocol that notices how a body ends."""
     loop, create = connector._loop, connector._create_connection
     is_tcp = isinstance(connector, aiohttp.TCPConnector)
 
-    def make_protocol() -> WireProtocol:
+    def make_protocol() -> HttpProtocol:
         # Called once TCP is there; what is left of making the connection is TLS, if it is to be had.
         work = current_work.get()
         if is_tcp and work is not None:
             work.stage = "tls"
-        return WireProtocol(loop, connections)
+        return HttpProtocol(loop, connections)
 
     async def create_watched(req: Any, traces: Any, timeout: Any) -> Any:
         made = await create(req, traces, timeout)
-        is_plain = isinstance(made, ResponseHandler) and not isinstance(made, WireProtocol)
-        return _in_place_of(made, WireProtocol(loop, connections)) if is_plain else made
+        is_plain = isinstance(made, ResponseHandler) and not isinstance(made, HttpProtocol)
+        return _in_place_of(made, HttpProtocol(loop, connections)) if is_plain else made
 
     connector._factory = make_protocol  # type: ignore[assignment]
     connector._create_connection = create_watched  # type: ignore[method-assign]
 
 
-def _in_place_of(made: Any, protocol: WireProtocol) -> WireProtocol:
+def _in_place_of(made: Any, protocol: HttpProtocol) -> HttpProtocol:
     """Put ours in the place of what the connector has made itself, as aiohttp-socks does; nothing was sent by it."""
     transport = made.transport
     transport.set_protocol(protocol)
@@ -194,7 +194,7 @@ def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
             raise
         finally:
             _sockets.set(None)
-        if isinstance(protocol, WireProtocol):
+        if isinstance(protocol, HttpProtocol):
             number = transport.get_extra_info("socket").fileno()
             protocol.handle = next((each for each, _inode in sockets if each.fileno() == number), None)
         return transport, protocol

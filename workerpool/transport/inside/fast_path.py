@@ -23,8 +23,8 @@ from ..cookies import Cookies
 from .answer import Answer
 from .contract import holds, serialize_headers
 from .patches import requests_are_patched
-from .protocol import Asker, WireProtocol
-from .request import BODILESS, CUT, WireRequest, with_host
+from .protocol import Asker, HttpProtocol
+from .request import BODILESS, CUT, HttpRequest, with_host
 
 __all__ = ["FastPath", "Origin", "met_closing"]
 
@@ -57,7 +57,7 @@ class FastPath:
         lane: Lane,
         first_hop: Callable[[Fetch], Hop],
         jar: Cookies | None,
-        connections: set[WireProtocol],
+        connections: set[HttpProtocol],
     ) -> None:
         assert session.connector is not None
         self._session, self._connector = session, session.connector
@@ -170,7 +170,7 @@ class FastPath:
             return None
         return origin.tails.get(key) or self._keep_tail(key, errand, origin)
 
-    def ask(self, protocol: WireProtocol, asker: Asker, head: bytes, patience: float | None, *, bodiless: bool) -> None:
+    def ask(self, protocol: HttpProtocol, asker: Asker, head: bytes, patience: float | None, *, bodiless: bool) -> None:
         """Send a head on a connection; the asker is told of the answer, and of a server that is silent too long."""
         protocol.ask(asker, head, patience, bodiless=bodiless)
         if patience is not None and protocol.heard + patience < self._due:
@@ -183,7 +183,7 @@ class FastPath:
         what was sent just then: without a word of an answer on it, the next connection is taken (RFC 9112, 9.3.1).
         Where a Retry says how often the server is asked, it says that here, too.
         """
-        request = WireRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._lane.ssl)
+        request = HttpRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._lane.ssl)
         head = self.head(hop, as_is=asked.as_is)
         while True:
             connection = await self._connector.connect(request, _NO_TRACES, timeout)
@@ -206,7 +206,7 @@ class FastPath:
                 connection.close()
                 raise
 
-    def note(self, protocol: WireProtocol, key: Any, message: Any, url: URL) -> None:
+    def note(self, protocol: HttpProtocol, key: Any, message: Any, url: URL) -> None:
         """Keep the cookies of an answer, and remember a server that sends more than it was asked for."""
         if self._jar is not None and "Set-Cookie" in message.headers:
             self._jar.update_cookies_from_headers(message.headers.getall("Set-Cookie"), url)
@@ -226,7 +226,7 @@ class FastPath:
                 timer.cancel()
 
     def _new_origin(self, url: URL) -> Origin:
-        return Origin(WireRequest.without_body(self._session, "GET", url, CIMultiDict(), self._lane.ssl).connection_key)
+        return Origin(HttpRequest.without_body(self._session, "GET", url, CIMultiDict(), self._lane.ssl).connection_key)
 
     def _keep_tail(self, key: Any, errand: Fetch, origin: Origin) -> bytes:
         if len(origin.tails) >= _TAILS:

@@ -17,7 +17,7 @@ import aiohttp
 
 from .contract import EMPTY_PAYLOAD, HttpProcessingError, HttpResponseParser, ResponseHandler
 
-__all__ = ["READ_AHEAD", "Asker", "WireProtocol", "ends_here", "has_news", "is_readable", "is_tainted", "whole_body"]
+__all__ = ["READ_AHEAD", "Asker", "HttpProtocol", "ends_here", "has_news", "is_readable", "is_tainted", "whole_body"]
 
 READ_AHEAD = 2**19  # bytes of a body kept before reading pauses; with aiohttp's 2**16 it pauses after each full read
 _MAX_INTERIM = 100  # 1xx answers before the one that counts
@@ -52,7 +52,7 @@ class Asker(ABC):
         raise error
 
 
-class WireProtocol(ResponseHandler):
+class HttpProtocol(ResponseHandler):
     """Tell the reader of a body when its connection did not end as it should.
 
     aiohttp takes a body without a length for complete when its connection is reset or, with TLS, cut (RFC 9112,
@@ -73,7 +73,7 @@ class WireProtocol(ResponseHandler):
     _ended = False
     _interim = 0
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open_connections: "set[WireProtocol]") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, open_connections: "set[HttpProtocol]") -> None:
         super().__init__(loop)
         self._open = open_connections
 
@@ -300,7 +300,7 @@ def is_tainted(protocol: Any, look: Any) -> bool:
     """Whether an idle connection is not to be used: it is to be closed, or `look` finds that something waits there."""
     if protocol is None or protocol.should_close or protocol.transport is None:
         return True
-    if isinstance(protocol, WireProtocol) and protocol.has_begun_another():
+    if isinstance(protocol, HttpProtocol) and protocol.has_begun_another():
         return True
     handle = getattr(protocol, "handle", None) or protocol.transport.get_extra_info("socket")
     try:

@@ -19,7 +19,7 @@ from ..cookies import Cookies
 from .connection import current_work
 from .contract import TimerNoop
 
-__all__ = ["BODILESS", "CUT", "WireRequest", "for_the_proxy", "send_anew", "with_host"]
+__all__ = ["BODILESS", "CUT", "HttpRequest", "for_the_proxy", "send_anew", "with_host"]
 
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 CUT = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError, aiohttp.ClientOSError)
@@ -28,7 +28,7 @@ _NO_TIMER = TimerNoop()  # the pool's own deadlines count
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 
 
-class WireRequest(aiohttp.ClientRequest):
+class HttpRequest(aiohttp.ClientRequest):
     """Send the headers as they are given, and note in the work that a connection was found."""
 
     # What a request without a body has no use for; aiohttp writes each of them into each request.
@@ -41,7 +41,7 @@ class WireRequest(aiohttp.ClientRequest):
     @classmethod
     def without_body(
         cls, session: aiohttp.ClientSession, method: str, url: URL, headers: "CIMultiDict[str]", ssl: Any
-    ) -> "WireRequest":
+    ) -> "HttpRequest":
         """Make a request that the pool has checked, in one step where aiohttp's `__init__` takes fifteen."""
         request = cls.__new__(cls)
         request.method = method
@@ -115,7 +115,7 @@ def _go_on(asked: "asyncio.Future[bool]") -> None:
         asked.set_result(True)
 
 
-async def send_anew(request: WireRequest, handler: Any) -> aiohttp.ClientResponse:
+async def send_anew(request: HttpRequest, handler: Any) -> aiohttp.ClientResponse:
     """Send on the next connection what has met a closing one; the innermost middleware, so that none sees it."""
     while True:
         request.on_kept = False  # until there is a connection
