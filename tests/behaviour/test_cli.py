@@ -247,6 +247,34 @@ def test_ctrl_c_ends_a_wait_for_stdin(site):
         assert "" == process.stderr.read()
 
 
+STRUCK = """
+import os, signal, threading
+from workerpool_cli import main
+
+def strike():
+    os.read({}, 1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=strike, daemon=True).start()
+main()
+"""
+
+
+def test_ctrl_c_ends_a_wait_for_stdin_that_it_does_not_interrupt(site):
+    """As one does that comes just before the read(), or on another thread."""
+    theirs, ours = os.pipe()
+    command = [sys.executable, "-c", STRUCK.format(theirs), "fetch", "-q", "-i", "-"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[theirs])
+    started.append(process)
+    process.stdin.write(site.url_for("/hold/1\n"))
+    process.stdin.flush()
+    site.wait_in_flight(1, 30)
+    os.write(ours, b"!")
+    assert (130, "") == (process.wait(80), process.stderr.read())
+    os.close(theirs)
+    os.close(ours)
+
+
 def wait_for(true, process) -> None:
     """Ask again and again, for what another process does gives no event; its end is a failure."""
     while not true():

@@ -15,6 +15,7 @@ from ..errors import InvalidRequest
 from .given import POSITIVE, check_places, checked_request, lane_options, usage_error
 from .progress import Meter
 from .report import json_line, succeeded
+from .stdin import open_stdin
 
 __all__ = ["fetch"]
 
@@ -100,7 +101,8 @@ def _inputs(urls: Iterable[str], source: str | None) -> Iterator[str]:
     if source is None:
         return
     # Bytes that are no UTF-8 come as in arguments: not replaced by what would be another, valid URL.
-    with click.open_file(source, encoding="utf-8-sig", errors="surrogateescape") as lines:
+    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape"}
+    with open_stdin(**options) if source == "-" else Path(source).open(**options) as lines:
         with _named(source):
             for line in lines:
                 if (url := line.strip(" \t\r\n")) and not url.startswith("#"):

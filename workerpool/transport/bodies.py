@@ -14,7 +14,7 @@ from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..handover.channel import Chunks, Closed
 from ..messages.body import Body, Upload
 from .decoding import Decoder, decoder_for
-from .inside.answer import AnyAnswer
+from .inside.answer import AnyAnswer, content_of
 from .uploads import Feeder
 
 __all__ = ["Payload", "decoded", "has_coding", "iter_body", "read_body", "too_large"]
@@ -108,9 +108,13 @@ class _Sending(aiohttp.Payload):
         async for chunk in self._pump():
             await writer.write(chunk)
 
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give the whole to a recorder, which takes it for an async source; it cannot copy what is not here."""
+        return self._pump()
+
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         """Return the whole, for a digest of it."""
-        return b"".join([chunk async for chunk in self._pump()])
+        return b"".join([chunk async for chunk in self])
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Refuse: it is not here."""
@@ -154,9 +158,9 @@ async def _next(chunks: Chunks) -> bytes | None:
 async def read_body(answer: AnyAnswer, limit: int, *, decode: bool = True) -> bytes:
     """Return the whole body, decoded unless told otherwise; raises BodyTooLarge, DecodingError and aiohttp's errors."""
     decoder = _decoder_of(answer) if decode else None
-    content = answer.content
+    content = content_of(answer)
     if decoder is None and content.is_eof():  # it came together with the head, as small ones do
-        whole = content.read_nowait()
+        whole: bytes = content.read_nowait()
         if len(whole) > limit:
             raise too_large(limit)
         return whole
@@ -213,10 +217,11 @@ async def iter_body(answer: AnyAnswer, *, decode: bool = True) -> AsyncIterator[
     Raises DecodingError and aiohttp's own errors.
     """
     decoder = _decoder_of(answer) if decode else None
+    content = content_of(answer)
     began = False
     run, size = deque[bytes](), 0
     steps = count(1)
-    while raw := await answer.content.readany():
+    while raw := await content.readany():
         began = True
         try:
             for piece in (raw,) if decoder is None else decoder.feed(raw):
@@ -231,7 +236,7 @@ async def iter_body(answer: AnyAnswer, *, decode: bool = True) -> AsyncIterator[
         except DecodingError:
             yield run  # what came before is right
             raise
-        if run and not await _has_more(answer.content):
+        if run and not await _has_more(content):
             yield run
             run, size = deque(), 0
     if run:

@@ -17,7 +17,7 @@ from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, has_coding, iter_body, read_body, too_large
 from .foreign import adopt, fault_of_head, raised_by_user
-from .inside.answer import Answer, AnyAnswer
+from .inside.answer import Answer, AnyAnswer, content_of
 from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
 from .sessions import Sessions
 
@@ -195,8 +195,8 @@ class Exchange:
 
     async def _redirect_body(self, answer: AnyAnswer) -> bytes:
         """Return the body of a redirect, decoded; nothing where it is too large to be had whole, or damaged."""
-        body = b""
-        while raw := await answer.content.readany():
+        body, content = b"", content_of(answer)
+        while raw := await content.readany():
             body += raw
             if len(body) > _REDIRECT_BODY:
                 return b""

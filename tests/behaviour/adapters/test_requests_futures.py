@@ -87,6 +87,23 @@ def test_a_session_and_an_executor_of_ones_own(site, pool):
     assert 2 == pool.stats().succeeded
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"adapter_kwargs": {"nonsense": 1}}, "not nonsense$"),
+        ({"adapter_kwargs": {"max_retries": 1, "lane": "a", "pool": "b"}}, r"not lane, pool; FuturesSession\(pool="),
+        ({"session": requests.Session(), "pool": "a"}, "mount"),
+        ({"session": requests.Session(), "lane": "default"}, "mount"),
+    ],
+)
+def test_what_would_be_without_effect_is_refused(options, named):
+    """A name that no adapter has, and a pool or lane beside a session, whose adapters count."""
+    before = threading.active_count()
+    with pytest.raises(TypeError, match=named):
+        FuturesSession(**options)
+    assert before == threading.active_count()
+
+
 def test_what_a_process_cannot_be_given_is_refused_at_once(site):
     """A hook that cannot be pickled raises where the request is made, and not from the future."""
     with ProcessPoolExecutor(1) as executor, FuturesSession(executor) as session:

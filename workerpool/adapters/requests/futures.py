@@ -27,6 +27,7 @@ _PICKLE_ERROR = (
 )
 
 _SIZES = ("pool_connections", "pool_maxsize", "pool_block")
+_SETTINGS = frozenset({"max_retries", *_SIZES})
 
 
 class FuturesSession(requests.Session):
@@ -34,7 +35,8 @@ class FuturesSession(requests.Session):
 
     `pool` and `lane` are as PoolAdapter takes them; `executor`, `session` and `adapter_kwargs` as
     requests-futures has them. At most `max_workers` threads run hooks and follow
-    redirects, and send what goes by another adapter.
+    redirects, and send what goes by another adapter. Raises TypeError for what would be without effect: another
+    name in `adapter_kwargs`, and `pool` or `lane` beside a `session`, whose adapters count.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class FuturesSession(requests.Session):
         lane: str | None = None,
         **kwargs: Any,
     ) -> None:
+        _check_effect(session, adapter_kwargs or {}, pool, lane)
         super().__init__(*args, **kwargs)
         self.mount("https://", PoolAdapter(pool, lane))
         self.mount("http://", PoolAdapter(pool, lane))
@@ -217,6 +220,18 @@ def _with_callback(
     response = call(*args, **kwargs)
     result = callback(session, response)
     return response if result is None else result
+
+
+def _check_effect(session: object, options: dict[str, Any], pool: object, lane: object) -> None:
+    """Raise TypeError for options that nothing would come of."""
+    if unknown := sorted(map(str, options.keys() - _SETTINGS)):
+        known = ", ".join(sorted(_SETTINGS))
+        hint = "; FuturesSession(pool=, lane=) takes those" if {"pool", "lane"}.intersection(unknown) else ""
+        raise TypeError(f"adapter_kwargs takes {known}, not {', '.join(unknown)}{hint}")
+    if session is not None and (pool is not None or lane is not None):
+        raise TypeError(
+            "beside a session, pool and lane are its adapters': session.mount('https://', PoolAdapter(...))"
+        )
 
 
 def _configure(session: requests.Session, options: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from multidict import CIMultiDictProxy
 
-__all__ = ["Answer", "AnyAnswer", "Whole"]
+__all__ = ["Answer", "AnyAnswer", "Whole", "content_of"]
 
 
 class Answer:
@@ -74,3 +74,9 @@ class Whole:
 
 
 AnyAnswer: TypeAlias = Answer | aiohttp.ClientResponse
+
+
+def content_of(answer: AnyAnswer) -> Any:
+    """Return what the body is read from: what aiohttp keeps of it, where a middleware or a recorder has read it."""
+    body: bytes | None = getattr(answer, "_body", None)  # an Answer and a mock have none
+    return answer.content if body is None else Whole(body)
