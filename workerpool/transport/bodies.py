@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from ..errors import BodyTooLarge, DecodingError, InvalidRequest
 from ..handover.channel import Chunks, Closed
 from ..messages.body import Body, Upload
-from .decoding import Decoder, decoder_for
+from .decoding import Decoder, decoder_for, unpacked_at_once
 from .inside.answer import AnyAnswer, content_of
 from .uploads import Feeder
 
@@ -187,7 +187,12 @@ async def read_body(answer: AnyAnswer, limit: int, *, decode: bool = True) -> by
 
 def decoded(body: bytes, headers: "CIMultiDictProxy[str]", limit: int) -> bytes:
     """Return a small body that is here, decoded as its headers say; raises BodyTooLarge, DecodingError."""
-    decoder = decoder_for(", ".join(headers.getall("Content-Encoding", ())))
+    coding = ", ".join(headers.getall("Content-Encoding", ()))
+    if (whole := unpacked_at_once(body, coding)) is not None:
+        if len(whole) > limit:
+            raise too_large(limit)
+        return whole
+    decoder = decoder_for(coding)
     if decoder is None or not body:
         return body
     pieces: list[bytes] = []

@@ -25,7 +25,7 @@ except ImportError:
     except ImportError:
         zstd = None
 
-__all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for", "load_inflater"]
+__all__ = ["ACCEPT_ENCODING", "STEP", "Decoder", "decoder_for", "load_inflater", "unpacked_at_once"]
 
 STEP = 2**20  # bytes unpacked at a time; a body of less is not copied once more
 _SLICE = 2**19  # bytes taken at a time; each end of a member copies what is left of them
@@ -218,6 +218,19 @@ class Decoder:
         taken, given = self._taken[level : level + 2]
         if taken > _ALLOWANCE + _WORST * given:
             raise DecodingError(f"the body unpacks to next to nothing: {given} bytes so far from {taken}")
+
+
+def unpacked_at_once(body: bytes, coding: str) -> bytes | None:
+    """Return what a gzip of one member unpacks to in one step; None for all else, and what a Decoder is to refuse."""
+    if coding != "gzip" or len(body) > _SLICE:
+        return None
+    load_inflater()
+    stream = fast_zlib.decompressobj(wbits=31)
+    try:
+        content: bytes = stream.decompress(body, STEP)
+    except (zlib.error, fast_zlib.error, EOFError, ValueError):
+        return None
+    return content if stream.eof and not stream.unused_data else None
 
 
 def decoder_for(content_encoding: str | None) -> Decoder | None:

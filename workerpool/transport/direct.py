@@ -111,7 +111,7 @@ class Direct(Asker, Ride):
         elif len(content) > _SMALL:
             self._leave(message, Whole(content))
         else:
-            self._unpack(message, content)
+            self._unpack(message, content, data)
 
     def take_more(self) -> None:
         """Take what has come of the body, and finish with its end."""
@@ -174,7 +174,7 @@ class Direct(Asker, Ride):
         self._size = 0
         self.take_more()
 
-    def _unpack(self, message: Any, packed: bytes) -> None:
+    def _unpack(self, message: Any, packed: bytes, data: bytes) -> None:
         limit = self._limit()
         try:
             content = decoded(packed, message.headers, min(limit, _AT_ONCE))
@@ -187,7 +187,7 @@ class Direct(Asker, Ride):
             exc.stage = "decode"
             self._end_by(exc)
         else:
-            self.protocol.let_go(ends_here=False)
+            self.protocol.let_go(ends_here=ends_here(data, packed, message.chunked))
             self._finish(message, content)
 
     def _finish(self, message: Any, content: bytes) -> None:
