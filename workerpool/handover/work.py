@@ -378,9 +378,7 @@ class Blocking(Work):
                 if self.begun is not None and self.patience is not None and self._opens_by(self.final_deadline):
                     return self._outcome()
                 self.expire()
-                if (
-                    not self.decided
-                ):  # else a loop that is kept by other code would be waited for, which has yet to tell
+                if not self.decided:  # else it may be that a loop that other code keeps has yet to tell
                     self._gate.acquire()
         except BaseException:
             self.cancel()
