@@ -14,7 +14,7 @@ import requests
 from faults.server import Listener
 from faults.wire import answer, chunk, head, read_head
 from proxies import SocksProxy
-from servers import running
+from servers import read_request, running
 from yarl import URL
 
 from workerpool import InvalidRequest, ProtocolError, TruncatedBody, WorkerPool
@@ -252,6 +252,41 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_from_a_unix_socket(event_l
     with unix_server(talk) as path:
         with WorkerPool(event_loop=event_loop, connector=lambda: aiohttp.UnixConnector(path)) as pool:
             assert [b"/1", b"/2"] == pool.submit(ask_twice).result()
+
+
+@UNIX
+@LOOPS
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("news", [answer(b"unasked"), b""], ids=["an answer", "the end"])
+def test_a_request_right_behind_another_meets_no_news_on_a_unix_socket(event_loop, method, news):
+    """That the connection was at hand for the pool's own requests makes no difference."""
+    blocks, sent, posted = threading.Event(), threading.Event(), threading.Event()
+
+    def talk(connection):
+        while request := read_request(connection):
+            connection.sendall(answer(request.split(b" ")[1]))
+            if b" /2 " in request:
+                blocks.wait(60)
+                if news:
+                    connection.sendall(news)
+                else:
+                    connection.shutdown(socket.SHUT_RDWR)
+                sent.set()
+
+    async def block(_session):
+        blocks.set()
+        posted.wait(60)
+
+    with (
+        unix_server(talk) as path,
+        WorkerPool(workers=1, event_loop=event_loop, connector=lambda: aiohttp.UnixConnector(path), retry=None) as pool,
+    ):
+        assert ["/1", "/2"] == [pool.get(f"http://h.test{path}").text for path in ("/1", "/2")]
+        pool.submit(block)
+        sent.wait(60)
+        job = pool.submit("http://h.test/3", method=method, data=None if method == "GET" else b"3")
+        posted.set()
+        assert "/3" == job.result(60).text
 
 
 @UNIX

@@ -1,11 +1,16 @@
 """The fast path of requests without hooks: the same answers, and open to whoever watches sessions."""
 
+import asyncio
+from time import monotonic
+
 import aiohttp
 import pytest
 from faults.wire import read_head
 from servers import Listening, ok
 
 from workerpool import Lane, Request, WorkerPool
+from workerpool.handover.errand import Fetch
+from workerpool.transport import Environment, Transport
 
 WAYS = {"fast": {}, "full": {"trace_configs": [aiohttp.TraceConfig()]}}
 
@@ -89,6 +94,72 @@ def test_each_request_has_the_headers_that_it_was_given(way, echo):
         heads = [pool.send(request).text for request in requests]
         assert ["a", "b", "a"] == [head.partition("x-lane: ")[2].partition("\n")[0].strip() for head in heads]
         assert all("X-Lane" not in head for head in heads)
+
+
+class Text(str):
+    """What writes itself as it is, and says that case makes no difference."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return self.lower() == other.lower()
+
+
+class HashedText(Text):
+    """The same, of which sets and mappings may be made."""
+
+    def __hash__(self):
+        return hash(self.lower())
+
+
+@pytest.mark.parametrize("kind", [Text, HashedText])
+def test_what_derives_from_str_is_sent_as_the_text_that_it_is(kind, echo):
+    """Whatever it says that it equals."""
+    with WorkerPool() as pool:
+        assert pool.get(echo.url).ok
+        heads = [pool.get(echo.url, headers={"X-Own": kind(value)}).text for value in ("ab", "aB", "AB")]
+    assert ["ab", "aB", "AB"] == [head.partition("X-Own: ")[2].split()[0] for head in heads]
+
+
+def test_the_heads_that_are_kept_are_bounded():
+    """Of many origins, whose requests have headers that differ each time."""
+
+    async def keep():
+        transport = Transport(Lane("many"), 1, lambda _host: 0.0, Environment())
+        errands = [
+            Fetch(request, request.target)
+            for n in range(32)
+            for host in range(500)
+            for request in [Request(f"http://h{host}.test/", headers={"X-Own": f"{n} {host}"})]
+        ]
+        fast_path = transport.fast_path
+        for errand in errands:
+            assert b"X-Own: " in fast_path.known_tail(errand, fast_path.origin(errand.target))
+        await transport.close()
+        return sum(len(fast_path.origin(errand.target).tails) for errand in errands[:500])
+
+    assert asyncio.run(keep()) <= 2000
+
+
+def test_a_keep_alive_of_the_users_is_kept_to():
+    """No request finds a connection that its connector would have closed by then, though one right before has left it."""
+    opened = []
+
+    def serve(connection):
+        opened.append(connection)
+        _echo(connection)
+
+    with (
+        Listening(serve) as server,
+        WorkerPool(workers=1, connector=lambda: aiohttp.TCPConnector(keepalive_timeout=0.1)) as pool,
+    ):
+        while not pool.stats().lanes[0].direct:
+            assert pool.get(server.url).ok
+        before, end = len(opened), monotonic() + 0.11
+        while monotonic() < end:
+            pass
+        assert pool.get(server.url).ok
+        assert before + 1 == len(opened)
 
 
 def test_what_another_library_has_prepared_gets_no_headers_of_ours(echo):

@@ -13,7 +13,7 @@ from servers import Listening, ok
 
 from faults.wire import read_head
 from workerpool import WorkerPool
-from workerpool.transport.inside.protocol import HttpProtocol
+from workerpool.transport.inside.protocol import HttpProtocol, has_news
 
 LOOPS = ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
 PATIENCE = 60
@@ -46,7 +46,7 @@ def test_what_has_met_news_is_not_asked_once_more(loop, end):
 
     async def ask(port):
         running = asyncio.get_running_loop()
-        make = partial(HttpProtocol, running, set())
+        make = partial(HttpProtocol, running, set(), has_news)
         transport, protocol = await running.create_connection(make, "127.0.0.1", port)
         before = protocol.is_clean()
         asked.set()

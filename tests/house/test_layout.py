@@ -140,7 +140,7 @@ WITHIN = {
         _retry_connection _socket_factory _wrap_create_connection
     """,
     "workerpool/transport/inside/contract.py": "_serialize_headers",
-    "workerpool/transport/inside/fast_path.py": "_get _loop _middlewares _reading_paused _waiters",
+    "workerpool/transport/inside/fast_path.py": "_get _keepalive_timeout _loop _middlewares _reading_paused _waiters",
     "workerpool/transport/inside/patches.py": "_request",
     "workerpool/transport/inside/request.py": "_loop _ssl _traces",
     "workerpool/transport/lending.py": "_close",

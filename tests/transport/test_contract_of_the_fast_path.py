@@ -213,7 +213,7 @@ def test_a_protocol_reads_by_its_parser():
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_what_comes_in_is_given_to_the_method_of_the_class(factory):
     """A loop may look `data_received` up when the connection is made: it is there from the beginning, for all ways."""
-    from workerpool.transport.inside.protocol import HttpProtocol
+    from workerpool.transport.inside.protocol import HttpProtocol, has_news
 
     assert {"data_received", "connection_made", "connection_lost", "eof_received"} <= vars(HttpProtocol).keys()
     found = []
@@ -231,7 +231,7 @@ def test_what_comes_in_is_given_to_the_method_of_the_class(factory):
         server = await asyncio.start_server(say, "127.0.0.1", 0)
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.create_connection(
-            lambda: Noting(loop, set()), *server.sockets[0].getsockname()[:2]
+            lambda: Noting(loop, set(), has_news), *server.sockets[0].getsockname()[:2]
         )
         assert protocol.transport is transport
         while not found:

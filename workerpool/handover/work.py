@@ -378,7 +378,8 @@ class Blocking(Work):
                 if self.begun is not None and self.patience is not None and self._opens_by(self.final_deadline):
                     return self._outcome()
                 self.expire()
-                self._gate.acquire()
+                if not self.decided:  # else it may be that a loop that other code keeps has yet to tell
+                    self._gate.acquire()
         except BaseException:
             self.cancel()
             raise

@@ -118,7 +118,7 @@ def _checked_name(name: object) -> str:
         raise ValueError("headers: a name is no HTTP token (letters, digits, '-'); value and name are given apart")
     if name.lower() == "transfer-encoding":
         raise ValueError("headers: Transfer-Encoding is set by the pool from the body; leave it out")
-    return name
+    return str.__str__(name)
 
 
 def _checked_value(name: str, value: object) -> str:
@@ -130,7 +130,7 @@ def _checked_value(name: str, value: object) -> str:
         raise ValueError(f"headers: the value of {name} holds a control character (CR, LF, NUL...)")
     if not value.isascii():
         value.encode()  # refuses half of a surrogate pair
-    return value
+    return str.__str__(value)  # the text itself: what derives from str may say that it equals others, or have no hash
 
 
 def authorization(auth: Auth) -> str:

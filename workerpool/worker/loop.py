@@ -74,7 +74,7 @@ class WorkerLoop:
 
         Each thread that is woken wants the GIL, which the loop gives away with the next system call. So where there is
         much more to do, what several turns bring is told together, a moment later (measured: a tenth of what a request
-        of many costs). Code of the user's, which may keep the loop, is not waited for.
+        of many costs). Code of the user's, which may keep the loop, is not waited for, nor is it let in before.
         """
         is_last = self.posted + self.moved <= self.ended
         if is_last or self.user_code or threading.get_ident() != self.ident or self.current is None:
@@ -82,11 +82,14 @@ class WorkerLoop:
             return
         self._untold.append(work)
         if self.load < _MUCH or len(self._untold) >= _TOGETHER:
-            if not self._is_due:
-                self._is_due = True
-                self.current.call_soon(self._tell_all)
+            self._tell_soon()
         elif self._telling is None:
             self._telling = self.current.call_later(_MOMENT, self._tell_all)
+
+    def tell_from_outside(self) -> None:
+        """Tell of what is decided in the place of a thread that does not. From any thread, repeatable."""
+        for work in tuple(self._untold):
+            work.tell()
 
     def take_over(self) -> None:
         """Count a job that another worker has passed on. From any thread."""
@@ -141,6 +144,7 @@ class WorkerLoop:
 
     def begin_user_code(self) -> None:
         """Note that code of the user's begins here. On the loop."""
+        self._tell_soon()  # before the task that runs it is made, and so before its first step
         self.user_code += 1
         if self.user_code == 1:
             self._watch(self)
@@ -148,6 +152,11 @@ class WorkerLoop:
     def end_user_code(self) -> None:
         """Note that some of it has ended. On the loop."""
         self.user_code -= 1
+
+    def _tell_soon(self) -> None:
+        if self._untold and not self._is_due and self.current is not None:
+            self._is_due = True
+            self.current.call_soon(self._tell_all)
 
     def _tell_all(self) -> None:
         self._is_due = False
@@ -163,9 +172,7 @@ class WorkerLoop:
                     work.tell()  # it was interrupted on the way, or the caller's own callback has raised
                     raise
         finally:
-            if self._untold and self.current is not None:
-                self._is_due = True
-                self.current.call_soon(self._tell_all)
+            self._tell_soon()
 
     def _stop(self) -> None:
         if self._stopped is not None:

@@ -122,6 +122,7 @@ class Worker:
         self.refuse_new()
         for dispatcher in (*self.dispatchers, *list(self._closing)):
             dispatcher.fail_all()
+        self.loop.tell_from_outside()
         self._tell_closed()
 
     def fail_in_child(self, error: Exception) -> None:
@@ -145,6 +146,7 @@ class Worker:
             try:
                 self.loop.blocked = True  # new work goes to others, where there are any
                 self.loop.go_on_to(State.OVER)
+                self.loop.detach()  # which tells of what its last turns have brought
                 self.fail_all()
             finally:
                 self._ended.set()  # whatever happens: others wait for it without a limit

@@ -3,7 +3,9 @@
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -55,7 +57,7 @@ def instrument(connector: aiohttp.BaseConnector, connections: set[HttpProtocol])
     if holds("idle"):
         _check_idle(connector)
     if holds("bodies"):
-        _watch_bodies(connector, connections)
+        _watch_bodies(connector, partial(HttpProtocol, connector._loop, connections, _look_of(connector)))
     if isinstance(connector, aiohttp.TCPConnector):
         if holds("stages"):
             _note_stages(connector)
@@ -66,8 +68,7 @@ def instrument(connector: aiohttp.BaseConnector, connections: set[HttpProtocol])
 
 
 def _check_idle(connector: aiohttp.BaseConnector) -> None:
-    get = connector._get
-    look = has_news if isinstance(connector, aiohttp.TCPConnector) else is_readable
+    get, look = connector._get, _look_of(connector)
 
     async def get_clean(key: Any, traces: Any) -> Any:
         while True:
@@ -98,9 +99,14 @@ def _note_stages(connector: aiohttp.TCPConnector) -> None:
     connector._resolve_host = resolve_noting  # type: ignore[method-assign]
 
 
-def _watch_bodies(connector: aiohttp.BaseConnector, connections: set[HttpProtocol]) -> None:
+def _look_of(connector: aiohttp.BaseConnector) -> Callable[[socket.socket], bool]:
+    """Return what tells whether something waits at one of its sockets."""
+    return has_news if isinstance(connector, aiohttp.TCPConnector) else is_readable
+
+
+def _watch_bodies(connector: aiohttp.BaseConnector, new_protocol: Callable[[], HttpProtocol]) -> None:
     """Give each new connection a protocol that notices how a body ends."""
-    loop, create = connector._loop, connector._create_connection
+    create = connector._create_connection
     is_tcp = isinstance(connector, aiohttp.TCPConnector)
 
     def make_protocol() -> HttpProtocol:
@@ -108,12 +114,12 @@ def _watch_bodies(connector: aiohttp.BaseConnector, connections: set[HttpProtoco
         work = current_work.get()
         if is_tcp and work is not None:
             work.stage = "tls"
-        return HttpProtocol(loop, connections)
+        return new_protocol()
 
     async def create_watched(req: Any, traces: Any, timeout: Any) -> Any:
         made = await create(req, traces, timeout)
         is_plain = isinstance(made, ResponseHandler) and not isinstance(made, HttpProtocol)
-        return _in_place_of(made, HttpProtocol(loop, connections)) if is_plain else made
+        return _in_place_of(made, new_protocol()) if is_plain else made
 
     connector._factory = make_protocol  # type: ignore[assignment]
     connector._create_connection = create_watched  # type: ignore[method-assign]

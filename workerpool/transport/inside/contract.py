@@ -105,6 +105,7 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "BaseConnector._get(key, traces)",
             "BaseConnector.connect(req, traces, timeout)",
+            "BaseConnector:_keepalive_timeout",
             "BaseConnector:_waiters",
             "ClientSession:_loop",
             "ClientSession:_middlewares",

@@ -31,6 +31,7 @@ __all__ = ["FastPath", "Origin", "met_closing"]
 _NO_TRACES: list[Any] = []  # aiohttp only reads it
 _ASKING = frozenset({"expect", "transfer-encoding", "upgrade"})
 _TAILS = 32  # that are kept for an origin; requests with a header that differs each time find none
+_ALL_TAILS = 2000  # that are kept in all, some megabytes with long credentials
 _KEPT = 1000  # origins whose heads are kept, and of those that send what nobody asked for
 _SMALL = 2**16  # bytes of a body that goes out with the head; a socket takes them at once, as a rule
 _PARKED = 0.25  # seconds between two looks at what is parked, at which it is given back if it was there before
@@ -70,7 +71,9 @@ class FastPath:
         self.waiters: Any = session.connector._waiters if known else ()  # functions, as requests wait for places
         # A connector of the user's with a `connect` of its own is asked for each request.
         self._lends = known and type(session.connector).connect is aiohttp.BaseConnector.connect
+        self._parks = self._lends and _keeps_for_long(session.connector)
         self._origins: dict[tuple[str, str], Origin] = {}
+        self._tails = 0  # that are kept
         self._strays: set[Any] = set()  # keys of origins that have sent what nobody asked for
         self._parking: dict[Any, Origin] = {}  # what is parked where, the longest first
         self._unparking: asyncio.TimerHandle | None = None
@@ -99,6 +102,7 @@ class FastPath:
         if found is None:
             if len(self._origins) >= _KEPT:
                 self._origins.clear()
+                self._tails = 0
             found = self._origins[name] = self._new_origin(url)
         return found
 
@@ -135,7 +139,7 @@ class FastPath:
 
         The way through the connector's accounts costs a blocking caller as much as a twentieth of its request.
         """
-        if connection.protocol.should_close or self.waiters or not self._lends:
+        if connection.protocol.should_close or self.waiters or not self._parks:
             self.take_back(connection, close=False)
             return
         origin.parked.append(connection)
@@ -218,7 +222,7 @@ class FastPath:
     def close(self) -> None:
         """Close what is lent, and watch over nobody any more."""
         self._unpark(self._parking)
-        self._lends = False
+        self._lends = self._parks = False
         for connection in tuple(self._lent):
             self.take_back(connection, close=True)
         for timer in (self._timer, self._unparking):
@@ -230,7 +234,13 @@ class FastPath:
 
     def _keep_tail(self, key: Any, errand: Fetch, origin: Origin) -> bytes:
         if len(origin.tails) >= _TAILS:
+            self._tails -= len(origin.tails)
             origin.tails.clear()
+        if self._tails >= _ALL_TAILS:
+            for each in self._origins.values():
+                each.tails.clear()
+            self._tails = 0
+        self._tails += 1
         headers = with_host(self._first_hop(errand).headers, errand.target)
         headers.popall("Proxy-Authorization", None)
         tail = origin.tails[key] = serialize_headers(" HTTP/1.1", headers)
@@ -305,6 +315,12 @@ def met_closing(protocol: Any, method: str, error: BaseException) -> bool:
         return False
     head_was_cut = isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
     return protocol.kept and isinstance(error, CUT) and not head_was_cut
+
+
+def _keeps_for_long(connector: Any) -> bool:
+    """Whether a connection may lie at hand for a moment that the connector does not count."""
+    seconds = connector._keepalive_timeout
+    return seconds is None or seconds >= 10 * _PARKED
 
 
 def _is_framed_by_length(headers: Any) -> bool:

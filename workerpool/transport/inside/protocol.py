@@ -10,6 +10,7 @@ import select
 import socket
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -73,9 +74,15 @@ class HttpProtocol(ResponseHandler):
     _ended = False
     _interim = 0
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open_connections: "set[HttpProtocol]") -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        open_connections: "set[HttpProtocol]",
+        look: Callable[[socket.socket], bool],
+    ) -> None:
         super().__init__(loop)
         self._open = open_connections
+        self._look = look  # whether something waits at the socket that the loop has not looked at yet
 
     def ask(self, asker: Asker, head: bytes, patience: float | None, *, bodiless: bool) -> None:
         """Send a request without a body; the asker is told of the answer."""
@@ -117,7 +124,7 @@ class HttpProtocol(ResponseHandler):
         handle = self.handle or transport.get_extra_info("socket")
         try:
             strayed = self.strayed or (self._spent is not None and self.has_begun_another())
-            is_clean = not (strayed or transport.is_closing() or has_news(handle))
+            is_clean = not (strayed or transport.is_closing() or self._look(handle))
         except (OSError, AttributeError):  # closed
             is_clean = False
         if not is_clean:  # a reset is told to the first who asks only
