@@ -136,6 +136,25 @@ class Lane:
         return bool(self.middlewares or self.trace_configs)
 
     @property
+    def own_headers(self) -> tuple[tuple[str, str], ...]:
+        """What the lane adds to each request; none of it follows a redirect to another origin."""
+        own: Any = self.headers  # pairs, since they were checked
+        if self.auth is not None:
+            own = tuple(item for item in own if item[0].lower() != "authorization")
+            own += (("Authorization", authorization(self.auth)),)
+        if line := self.cookie_line:
+            own += (("Cookie", line),)
+        return own  # type: ignore[no-any-return]
+
+    @property
+    def cookie_line(self) -> str:
+        """The lane's own cookies as a header, if no base URL says which host they are for.
+
+        A header stays behind when a redirect leads elsewhere; in the jar they would go to every host.
+        """
+        return cookie_header(self.cookies) if self.cookies and self.base_url is None else ""
+
+    @property
     def by_socks(self) -> bool:
         """Whether the proxy speaks SOCKS, so that connections are made through it and not requests."""
         return self.proxy is not None and parse_url(self.proxy).scheme in _SOCKS

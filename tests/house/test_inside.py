@@ -116,3 +116,13 @@ def test_the_glossary_has_fifteen_words():
     assert 15 == len({word for word, _ in told}) == len(told)
     assert [] == [word for word, text in told if text.count(". ") or not text.endswith(".")]
     assert [] == [word for word, _ in told if not re.search(rf"(?i)\b{word}", PAGE.partition("# Glossary")[0])]
+
+
+def test_every_policy_has_its_thread():
+    """Whoever adds one says who may touch it."""
+    policies = {
+        kind
+        for path in (PACKAGE / "policies").glob("*.py")
+        for kind in re.findall(r"^class ([A-Z]\w+)", path.read_text(), re.M)
+    }
+    assert policies <= set(re.findall(r"`(\w+)`", section("Who may touch what")))

@@ -42,7 +42,7 @@ def client_of(pool: WorkerPool | str, lane: str | None) -> Client:
 
 def has_secrets(lane: Lane) -> bool:
     """Whether the lane adds what must not follow a redirect to another origin."""
-    return bool(lane.headers or lane.auth or lane.cookies)
+    return bool(lane.own_headers or lane.cookies)
 
 
 def taken_back() -> PoolClosed:

@@ -16,7 +16,7 @@ from ..handover.errand import Errand, Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
 from ..loops import pause
-from ..messages.headers import authorization, cookie_header
+from ..messages.headers import authorization
 from ..messages.hop import Hop
 from ..messages.request import Request
 from ..messages.url import parse_url
@@ -206,8 +206,8 @@ class Sessions:
             headers.extend(own)
             return headers
         headers.extend(item for item in own if item[0].lower() != "cookie")
-        if line := _cookies_everywhere(self.lane):
-            headers.add("Cookie", line)
+        if self.lane.cookie_line:
+            headers.add("Cookie", self.lane.cookie_line)
         # A request puts its `cookies=` behind a Cookie header, which is to come last.
         headers.add("Cookie", "; ".join(value for name, value in reversed(own) if name.lower() == "cookie"))
         return headers
@@ -289,20 +289,7 @@ def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:
 def _merged_headers(lane: Lane, defaults: Sequence[tuple[str, str]]) -> "CIMultiDict[str]":
     # Hooks are shown no empty Host, nor is plain aiohttp; it is put in place for each of their requests.
     headers: CIMultiDict[str] = CIMultiDict(defaults[1:] if lane.has_hooks or not holds("request") else defaults)
-    given = CIMultiDict(lane.headers or ())
-    for name in given:
+    for name, _value in lane.own_headers:
         headers.popall(name, None)
-    headers.extend(given)
-    if lane.auth is not None:
-        headers["Authorization"] = authorization(lane.auth)
-    if line := _cookies_everywhere(lane):
-        headers.add("Cookie", line)
+    headers.extend(lane.own_headers)
     return headers
-
-
-def _cookies_everywhere(lane: Lane) -> str:
-    """Return the lane's own cookies if no base URL says which host they are for.
-
-    They are a header, which stays behind when a redirect leads elsewhere; in the jar they would go to every host.
-    """
-    return cookie_header(lane.cookies) if lane.cookies and lane.base is None else ""
