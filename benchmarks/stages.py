@@ -23,7 +23,7 @@ _STAGES = {
     "parser": r"_http_parser|llhttp|\bcb_on_",
     "decode, body": r"transport/(decoding|bodies)",
     "limits, deadlines": r"workerpool/(worker/scheduler|handover/deadlines|policies)|py::Dispatcher._next",
-    "guard": r"transport/inside/(connection|request)",
+    "fast path": r"transport/(inside|direct)|worker/direct",
     "answer": r"messages/response|caller/results|py::ResultQueue|py::(Work|Job|Entry)\.(answer|_\w+):|futures/",
     "put": r"caller/(pool|routing|client)|/lane\.py|messages/request|py::(Inbox\.put|_Parcel\.add|Dispatcher\.post)",
     "take, wake": r"handover/queues|janus/|uv__async|call_soon_threadsafe",

