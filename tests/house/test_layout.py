@@ -132,7 +132,6 @@ WITHIN = {
         _buffer _eof _get _release _release_acquired _release_waiter _reschedule_timeout _serialize_headers _waiters
     """,
     "tests/transport/test_memory.py": "_create_connection",
-    "workerpool/adapters/requests/raw.py": "_content _content_consumed",
     "workerpool/transport/inside/protocol.py": "_buffer _eof",
     "workerpool/transport/functions.py": "_create_proxy_connection _factory _start_tls_connection",
     "workerpool/transport/inside/connection.py": """

@@ -114,7 +114,7 @@ class Dispatcher(Holder):
     def admit(self, work: Work) -> None:
         """Take on work that a redirect has led here: it had its place in the queue. On any worker's loop."""
         work.holder = self
-        self._loop.take_over()
+        self._loop.count_moved()
         self._loop.deadlines.add(work)
         self._scheduler.admit(work)
         if not self._loop.call_soon(self.drain) and self._loop.state is State.OVER:

@@ -91,7 +91,7 @@ class WorkerLoop:
         for work in tuple(self._untold):
             work.tell()
 
-    def take_over(self) -> None:
+    def count_moved(self) -> None:
         """Count a job that another worker has passed on. From any thread."""
         with self._lock:
             self.moved += 1
