@@ -1,0 +1,1 @@
+"""Sinks: where outcomes go. Each kind is a module; `base` says what a sink promises."""

@@ -1,0 +1,36 @@
+"""What a sink is: a place for outcomes that can be taken back to where it was at a commit."""
+
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from ..outcome import Outcome
+
+__all__ = ["Position", "Sink"]
+
+Position: TypeAlias = Mapping[str, int]  # how much of each file is committed, in bytes, by its name beside the output
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Take outcomes and keep them. All calls come from the thread of the run, in the order of `open`, then
+    `write` and `flush` in turn, then `close` or `abandon`.
+
+    The run commits what `flush` has returned together with the outcomes written before it. After a crash `open` gets
+    the last committed position back: whatever lies behind it was never committed, and is cut off, for those outcomes
+    come again. Errors of the system are raised as OSError whose `filename` names the place.
+    """
+
+    def open(self, position: Position | None) -> None:
+        """Begin anew, or with a position go on from there. Raises SinkError where what is there does not fit it."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+
+    def flush(self) -> Position:
+        """Hand what was written to the operating system; return the position that `open` can come back to."""
+
+    def close(self) -> None:
+        """Bring the output to its final form: the run is complete. May be called again after a crash amid it."""
+
+    def abandon(self) -> None:
+        """Let go of the output as it is: the run has stopped, and may be resumed from the last position."""
