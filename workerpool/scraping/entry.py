@@ -5,19 +5,23 @@ from time import monotonic
 
 from yarl import URL
 
+from ..redaction import redact
 from .item import Item
 from .outcome import Attempt
 
-__all__ = ["Entry", "host_of", "origin_of"]
+__all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
+
+NOWHERE = "-"  # the host of what has none
 
 
 class Entry:
     """Hold what a run knows of one item until it has its outcome. Of the run's thread only.
 
-    `item` is what is asked for next: the input, or where a redirect has led it. Raises ValueError for what is no URL.
+    `item` is what is asked for next: the input, or where a redirect has led it. `problem` says what is wrong with its
+    URL; such a one has no host.
     """
 
-    __slots__ = ("attempts", "given", "host", "index", "item", "origin", "redirects", "since")
+    __slots__ = ("attempts", "given", "host", "index", "item", "origin", "problem", "redirects", "since")
 
     def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = ()) -> None:
         self.index = index
@@ -28,13 +32,19 @@ class Entry:
         self.go_to(item)
 
     def go_to(self, item: Item) -> None:
-        """Ask for this next: the input itself, or where a redirect leads. Raises ValueError for what is no URL."""
-        url = URL(item.url, encoded=True)
-        if url.scheme not in ("http", "https") or not url.raw_host:
-            raise ValueError(f"no http or https URL: {item.url[:200]!r}")
+        """Ask for this next: the input itself, or where a redirect leads."""
         self.item = item
-        self.host = host_of(url)
-        self.origin = origin_of(url)
+        self.host, self.origin, self.problem = _place(item.url)
+
+
+def _place(url: str) -> tuple[str, str, str | None]:
+    try:
+        parts = URL(url, encoded=True)
+        if parts.scheme in ("http", "https") and parts.raw_host:
+            return host_of(parts), origin_of(parts), None
+    except ValueError:
+        pass
+    return NOWHERE, "", f"{redact(url[:200])}: no http or https URL"
 
 
 def host_of(url: URL) -> str:

@@ -58,6 +58,15 @@ class Frontier:
             queue.append(entry)
         self.renew(entry.host)
 
+    def open(self, host: str) -> None:
+        """Give a host turns whose entries are elsewhere: `more` is asked for them."""
+        self._queues.setdefault(host, deque())
+        self.renew(host)
+
+    def __contains__(self, host: str) -> bool:
+        """Whether the host has its turns here."""
+        return host in self._queues
+
     def next(self, now: float) -> Entry | None:
         """Return the next entry whose host may be asked now; `renew` is to follow once it was."""
         self._unpause(now)

@@ -47,6 +47,10 @@ _END = """
     WHERE id = ?
 """
 _TRY = "INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WAITING = """
+    SELECT id, url, more, EXISTS (SELECT 1 FROM attempt WHERE item = id) FROM item
+    WHERE stage = 0 AND host = ? ORDER BY priority DESC, id LIMIT ?
+"""
 _COUNTS = "SELECT stage, count(*) FROM item GROUP BY stage"
 
 Mode = Literal["continue", "resume", "restart"]
@@ -65,21 +69,23 @@ class State:
         self._begun: list[tuple[int]] = []
         self._ended: list[tuple[Any, ...]] = []
         self._tries: list[tuple[Any, ...]] = []
+        self._known = self._waiting = 0
+        if mode == "resume" and not self._path.exists():
+            raise StateError(f"{self._path}: there is no state to resume; leave out --resume to begin")
         self._lock = _locked(self._path)
         try:
+            if mode == "restart":
+                _remove(self._path)
             with self._told():
-                if mode == "restart":
-                    _remove(self._path)
-                elif mode == "resume" and not self._path.exists():
-                    raise StateError(f"{self._path}: there is no state to resume; leave out --resume to begin")
                 self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-                try:
-                    self._begin(identity)
-                except BaseException:
-                    self._db.close()
-                    raise
         except BaseException:
             self._lock.close()
+            raise
+        try:
+            with self._told():
+                self._begin(identity)
+        except BaseException:
+            self.close()
             raise
 
     @property
@@ -138,9 +144,9 @@ class State:
         with self._told():
             return self._db.execute("SELECT 1 FROM item WHERE key = ?", (key,)).fetchone() is not None
 
-    def begin(self, entry: Entry) -> None:
-        """Note that an item is asked for. True with the next commit."""
-        self._begun.append((entry.index,))
+    def begin(self, index: int) -> None:
+        """Note that an item is asked for, once for each. True with the next commit."""
+        self._begun.append((index,))
         self._waiting -= 1
 
     def end(self, outcome: Outcome, digest: str | None = None) -> None:
@@ -161,11 +167,11 @@ class State:
         """Return what waits at a host: the highest priority first, then in the order of the input."""
         with self._told():
             self._write()
-            rows = self._db.execute(
-                "SELECT id, url, more FROM item WHERE stage = 0 AND host = ? ORDER BY priority DESC, id LIMIT ?",
-                (host, limit),
-            ).fetchall()
-            return [Entry(index, _unpacked(url, more), self._attempts(index)) for index, url, more in rows]
+            rows = self._db.execute(_WAITING, (host, limit)).fetchall()
+            return [
+                Entry(index, _unpacked(url, more), self._attempts(index) if tried else ())
+                for index, url, more, tried in rows
+            ]
 
     def hosts(self, after: str = "", limit: int = 1000) -> list[str]:
         """Return hosts at which something waits, in the order of their names, after this one."""

@@ -1,0 +1,129 @@
+"""The backlog: what is not in the frontier yet, in the input or in the state."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from .entry import Entry
+from .frontier import Frontier
+from .item import Item
+from .record import Record
+from .state import State
+
+__all__ = ["Accepts", "Backlog", "Given", "Source"]
+
+Given: TypeAlias = str | Item
+Accepts: TypeAlias = Callable[[Item], str | None]
+_AHEAD = 10_000  # items that are taken from the input before they are asked for
+_HOSTS = 2_000  # hosts that have their turns at once
+_BATCH = 500
+
+
+@runtime_checkable
+class Source(Protocol):
+    """An input that can be gone on with: each item comes with a mark, ready for JSON, from which to read on."""
+
+    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
+        """Yield items from the mark on, from the beginning where there is none."""
+
+
+class Backlog:
+    """Take items from the input and from what was found, each once where `key` tells them; fill the frontier up.
+
+    `accepts` returns the rule by which an item that was found is not asked for, or None. Of the run's thread only.
+    """
+
+    def __init__(
+        self,
+        inputs: Iterable[Given] | Source,
+        record: Record,
+        accepts: Accepts | None = None,
+        key: Callable[[str], bytes] | None = None,
+    ) -> None:
+        self._record = record
+        self._accepts = accepts
+        self._key = key
+        self._known: set[bytes] = set()  # where no state holds them
+        self._inputs = iter(()) if record.input_ended else _marked(inputs, record.mark)
+        self._fresh: set[str] = set()
+        self._after = ""
+        self._scans = record.state is not None  # whether the state may hold hosts that have no turns yet
+
+    def fill(self, frontier: Frontier) -> None:
+        """Bring what there is room for into the frontier."""
+        state = self._record.state
+        while not self._record.input_ended and (len(frontier) if state is None else state.waiting) < _AHEAD:
+            batch = list(islice(self._inputs, _BATCH))
+            self._add([item for item, _ in batch], frontier)
+            if batch:
+                self._record.mark = batch[-1][1]
+            if len(batch) < _BATCH:
+                self._record.input_ended = True
+        if state is not None:
+            self._open_hosts(state, frontier)
+
+    def more(self, host: str) -> Iterable[Entry]:
+        """Return further entries of a host, out of the state."""
+        return () if self._record.state is None else self._record.state.waiting_of(host)
+
+    def found(self, items: Iterable[Item], frontier: Frontier) -> None:
+        """Take what was found in an answer."""
+        self._add(list(items), frontier)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is in the frontier, or was."""
+        state = self._record.state
+        return self._record.input_ended and (state is None or not state.waiting)
+
+    def _add(self, items: list[Item], frontier: Frontier) -> None:
+        entries = [Entry(0, item) for item in items]
+        if self._record.state is None:
+            entries = [entry for entry in entries if self._is_new(entry) and self._reason(entry) is None]
+            indices = self._record.add([(entry.item, entry.host, None, None) for entry in entries])
+            for entry, entry.index in zip(entries, indices, strict=True):
+                frontier.add(entry)
+            return
+        self._record.add((entry.item, entry.host, self._key_of(entry), self._reason(entry)) for entry in entries)
+        hosts = {entry.host for entry in entries}
+        for host in hosts:
+            if host not in frontier:
+                self._fresh.add(host)
+
+    def _reason(self, entry: Entry) -> str | None:
+        return None if self._accepts is None or entry.problem else self._accepts(entry.item)
+
+    def _key_of(self, entry: Entry) -> bytes | None:
+        return None if self._key is None or entry.problem else self._key(entry.item.url)
+
+    def _is_new(self, entry: Entry) -> bool:
+        key = self._key_of(entry)
+        if key is None:
+            return True
+        known = key in self._known
+        self._known.add(key)
+        return not known
+
+    def _open_hosts(self, state: State, frontier: Frontier) -> None:
+        if len(self._fresh) > _HOSTS:
+            self._fresh.clear()
+            self._scans = True
+        while self._fresh and frontier.hosts < _HOSTS:
+            frontier.open(self._fresh.pop())
+        if not self._scans or self._fresh or frontier.hosts >= _HOSTS:
+            return
+        hosts = state.hosts(self._after, _HOSTS - frontier.hosts)
+        for host in hosts:
+            frontier.open(host)
+        self._scans = bool(hosts) or bool(self._after)
+        self._after = hosts[-1] if hosts else ""
+
+
+def _marked(inputs: Iterable[Given] | Source, mark: Any) -> Iterator[tuple[Item, Any]]:
+    """Yield items with their marks; of a plain iterable the mark is how many were taken."""
+    if isinstance(inputs, Source):
+        yield from inputs.read(mark)
+        return
+    done = mark or 0
+    for number, given in enumerate(islice(inputs, done, None), done + 1):
+        yield (given if isinstance(given, Item) else Item(url=given)), number
