@@ -28,6 +28,11 @@ class Attempt:
     stage: str | None = None
     message: str | None = None
 
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it led elsewhere: that is no failed try."""
+        return self.status is not None and 300 <= self.status < 400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
