@@ -4,6 +4,8 @@ import pickle
 from dataclasses import FrozenInstanceError
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workerpool.errors import InvalidRequest
 from workerpool.scraping.robots import MAX_BYTES, RobotsQuery, RobotsRules, robots_agent
@@ -388,6 +390,17 @@ def test_rules_are_frozen_and_travel():
     with pytest.raises(FrozenInstanceError):
         rules.delay = 0
     assert not pickle.loads(pickle.dumps(rules)).allows("http://h/a")
+
+
+@given(
+    body=st.lists(st.sampled_from([b"User-agent: *", b"Disallow: /", b"\n", b"*", b"$", b"%", b"\xff", b"\xef\xbb\xbf", b"\r", b"#"]) | st.binary(max_size=9), max_size=20).map(b"".join),
+    path=st.text(max_size=20).map("/".__add__),
+)  # fmt: skip
+def test_rubbish_is_read(body, path):
+    """Whatever came, there is an answer, and the same each time."""
+    rules = parsed(body)
+    assert rules.allows("http://h" + path) is rules.allows("http://h" + path)
+    assert 0 <= rules.delay <= 3600
 
 
 # Redirects.

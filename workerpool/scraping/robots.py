@@ -92,7 +92,8 @@ class RobotsRules:
     RFC would let one carry on as if there were no robots.txt; that is never done.
 
     `delay` are the seconds from one start of a request to the next: the longest of all Crawl-delay and Request-rate,
-    at most an hour. What is no number, negative or "nan" counts as none; "inf" as an hour. Immutable: any thread may ask.
+    at most an hour. What is no number, negative or "nan" counts as none; "inf" as an hour. Frozen: any
+    thread may ask.
     """
 
     found: Found

@@ -14,7 +14,7 @@ MAX_DELAY = 3600.0  # seconds between two requests at most, whatever is asked fo
 _AGENT, _RULES = "user-agent", ("allow", "disallow")
 _SPELLINGS = {
     "useragent": _AGENT, "user agent": _AGENT,
-    "dissallow": "disallow", "dissalow": "disallow", "disalow": "disallow", "diasllow": "disallow", "disallaw": "disallow",
+    **dict.fromkeys(("dissallow", "dissalow", "disalow", "diasllow", "disallaw"), "disallow"),
     "sitemaps": "sitemap", "site-map": "sitemap", "crawl delay": "crawl-delay", "request rate": "request-rate",
 }  # fmt: skip
 _FIELDS = frozenset(
