@@ -81,14 +81,12 @@ class Backlog:
         if self._record.state is None:
             entries = [entry for entry in entries if self._is_new(entry) and self._reason(entry) is None]
             indices = self._record.add([(entry.item, entry.host, None, None) for entry in entries])
-            for entry, entry.index in zip(entries, indices, strict=True):
+            for entry, index in zip(entries, indices, strict=True):
+                entry.index = index
                 frontier.add(entry)
             return
         self._record.add((entry.item, entry.host, self._key_of(entry), self._reason(entry)) for entry in entries)
-        hosts = {entry.host for entry in entries}
-        for host in hosts:
-            if host not in frontier:
-                self._fresh.add(host)
+        self._fresh.update(entry.host for entry in entries if entry.host not in frontier)
 
     def _reason(self, entry: Entry) -> str | None:
         return None if self._accepts is None or entry.problem else self._accepts(entry.item)

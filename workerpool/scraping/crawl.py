@@ -13,9 +13,9 @@ from ..settings import Retry
 from .backlog import Accepts, Backlog, Given, Source
 from .engine import Engine
 from .errors import StateError
-from .hosts import Politeness
 from .outcome import Outcome
 from .parsing import Parse
+from .politeness import Politeness
 from .record import Record
 from .sinks.base import Sink
 from .state import Mode

@@ -8,8 +8,9 @@ from time import monotonic, time
 from typing import Any
 
 from ..caller.pool import WorkerPool
-from ..errors import InvalidRequest, RequestError, WorkerPoolError
+from ..errors import ConnectError, ConnectionLost, ConnectTimeout, InvalidRequest, RequestError, WorkerPoolError
 from ..handover.job import Job
+from ..messages.request import Request
 from ..messages.response import Response
 from ..policies.retry import wait_before_retry
 from ..settings import Retry
@@ -18,10 +19,11 @@ from .entry import Entry
 from .families import family_of
 from .frontier import Frontier
 from .gate import Gate
-from .hosts import Hosts, Politeness
+from .hosts import Hosts, retry_after_seconds
 from .onward import onward
 from .outcome import Attempt, Outcome
 from .parsing import Parse, Parsed, parsed
+from .politeness import Politeness
 from .record import Record
 
 __all__ = ["Engine"]
@@ -87,7 +89,7 @@ class Engine:
                 room -= 1
 
     def come(self, *, idle: bool = False) -> Iterator[Outcome]:
-        """Yield the outcomes of what has come; waits for that until the next host has its turn, or with `idle` a bit."""
+        """Yield the outcomes of what has come; waits for it until the next host has its turn, or with `idle` a bit."""
         if (future := self._next_arrived(idle=idle)) is None:
             return
         while future is not None:
@@ -138,13 +140,11 @@ class Engine:
 
     def _ask_rules(self, entry: Entry) -> None:
         """Have the entry wait for the rules of its origin; the first one to wait has them asked for."""
-        request = self._gate.hold(entry)
-        if request is None:
-            self._frontier.renew(entry.host)
-            return
         self._frontier.hold(entry.host)
-        self._hosts.started(entry.host, monotonic())
-        self._follow_up(self._pool.submit(request), self._rules_asked, entry)
+        request = self._gate.hold(entry)
+        if request is not None:
+            self._hosts.started(entry.host, monotonic())
+            self._follow_up(self._pool.submit(request), self._rules_asked, entry)
 
     def _follow_up(self, job: Future[Any], where: dict[Future[Any], Any], what: object) -> None:
         where[job] = what
@@ -170,23 +170,29 @@ class Engine:
         return outcome if outcome is None or outcome.response is None else self._read(entry, outcome)
 
     def _note_pace(self, entry: Entry, future: Future[Any], answer: Response | WorkerPoolError) -> None:
-        took = future.elapsed if isinstance(future, Job) else 0.0
         now = monotonic()
-        if isinstance(answer, Response):
+        if isinstance(answer, RequestError):
             self._hosts.ended(
-                entry.host, now, status=answer.status_code, retry_after=answer.headers.get("Retry-After"), took=took
+                entry.host, now, failed=isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
             )
+        elif isinstance(answer, Response):
+            pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
+            took = future.elapsed if isinstance(future, Job) else None
+            self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took)
         else:
-            self._hosts.ended(entry.host, now, took=took, failed=isinstance(answer, RequestError))
+            self._hosts.ended(entry.host, now)
 
     def _open(self, first: Entry, answer: Response | WorkerPoolError) -> None:
-        """Let what waited for an origin's rules go on."""
-        entries, delay = self._gate.open(first.origin, answer)
-        if delay is not None:
-            self._hosts.set_floor(first.host, delay)
-        self._frontier.let_go(first.host)
-        for entry in reversed(entries):
+        """Let what waited for an origin's rules go on; where they are elsewhere, ask there."""
+        found = self._gate.open(first, answer)
+        if isinstance(found, Request):
+            self._hosts.started(first.host, monotonic())
+            self._follow_up(self._pool.submit(found), self._rules_asked, first)
+            return
+        self._hosts.set_floor(first.host, self._gate.delay(first))
+        for entry in reversed(found):
             self._frontier.add(entry, first=True)
+        self._frontier.let_go(first.host)
 
     def _judged(self, entry: Entry, answer: Response | WorkerPoolError) -> Outcome | None:
         """Return the outcome; None where the item goes on: after a pause, or where a redirect leads."""

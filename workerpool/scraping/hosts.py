@@ -75,6 +75,7 @@ class Hosts:
         rate = self.politeness.per_host_rate
         self._rate_gap = 0.0 if rate is None else 1 / rate
         self._delay = self.politeness.delay or 0.0
+        self._most = self.politeness.per_host or inf
         self._hosts: OrderedDict[str, _Host] = OrderedDict()  # by when they were looked at; a dict is slow at its front
 
     def __len__(self) -> int:
@@ -96,7 +97,7 @@ class Hosts:
         if known.in_flight >= self._places(known):
             if known.set_aside_until is not None:
                 return "circuit"
-            return "crawl-delay" if self._floor(known) and known.in_flight < self.politeness.per_host else "per-host"
+            return "crawl-delay" if self._floor(known) and known.in_flight < self._most else "per-host"
         until, cause = max(self._waits(known))
         return cause if until > now else ""
 
@@ -157,8 +158,8 @@ class Hosts:
     def _floor(self, known: _Host) -> float:
         return max(known.floor, self._delay)
 
-    def _places(self, known: _Host) -> int:
-        return 1 if known.set_aside_until is not None or self._floor(known) else self.politeness.per_host
+    def _places(self, known: _Host) -> float:
+        return 1 if known.set_aside_until is not None or self._floor(known) else self._most
 
     def _waits(self, known: _Host) -> tuple[tuple[float, Cause], ...]:
         """Return from when each rule lets the next request start."""
