@@ -49,8 +49,7 @@ class Gate:
             return None
         if not rules.allows(entry.item.url):
             return "robots" if rules.found == "parsed" else "robots-unreachable"
-        wish = refuses(rules.preferences(entry.item.url), self._politeness.respect)
-        return wish
+        return refuses(rules.preferences(entry.item.url), self._politeness.respect)
 
     def hold(self, entry: Entry) -> Request | None:
         """Keep the entry until its origin's rules are there; return the request for them where none is under way."""

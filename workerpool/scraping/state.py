@@ -14,6 +14,7 @@ from pathlib import Path
 from time import time
 from typing import IO, Any, Literal
 
+from ..messages.response import Response
 from .entry import Entry
 from .errors import StateError
 from .item import Item
@@ -151,12 +152,11 @@ class State:
 
     def end(self, outcome: Outcome, digest: str | None = None) -> None:
         """Note what became of an item that was begun. True with the next commit."""
-        answer = outcome.response
-        self._ended.append((
-            _STAGES[outcome.verdict], answer and answer.status_code, outcome.reason, answer and answer.url, time(),
-            answer and answer.headers.get("ETag"), answer and answer.headers.get("Last-Modified"), digest,
-            outcome.index,
-        ))  # fmt: skip
+        found = (None,) * 4 if outcome.response is None else _facts(outcome.response)
+        status, final, etag, modified = found
+        self._ended.append(
+            (_STAGES[outcome.verdict], status, outcome.reason, final, time(), etag, modified, digest, outcome.index)
+        )
         for number, each in enumerate(outcome.attempts, 1):
             self._tries.append((
                 outcome.index, number, each.started, each.waited, each.took, each.status, each.error, each.stage,
@@ -289,6 +289,11 @@ class State:
             yield
         except sqlite3.Error as exc:
             raise StateError(f"{self._path}: {_meaning(exc)}") from exc
+
+
+def _facts(answer: Response) -> tuple[int, str, str | None, str | None]:
+    headers = answer.headers
+    return answer.status_code, answer.url, headers.get("ETag"), headers.get("Last-Modified")
 
 
 def _meaning(exc: sqlite3.Error) -> str:
