@@ -12,7 +12,7 @@ from ..errors import ConnectError, ConnectionLost, ConnectTimeout, InvalidReques
 from ..handover.job import Job
 from ..messages.request import Request
 from ..messages.response import Response
-from ..policies.retry import wait_before_retry
+from ..policies.retry import is_good, wait_before_retry
 from ..settings import Retry
 from .backlog import Backlog
 from .entry import Entry
@@ -221,6 +221,9 @@ class Engine:
         return None
 
     def _pause(self, entry: Entry, answer: Response | RequestError) -> float | None:
+        """Return the seconds before the item is tried again; None where it is not."""
+        if is_good(self._retry, answer):
+            return None
         tried = sum(1 for each in entry.attempts if not each.is_redirect)
         request = entry.item.request()
         pause = wait_before_retry(self._retry, request, tried, answer)

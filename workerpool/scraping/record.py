@@ -35,6 +35,7 @@ class Record:
         self.input_ended = self.state.input_ended if self.state is not None else False
         self._sinks = sinks
         self._opened: list[Sink] = []
+        self._is_open = False
         self._begun: set[int] = set()  # what is asked for, by index
         self._news = 0
         self._last = monotonic()
@@ -52,6 +53,7 @@ class Record:
         except BaseException:
             self._leave()
             raise
+        self._is_open = True
         return self
 
     def __exit__(
@@ -59,7 +61,7 @@ class Record:
     ) -> None:
         """Keep what is known; a run that was broken off by an error of its own outputs keeps what was committed."""
         try:
-            if self._opened and not isinstance(error, OSError | StateError):
+            if self._is_open and not isinstance(error, OSError | StateError):
                 self.commit()
         finally:
             self._leave()
@@ -107,7 +109,7 @@ class Record:
         self.commit()
         for sink in self._sinks:
             sink.close()
-        self._opened = []
+        self._opened, self._is_open = [], False
         if self.state is not None:
             self.state.finish()
 
