@@ -143,8 +143,9 @@ class WorkerLoop:
                 log.exception("%s: while it told of what was done", self.name)
 
     def begin_user_code(self) -> None:
-        """Note that code of the user's begins here. On the loop."""
-        self._tell_soon()  # before the task that runs it is made, and so before its first step
+        """Note that code of the user's begins here: others are told first of what is done. On the loop."""
+        if self._untold:
+            self._tell_all()
         self.user_code += 1
         if self.user_code == 1:
             self._watch(self)
