@@ -49,6 +49,11 @@ class AppendFile:
         """Where the next byte goes."""
         return self._written + len(self._pending)
 
+    @property
+    def flushed(self) -> int:
+        """The offset that the last flush has returned."""
+        return self._flushed
+
     def open(self, committed: int | None) -> None:
         """Begin anew, or go on behind the committed bytes. Raises SinkError where they are not there."""
         self.abandon()
@@ -70,14 +75,25 @@ class AppendFile:
         """Take the bytes; nothing of them need be in the file before `flush`."""
         self._pending += data
         if len(self._pending) >= _ROOM:
-            self._hand_over()
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give the system what is pending. What it has not taken, when it refuses, stays pending."""
+        if self._file is None:
+            raise SinkError(f"{self.place} is not open")
+        with named(self.place):
+            while self._pending:
+                taken = self._file.write(memoryview(self._pending)[:_ROOM].tobytes()) or 0
+                del self._pending[:taken]
+                self._written += taken
+            self._file.flush()
 
     def flush(self) -> int | None:
         """Have everything in the file, by the policy on the disk; return the offset to come back to.
 
         Raises SinkError where the file was removed, replaced or cut meanwhile: nothing of it is to be committed.
         """
-        self._hand_over()
+        self.hand_over()
         if not self._can_be_cut:
             return None
         self._check_still_there()
@@ -90,7 +106,7 @@ class AppendFile:
         """Write the rest, have it on the disk, and let go of the file. Repeatable."""
         if self._file is None:
             return
-        self._hand_over()
+        self.hand_over()
         if self._can_be_cut:
             self._check_still_there()
             self._sync()
@@ -111,17 +127,6 @@ class AppendFile:
         if file is not None and self.path is not None:
             with named(self.place):
                 file.close()
-
-    def _hand_over(self) -> None:
-        """Give the system what is pending. What it has not taken, when it refuses, stays pending."""
-        if self._file is None:
-            raise SinkError(f"{self.place} is not open")
-        with named(self.place):
-            while self._pending:
-                taken = self._file.write(memoryview(self._pending)[:_ROOM].tobytes()) or 0
-                del self._pending[:taken]
-                self._written += taken
-            self._file.flush()
 
     def _sync(self) -> None:
         assert self._file is not None

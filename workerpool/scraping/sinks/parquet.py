@@ -61,8 +61,10 @@ class Parquet:
         if self.path.is_dir():
             raise SinkError(f"{self.path} is a folder; give a file's name for this output")
         committed = 0 if position is None else position.get(self._spool_path.name, 0)
-        self._finished = self._size_of_table() if committed else None
-        if self._finished == committed:
+        if not committed:  # or an older table might be taken for this run's
+            self.path.unlink(missing_ok=True)
+        self._finished = self._size_of_table()
+        if committed and self._finished == committed:
             # A crash between the table's getting its name and the end of its lines leaves both.
             self._spool_path.unlink(missing_ok=True)
             return
@@ -91,10 +93,14 @@ class Parquet:
         self._spool.close()
         size = self._spool.offset
         part = self.path.with_name(f"{self.path.name}.part")
-        with named(str(part)):
-            self._make(part, size)
-            _sync(part)
-        publish(part, self.path)
+        try:
+            with named(str(part)):
+                self._make(part, size)
+                _sync(part)
+            publish(part, self.path)
+        except BaseException:
+            part.unlink(missing_ok=True)  # it is what has filled the disk
+            raise
         self._spool_path.unlink()
         self._finished = size
 
