@@ -63,12 +63,13 @@ class AppendFile:
                 self._file = _stdout()
                 return
             self._check_place(self.path, committed)
-            mode = "r+b" if committed else "wb"
-            self._file = file = cast(BinaryIO, open(self.path, mode, buffering=0))  # noqa: SIM115
+            # To append, so that a file that others have cut meanwhile does not get a hole of the right size.
+            self._file = file = cast(BinaryIO, open(self.path, "ab", buffering=0))  # noqa: SIM115
             self._can_be_cut = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            if committed and self._can_be_cut:
-                self._cut(committed)
-            elif self._fsync == "flush" and self._can_be_cut:
+            if not self._can_be_cut:
+                return
+            self._cut(committed or 0)
+            if not committed and self._fsync == "flush":
                 sync_folder(self.path.parent)
 
     def write(self, data: bytes) -> None:
@@ -146,7 +147,6 @@ class AppendFile:
             self._let_go()
             raise SinkError(f"{self.path} has {size} bytes where the state says {committed}; {_BEGIN_ANEW}")
         self._file.truncate(committed)
-        self._file.seek(committed)
         self._written = self._flushed = committed
 
     def _check_still_there(self) -> None:

@@ -46,14 +46,14 @@ class Folder:
         self._claims = Claims()
 
     def open(self, position: Position | None) -> None:
-        """Begin anew, or remove what is not of the position and go on from there. Files of before stay."""
+        """Begin anew, beside what files there are, or remove what is not of the position and go on from there."""
         committed = (position or {}).get(_JOURNAL, 0)
         if self.path.exists() and not self.path.is_dir():
             raise SinkError(f"{self.path} is no folder; bodies need one")
         with named(str(self.path)):
             self.path.mkdir(parents=True, exist_ok=True)
             self._remove(self.path / _PART)
-            for line in self._lines(committed, None):
+            for line in self._lines(committed, 0 if position is None else None):
                 self._take_back(line)
         self._journal.open(committed)
         self._claims = Claims()

@@ -42,7 +42,7 @@ class Parquet:
             ("reason", pa.string()), ("why", pa.string()), ("change", pa.string()), ("bytes", pa.int64()),
             ("elapsed", pa.float64()), ("attempts", pa.int32()), ("started", pa.timestamp("ms", "UTC")),
             ("final_url", pa.string()), ("content_type", pa.string()), ("error_type", pa.string()),
-            ("error_stage", pa.string()), ("error_message", pa.string()), ("redirects", pa.list_(pa.string())),
+            ("error_stage", pa.string()), ("error_message", pa.string()), ("redirects", pa.list_(pa.field("element", pa.string()))),
             ("preferences", pa.map_(pa.string(), pa.string())), ("fields", pa.string()), ("line", pa.int64()),
             ("depth", pa.int32()), ("parent", pa.string()),
         ]
@@ -186,6 +186,7 @@ def _line(row: dict[str, Any]) -> bytes:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(line)
+    row["preferences"] = [tuple(pair) for pair in row["preferences"]]  # as pyarrow wants them
     if row.get("body") is not None:
         row["body"] = base64.b64decode(row["body"])
     return row

@@ -17,6 +17,10 @@ __all__ = ["Exchange", "answer_record", "digest", "exchanges", "info_record", "p
 _REVISIT = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
 _SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
+# What goes on to another origin, as the pool's redirects have it.
+_TRAVELS = frozenset({"accept", "accept-encoding", "accept-language", "cache-control", "dnt", "pragma", "range"})
+_TRAVELS |= {"user-agent"}
+_PORTS = {"http": 80, "https": 443}
 _BREAKS = re.compile(r"[\x00\r\n]+[ \t]*")
 _URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 _BODILESS = frozenset({204, 304})
@@ -46,7 +50,11 @@ def exchanges(response: Response, extra: tuple[tuple[str, str], ...] = ()) -> It
     request = response.request
     method, body = request.method, request.body if isinstance(request.body, bytes) else b""
     headers = tuple(pair for pair in (*extra, *request.headers) if pair[0].lower() not in _SECRET)
+    before = None
     for answer in (*response.history, response):
+        if before not in (None, _origin(answer.url)):
+            headers = tuple(pair for pair in headers if pair[0].lower() in _TRAVELS)
+        before = _origin(answer.url)
         yield Exchange(method, _bare(answer.url), headers, body, answer)
         if (answer.status_code == 303 and method != "HEAD") or (answer.status_code in (301, 302) and method == "POST"):
             method, body = "GET", b""
@@ -143,6 +151,11 @@ def _bare(url: str) -> str:
     parts = urlsplit(url)
     bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", parts.query, ""))
     return quote(bare, safe=_URL_SAFE)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def _one_line(text: str) -> str:

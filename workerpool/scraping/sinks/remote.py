@@ -1,5 +1,6 @@
 """Bodies as objects below a URL, by fsspec."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from .names import remote_name
 __all__ = ["RemoteFolder"]
 
 T = TypeVar("T")
+_USERINFO = re.compile(r"//[^/@]*@")
 
 try:
     from fsspec.core import url_to_fs
@@ -30,6 +32,7 @@ class RemoteFolder:
 
     def __init__(self, url: str, *, errors: bool = False, storage: Mapping[str, Any] | None = None) -> None:
         self.url = url.rstrip("/")
+        self.place = _USERINFO.sub("//", self.url)  # as errors tell it
         self._errors = errors
         self._storage = dict(storage or {})
         self._system: Any = None
@@ -72,9 +75,9 @@ class RemoteFolder:
         try:
             return ask()
         except OSError as exc:
-            exc.filename = exc.filename or self.url
+            exc.filename = exc.filename or self.place
             raise
         except ImportError as exc:  # fsspec says which package it misses
-            raise ImportError(f"{self.url}: {exc}", name=exc.name) from exc
+            raise ImportError(f"{self.place}: {exc}", name=exc.name) from exc
         except Exception as exc:
-            raise SinkError(f"{self.url}: the store refuses: {type(exc).__name__}: {exc}") from exc
+            raise SinkError(f"{self.place}: the store refuses: {type(exc).__name__}: {exc}") from exc
