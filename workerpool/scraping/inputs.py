@@ -100,7 +100,9 @@ class Input:
         if self.format not in ("text", "csv", "tsv", "jsonl"):
             raise InputError(f"format must be text, csv, tsv or jsonl, not {format!a}")
         if column is not None and self.format not in ("csv", "tsv"):
-            raise InputError(f"column is for CSV, and {self.name!a} is read as {self.format}; format='csv' says otherwise")
+            raise InputError(
+                f"column is for CSV, and {self.name!a} is read as {self.format}; format='csv' says otherwise"
+            )
         self._column = column
         self._on_bad = on_bad or self._log
 

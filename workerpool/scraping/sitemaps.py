@@ -1,7 +1,7 @@
 """Sitemaps, their indexes and feeds: read piece by piece, within bounds, whatever a server sends.
 
-    for entry in read_sitemap(pieces, on_trouble=print):
-        print(entry.kind, entry.url, entry.lastmod)
+for entry in read_sitemap(pieces, on_trouble=print):
+    print(entry.kind, entry.url, entry.lastmod)
 """
 
 import codecs
