@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .signing import Ed25519PrivateKey, agent_origin, public_jwk, serialization, thumbprint
+from .signing import agent_origin, generated_key, pem_of, public_jwk, thumbprint
 
 __all__ = ["MEDIA_TYPE", "WELL_KNOWN", "Identity", "make_identity"]
 
@@ -35,18 +35,18 @@ class Identity:
 def make_identity(folder: "str | os.PathLike[str]", agent: str) -> Identity:
     """Make a key and its directory file in a folder; the key is readable by its owner only.
 
-    Raises FileExistsError where one of them is there, and writes nothing then; ValueError for an agent that is no https URL.
+    Raises FileExistsError where one of them is there, and leaves that as it is; ValueError for an agent that is no
+    https URL.
     """
     origin, place = agent_origin(agent), Path(folder)
-    key = Ed25519PrivateKey.generate()
+    key = generated_key()
     key_id = thumbprint(key.public_key())
     jwk = {**public_jwk(key.public_key()), "kid": key_id, "use": "sig"}
     made = Identity(place / "private-key.pem", place / WELL_KNOWN.rpartition("/")[2], key_id, origin)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(made.directory, (json.dumps({"keys": [jwk]}, indent=2) + "\n").encode(), 0o644)
     try:
-        _write(made.key, pem, 0o600)
+        _write(made.key, pem_of(key), 0o600)
     except BaseException:
         made.directory.unlink(missing_ok=True)
         raise

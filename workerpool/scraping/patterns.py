@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 __all__ = ["compiled"]
 
-_UNIT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P<\w+>|[:=!>]|<[=!]|[aiLmsux-]+[:)]|#[^)]*\)|P=\w+\)|\())?|.", re.DOTALL)  # fmt: skip
+_UNIT = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]"  # one character, or a set of them
+    r"|\((?:\?(?:P<\w+>|[:=!>]|<[=!]|[aiLmsux-]+[:)]|#[^)]*\)|P=\w+\)|\())?"  # a group begins
+    r"|.",
+    re.DOTALL,
+)
 _REPEAT = re.compile(r"(?:[*+?]|\{\d+\}|\{\d*,\d*\})[+?]?")
 
 

@@ -139,7 +139,7 @@ def url_key(url: str) -> bytes:
 
 
 def _without_tracking(url: str) -> str:
-    rest, _, fragment = url.partition("#")
+    rest = url.partition("#")[0]
     path, mark, query = rest.partition("?")
     if ";" in path:
         path = _SESSION.sub("", path)

@@ -24,7 +24,7 @@ except ImportError as exc:
 
 from ..messages.url import parse_url
 
-__all__ = ["Signer", "agent_origin", "public_jwk", "thumbprint"]
+__all__ = ["Signer", "agent_origin", "generated_key", "pem_of", "public_jwk", "thumbprint"]
 
 _LABEL = "sig1"
 _PORTS = {"http": 80, "https": 443}
@@ -81,6 +81,18 @@ class Signer:
 
     def __repr__(self) -> str:
         return f"<Signer {self.key_id} of {self.agent}>"
+
+
+def generated_key() -> Ed25519PrivateKey:
+    """Return a new key."""
+    return Ed25519PrivateKey.generate()
+
+
+def pem_of(key: Ed25519PrivateKey) -> bytes:
+    """Return a private key as PEM, without a password."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def agent_origin(agent: str) -> str:

@@ -35,11 +35,14 @@ _OPAQUE = re.compile(
     r"|(?=.*\d.*\d)(?=.*[A-Z].*[A-Z])(?=.*[a-z].*[a-z])[A-Za-z0-9_-]{10,}={0,2}"  # base64
     r"|(?=(?:[a-z]*\d){2})(?=(?:\d*[a-z]){2})[a-z0-9]{6,}"  # letters and digits, mixed
 )
-_DATE = re.compile(
-    r"(?<!\d)(?P<y>[12]\d{3})(?P<s>[-/._])(?P<m>0?[1-9]|1[0-2])(?:(?P=s)(?P<d>0?[1-9]|[12]\d|3[01]))?(?![\d])"
-)
-_YEAR = re.compile(r"(?:^|&)(?:\w*year|yr|y)=(\d{4})(?=&|$)", re.IGNORECASE)
-_MONTH = re.compile(r"(?:^|&)(?:\w*month|mon|m)=(0?[1-9]|1[0-2])(?=&|$)", re.IGNORECASE)
+_DATE = re.compile(r"(?<!\d)([12]\d{3})([-/_])(0[1-9]|1[0-2])(?:\2(?:0[1-9]|[12]\d|3[01]))?(?!\d)")
+# A month without its zero may be the second page of item 2031: so only where a calendar is spoken of.
+_LOOSE_DATE = re.compile(r"(?<!\d)([12]\d{3})([-/_])(0?[1-9]|1[0-2])(?:\2(?:0?[1-9]|[12]\d|3[01]))?(?!\d)")
+_CALENDAR = re.compile(r"calend|event|month|agenda|archiv|schedul|termin|date", re.IGNORECASE)
+_YEAR = re.compile(r"(?:^|&)(?:\w{0,20}year|yr|yyyy|y)=(\d{4})(?=&|$)", re.IGNORECASE)
+_MONTH = re.compile(r"(?:^|&)(?:\w{0,20}month|mon|mm|m)=(0?[1-9]|1[0-2])(?=&|$)", re.IGNORECASE)
+_COMPACT = re.compile(r"(?:^|&)\w{0,20}(?:date|day|month|week|start)=([12]\d{3})(0[1-9]|1[0-2])(?:\d\d)?(?=&|$)")
+_NAMES = 512  # bits of the sketch that counts sets of names
 _SHOWN = 200  # characters of a place
 
 
@@ -85,7 +88,7 @@ class _Shape:
     future: int = 0
     dates: int = 0
     duplicates: int = 0
-    names: set[int] = field(default_factory=set)
+    names: int = 0  # a bit for each set, by its hash
     bodies: list[int] = field(default_factory=list)
 
 
@@ -135,9 +138,9 @@ class Traps:
             return None
         trap = None
         if took is not None:
-            trap = self._note_speed(
-                parts.netloc.lower(), took, len(response.content) if response and size is None else size or 0
-            )
+            if size is None:
+                size = len(response.content) if response is not None else 0
+            trap = self._note_speed(parts.netloc.lower(), took, size)
         if trap is None and response is not None and response.status_code == 200:
             trap = self._note_body(parts, response)
         return trap
@@ -169,7 +172,7 @@ class Traps:
         if not self._aside:
             return None
         host = parts.netloc.lower()
-        for place in (host, _place(parts)):
+        for place in (host, _folder(parts), _place(parts)):
             if (rule := self._aside.get(place)) is not None:
                 self._held[place] += 1
                 return Trap(rule, place)
@@ -177,19 +180,18 @@ class Traps:
 
     def _count(self, parts: SplitResult) -> Trap | None:
         """Count a URL to its shape."""
-        shape = self._shape(_place(parts))
-        rule = (
-            self._count_query(shape, parts.query) or self._count_dates(shape, parts) or self._count_opaque(shape, parts)
-        )
-        return self._set_aside(rule, _place(parts)) if rule else None
+        shape = self._shape(place := _place(parts))
+        rule = self._count_query(shape, parts.query) or self._count_dates(shape, parts)
+        rule = rule or self._count_opaque(shape, place)
+        return self._set_aside(rule, place) if rule else None
 
     def _count_query(self, shape: _Shape, query: str) -> Rule | None:
         names = {each.partition("=")[0] for each in query.split("&") if each}
         if len(names) >= 3:
             shape.queries += 1
         if names:
-            shape.names.add(hash(frozenset(names)))
-        too_many = shape.queries > self.limits.combinations or len(shape.names) > self.limits.names
+            shape.names |= 1 << hash(frozenset(names)) % _NAMES
+        too_many = shape.queries > self.limits.combinations or shape.names.bit_count() > self.limits.names
         return "parameter-explosion" if too_many else None
 
     def _count_dates(self, shape: _Shape, parts: SplitResult) -> Rule | None:
@@ -200,9 +202,8 @@ class Traps:
         too_many = shape.future > self.limits.future or shape.dates > self.limits.dates
         return "endless-dates" if too_many else None
 
-    def _count_opaque(self, shape: _Shape, parts: SplitResult) -> Rule | None:
-        segments = _shape_of(parts.path).split("/")
-        if sum(each in ("#", "?") for each in segments) < 3:
+    def _count_opaque(self, shape: _Shape, place: str) -> Rule | None:
+        if sum(each in ("#", "?") for each in place.split("/")) < 3:
             return None
         shape.opaque += 1
         return "similar-paths" if shape.opaque > self.limits.opaque else None
@@ -220,12 +221,13 @@ class Traps:
         features = features_of(response.text) if _is_text(response) else []
         if len(features) < self.limits.words:
             return None
-        shape, body = self._shape(_place(parts)), simhash(features)
+        place, body = _folder(parts), simhash(features)
+        shape = self._shape(place)
         is_known = any(distance(body, other) <= self.limits.near for other in shape.bodies)
         shape.duplicates = max(0, shape.duplicates + (1 if is_known else -1))
         if not is_known:
             shape.bodies = [*shape.bodies[-15:], body]
-        return self._set_aside("near-duplicate", _place(parts)) if shape.duplicates >= self.limits.duplicates else None
+        return self._set_aside("near-duplicate", place) if shape.duplicates >= self.limits.duplicates else None
 
     def _shape(self, place: str) -> _Shape:
         key = blake2b(place.encode("utf-8", "surrogatepass"), digest_size=8).digest()
@@ -238,21 +240,26 @@ class Traps:
         return shape
 
     def _set_aside(self, rule: Rule, place: str) -> Trap:
-        if len(self._aside) < self._most:
+        if place in self._aside or len(self._aside) < self._most:
             self._aside.setdefault(place, rule)
-        self._held[place] += 1
+            self._held[place] += 1
         return Trap(rule, place)
 
 
 def _place(parts: SplitResult) -> str:
     """Return host and shape of a URL, and that it has a date in its query."""
-    dated = "?date" if _YEAR.search(parts.query) or _DATE.search(parts.query) else ""
-    return f"{parts.netloc.lower()}{_shape_of(parts.path)}{dated}"[: 4 * _SHOWN]
+    return f"{parts.netloc.lower()}{_shape_of(parts)}{_dated(parts.query)}"[: 4 * _SHOWN]
 
 
-def _shape_of(path: str) -> str:
+def _folder(parts: SplitResult) -> str:
+    """Return the first folder of a URL, for which its bodies are compared."""
+    first, *rest = parts.path.lstrip("/").split("/")
+    return f"{parts.netloc.lower()}/{_sign(first)}/*" if rest else f"{parts.netloc.lower()}/*"
+
+
+def _shape_of(parts: SplitResult) -> str:
     """Return the path with @ for a date, # for a number and ? for what says nothing."""
-    return "/".join(map(_sign, _DATE.sub("@", path).split("/")))
+    return "/".join(map(_sign, _date_in(parts.path).sub("@", parts.path).split("/")))
 
 
 def _sign(segment: str) -> str:
@@ -260,16 +267,28 @@ def _sign(segment: str) -> str:
     return "#" if _NUMBER.fullmatch(name) else "?" if _OPAQUE.fullmatch(name) else segment
 
 
+def _date_in(text: str) -> re.Pattern[str]:
+    return _LOOSE_DATE if _CALENDAR.search(text) else _DATE
+
+
+def _dated(query: str) -> str:
+    return "?@" if query and _month_of_query(query) is not None else ""
+
+
 def _month_of(parts: SplitResult) -> int | None:
     """Return the month that a URL is of, counted from year 0."""
-    found = _DATE.search(parts.path) or _DATE.search(parts.query)
-    if found is not None:
-        return _months(int(found["y"]), int(found["m"]))
-    year = _YEAR.search(parts.query)
-    if year is None:
-        return None
-    month = _MONTH.search(parts.query)
-    return _months(int(year[1]), int(month[1]) if month else 1)
+    if (found := _date_in(parts.path).search(parts.path)) is not None:
+        return _months(int(found[1]), int(found[3]))
+    return _month_of_query(parts.query) if parts.query else None
+
+
+def _month_of_query(query: str) -> int | None:
+    if (found := _date_in(query).search(query)) is not None:
+        return _months(int(found[1]), int(found[3]))
+    if (found := _COMPACT.search(query)) is not None:
+        return _months(int(found[1]), int(found[2]))
+    year, month = _YEAR.search(query), _MONTH.search(query)
+    return _months(int(year[1]), int(month[1])) if year and month else None
 
 
 def _months(year: int, month: int) -> int:
