@@ -26,8 +26,8 @@ _STEP = 2**16  # bytes given to the parser at once: what they make is in memory 
 _ROOTS = frozenset({"urlset", "sitemapindex", "rss", "rdf", "feed"})
 _HOLDERS = frozenset({"url", "sitemap", "item", "entry"})
 _DATES = frozenset({"lastmod", "pubdate", "updated", "date"})
-_NOT_OF_EXPAT = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{1,40})["']""", re.IGNORECASE)
-_OF_EXPAT = frozenset({"utf-8", "utf-16", "iso8859-1", "ascii"})
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<\0", b"\0<")
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{1,40})["']""", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _NO_MORE = 100  # lines without a URL at the beginning of a text, after which it is none of URLs
 
@@ -72,8 +72,13 @@ def read_sitemap(
     try:
         steps = _steps(unpacked(pieces, most=bounds.bytes, ratio=bounds.ratio))
         head, steps = _begun(steps)
-        reader = (_Xml if _looks_like_xml(head) else _Text)(_Entries(base, bounds, tell))
-        for step in _transcoded(head, steps) if isinstance(reader, _Xml) else steps:
+        entries = _Entries(base, bounds, tell)
+        if _looks_like_xml(head):
+            encoding, steps = _encoded(head, steps)
+            reader = _Xml(entries, encoding)
+        else:
+            reader = _Text(entries)
+        for step in steps:
             reader.feed(step)
             yield from reader.taken()
         reader.end()
@@ -193,14 +198,14 @@ class _Text:
 class _Xml:
     """Sitemaps and feeds, by the names of elements alone: namespaces are left out or mistaken too often."""
 
-    def __init__(self, entries: _Entries) -> None:
+    def __init__(self, entries: _Entries, encoding: str) -> None:
         self._entries = entries
         self.taken = entries.taken
         self._path: list[str] = []
         self._text: list[str] | None = None
         self._size = 0
         self._url = self._date = ""
-        self._parser = expat.ParserCreate()
+        self._parser = expat.ParserCreate(encoding)
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._finish
@@ -267,23 +272,22 @@ def _begun(steps: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _looks_like_xml(head: bytes) -> bool:
-    return head.removeprefix(codecs.BOM_UTF8).startswith(b"<") or head.startswith(
-        (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<\0", b"\0<")
-    )
+    return head.removeprefix(codecs.BOM_UTF8).startswith(b"<") or head.startswith(_UTF_16)
 
 
-def _transcoded(head: bytes, steps: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the XML in an encoding that expat knows: it has few with more than one byte a character."""
-    found = _NOT_OF_EXPAT.match(head)
+def _encoded(head: bytes, steps: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
+    """Return the XML in UTF-8 or UTF-16, and which it is: expat knows few others.
+
+    What its beginning shows counts before what it says of itself; what nobody knows is taken for UTF-8.
+    """
+    if head.startswith(_UTF_16):
+        return "utf-16", steps
+    found = None if head.startswith(codecs.BOM_UTF8) else _DECLARED.match(head)
     name = found[1].decode("ascii", "replace") if found else "utf-8"
-    if not is_text_encoding(name) or codecs.lookup(name).name in _OF_EXPAT:
-        yield from steps
-        return
+    if not is_text_encoding(name) or codecs.lookup(name).name in ("utf-8", "utf-16", "ascii"):
+        return "utf-8", steps
     decoder = codecs.getincrementaldecoder(name)("replace")
-    text = (decoder.decode(step) for step in steps)
-    first = next(text, "")
-    yield first.replace(found[1].decode("ascii", "replace"), "utf-8", 1).encode() if found else first.encode()
-    yield from (each.encode("utf-8", "replace") for each in text)
+    return "utf-8", (decoder.decode(step).encode("utf-8", "replace") for step in steps)
 
 
 def _moment(text: str) -> datetime | None:

@@ -49,29 +49,37 @@ class _Gunzip:
         self._taken = self._given = self._empty = 0
         self._member = zlib.decompressobj(wbits=31)
         self._is_fresh = True
+        self._left = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield what the bytes unpack to."""
         self._taken += len(data)
-        while data:
-            try:
-                piece = self._member.decompress(data, _STEP)
-            except zlib.error as exc:
-                if self._is_fresh and self._given:
-                    return  # behind a member stands what is none: padding, mostly
-                raise TooMuch(f"its gzip is broken: {exc}") from exc
+        data = self._left + data
+        while len(data) >= 2 or (data and not self._is_fresh):
+            if self._is_fresh and not data.startswith(b"\x1f\x8b"):
+                data = b""  # behind a member stands what is none: padding, mostly
+                break
             self._is_fresh = False
-            self._given += len(piece)
-            if self._given > max(_FREE, self._ratio * self._taken):
-                raise TooMuch(f"it is packed more than {self._ratio} to one")
+            piece = self._unpack(data)
             yield piece
             data = self._member.unconsumed_tail
             if self._member.eof:
                 data = self._begin_another(empty=not piece)
+        self._left = data
+
+    def _unpack(self, data: bytes) -> bytes:
+        try:
+            piece = self._member.decompress(data, _STEP)
+        except zlib.error as exc:
+            raise TooMuch(f"its gzip is broken: {exc}") from exc
+        self._given += len(piece)
+        if self._given > max(_FREE, self._ratio * self._taken):
+            raise TooMuch(f"it is packed more than {self._ratio} to one")
+        return piece
 
     def end(self) -> None:
         """Raise TooMuch if the end of a member is missing."""
-        if not self._is_fresh and not self._member.eof:
+        if not self._is_fresh:
             raise TooMuch("its gzip is cut")
 
     def _begin_another(self, *, empty: bool) -> bytes:
