@@ -9,9 +9,9 @@ import pytest
 from pages import Generated
 
 from workerpool.scraping import InputError, Item
+from workerpool.scraping.input_rows import BadLine
 from workerpool.scraping.inputs import Fingerprint, Input, Mark, read_items
 from workerpool.scraping.lines import MAX_LINE, zstd
-from workerpool.scraping.rows import BadLine
 
 A, B = "http://a.example/", "http://b.example/"
 
