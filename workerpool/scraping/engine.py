@@ -161,10 +161,12 @@ class Engine:
             return None  # it stays asked for, and comes again when the run goes on
         except WorkerPoolError as exc:
             answer = exc
-        self._note_pace(entry, future, answer)
         if is_rules:
             self._open(entry, answer)
+            self._note_pace(entry, future, answer)
+            self._frontier.let_go(entry.host)
             return None
+        self._note_pace(entry, future, answer)
         outcome = self._judged(entry, answer)
         self._frontier.renew(entry.host)
         return outcome if outcome is None or outcome.response is None else self._read(entry, outcome)
@@ -192,7 +194,6 @@ class Engine:
         self._hosts.set_floor(first.host, self._gate.delay(first))
         for entry in reversed(found):
             self._frontier.add(entry, first=True)
-        self._frontier.let_go(first.host)
 
     def _judged(self, entry: Entry, answer: Response | WorkerPoolError) -> Outcome | None:
         """Return the outcome; None where the item goes on: after a pause, or where a redirect leads."""
