@@ -1,11 +1,13 @@
 """Scraping at scale: runs that are polite, lose no URL, and explain themselves."""
 
-from .crawl import Crawl, Summary
+from .crawl import Crawl
 from .errors import InputError, SinkError, StateError
 from .item import Item
 from .outcome import Attempt, Outcome
 from .politeness import Politeness
+from .progress import Progress
 from .sinks.base import Position, Sink
+from .summary import Summary
 
 __all__ = [
     "Attempt",
@@ -15,6 +17,7 @@ __all__ = [
     "Outcome",
     "Politeness",
     "Position",
+    "Progress",
     "Sink",
     "SinkError",
     "StateError",

@@ -70,6 +70,10 @@ class Backlog:
         """Take what was found in an answer."""
         self._add(list(items), frontier)
 
+    def waiting(self, frontier: Frontier) -> int:
+        """Return how many of the known items wait to be asked for."""
+        return len(frontier) if self._record.state is None else self._record.state.waiting
+
     @property
     def is_empty(self) -> bool:
         """Whether everything is in the frontier, or was."""

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from time import monotonic
 
@@ -16,40 +15,16 @@ from .errors import StateError
 from .outcome import Outcome
 from .parsing import Parse
 from .politeness import Politeness
+from .progress import Progress
 from .record import Record
 from .sinks.base import Sink
 from .state import Mode
+from .summary import Summary
 
-__all__ = ["Crawl", "Summary"]
+__all__ = ["Crawl"]
 
+_LOOK = 0.25  # seconds between two looks at how the run stands
 _RETRY = Retry(attempts=3, wait_initial=1.0, wait_max=30.0)
-
-
-@dataclass(slots=True)
-class Summary:
-    """Count what became of the items; `reasons` counts why they were skipped or failed, or answered with an error."""
-
-    fetched: int = 0
-    failed: int = 0
-    skipped: int = 0
-    retried: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    complete: bool = False
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def asked(self) -> int:
-        """How many items were asked for and have their outcome."""
-        return self.fetched + self.failed
-
-    def count(self, outcome: Outcome) -> None:
-        """Count an outcome."""
-        setattr(self, outcome.verdict, getattr(self, outcome.verdict) + 1)
-        if outcome.response is not None:
-            self.bytes += len(outcome.response.content)
-        if outcome.reason is not None:
-            self.reasons[outcome.reason] = self.reasons.get(outcome.reason, 0) + 1
 
 
 class Crawl:
@@ -86,6 +61,7 @@ class Crawl:
         max_bytes: int | None = None,
     ) -> None:
         self.summary = Summary()
+        self.progress = Progress()  # as of a moment ago, while it runs; read by any thread
         self._inputs, self._parse, self._accepts, self._key = inputs, parse, accepts, key
         self._record = Record(list(sinks), state, mode, identity or {})
         self._politeness = Politeness() if politeness is None else politeness
@@ -136,7 +112,14 @@ class Crawl:
                 yield from engine.begin(self._room(engine))
             if not engine.is_busy and (stopping or engine.is_done):
                 return
+            self._look(engine)
             yield from engine.come(idle=stopping)
+
+    def _look(self, engine: Engine) -> None:
+        assert self._began is not None
+        seconds = monotonic() - self._began
+        if seconds - self.progress.seconds >= _LOOK:
+            self.progress = engine.progress(self.summary, seconds)
 
     @property
     def _is_over(self) -> bool:

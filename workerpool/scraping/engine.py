@@ -1,8 +1,13 @@
 """The engine of a run: asks for what may be asked for, and makes outcomes of what comes."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import replace
+from heapq import nlargest
+from itertools import islice
+from math import inf
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from time import monotonic, time
 from typing import Any
@@ -24,12 +29,15 @@ from .onward import onward
 from .outcome import Attempt, Outcome
 from .parsing import Parse, Parsed, parsed
 from .politeness import Politeness
+from .progress import HostProgress, Progress
 from .record import Record
+from .summary import Summary
 
 __all__ = ["Engine"]
 
 _TURN = 1.0  # seconds that one wait takes at most
 _MOST_REDIRECTS = 20
+_MOST_LOOKED_AT, _MOST_SHOWN = 2000, 20  # hosts, for the view of a run
 _AT_ONCE = 1000  # jobs handed to a lane without a limit of its own
 
 
@@ -99,6 +107,27 @@ class Engine:
                 future = self._arrived.get_nowait()
             except Empty:
                 return
+
+    def progress(self, summary: Summary, seconds: float) -> Progress:
+        """Return how the run stands."""
+        now = monotonic()
+        causes: Counter[str] = Counter()
+        under_way = Counter(entry.host for entry in self.asked.values())
+        found = []
+        for host, waiting in islice(self._frontier.waiting(), _MOST_LOOKED_AT):
+            cause = "robots" if self._frontier.holds(host) else self._hosts.why(host, now)
+            causes[cause] += 1
+            due = self._hosts.ready_at(host)
+            found.append(HostProgress(host=host, waiting=waiting, in_flight=under_way[host], cause=cause,
+                                      due_in=max(0.0, due - now) if due < inf else 0.0))  # fmt: skip
+        del causes[""]
+        return Progress(
+            at=now, seconds=seconds, known=self._record.known, fetched=summary.fetched, failed=summary.failed,
+            skipped=summary.skipped, retried=self.retried, bytes=summary.bytes, in_flight=len(self.asked),
+            waiting=self._backlog.waiting(self._frontier) + len(self._gate), input_ended=self._record.input_ended,
+            statuses=dict(summary.statuses), reasons=dict(summary.reasons), causes=dict(causes),
+            hosts=tuple(nlargest(_MOST_SHOWN, found, key=attrgetter("due_in", "waiting"))),
+        )  # fmt: skip
 
     def give_up(self) -> None:
         """Cancel what is under way; it stays asked for, and comes again when the run goes on."""

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from math import inf
 from typing import Protocol
@@ -89,6 +89,10 @@ class Frontier:
         """Give this host no turn until it is let go."""
         self._held.add(host)
 
+    def holds(self, host: str) -> bool:
+        """Whether the host is given no turn."""
+        return host in self._held
+
     def let_go(self, host: str) -> None:
         """Give this host its turns again."""
         self._held.discard(host)
@@ -97,6 +101,10 @@ class Frontier:
     def due(self) -> float:
         """Return the moment of the next turn, as monotonic() counts; inf where only the end of a request tells."""
         return min(self._turns[0][0] if self._turns else inf, self._paused[0][0] if self._paused else inf)
+
+    def waiting(self) -> Iterator[tuple[str, int]]:
+        """Yield the hosts with how many entries of each are here; 0 where only `more` knows of them."""
+        return ((host, len(queue)) for host, queue in self._queues.items())
 
     def _list(self, host: str, ready: float) -> None:
         if ready < inf:

@@ -66,6 +66,11 @@ class Record:
         finally:
             self._leave()
 
+    @property
+    def known(self) -> int:
+        """How many items are known."""
+        return self._number if self.state is None else self.state.known
+
     def add(self, items: Iterable[tuple[Item, str, bytes | None, str | None]]) -> list[int]:
         """Note items; returns the indices of those that are new (see State.add)."""
         self._news += 1
