@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from fastwarc.warc import ArchiveIterator as FastIterator
@@ -89,11 +90,7 @@ def test_warcio_finds_no_fault(tmp_path):
     """Its own checker goes through the archive."""
     archived(tmp_path / "x.warc.gz", mixed(40))
 
-    class Verbose:
-        inputs = [str(tmp_path / "x.warc.gz")]
-        verbose = True
-
-    checker = Checker(Verbose())
+    checker = Checker(SimpleNamespace(inputs=[str(tmp_path / "x.warc.gz")], verbose=True))
     checker.process_all()
     assert 0 == checker.exit_value
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from disks import fill, small_disk
 from fastwarc.warc import ArchiveIterator as FastIterator
 from outcomes import mixed
 from warcio.archiveiterator import ArchiveIterator
@@ -250,3 +251,64 @@ def test_runs_without_outcomes(kind, tmp_path):
     sink.open(position)
     sink.abandon()
     sink.abandon()
+
+
+def write_on(sink, committed):
+    """Write the outcomes, and more of them than the disk takes; of the first ones each is committed."""
+    for number, outcome in enumerate(OUTCOMES * 9, 1):
+        sink.write(outcome)
+        position = sink.flush()
+        if number <= COUNT:
+            committed.append((position, number))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_while_it_is_written(kind, clean, tmp_path):
+    """The error names a place on the disk; with room again the run goes on from what was committed."""
+    with small_disk(tmp_path / "disk", 4096) as disk:
+        home = disk / "home"
+        home.mkdir()
+        sink = made(kind, home)
+        sink.open(None)
+        fill(disk, leave=8192)
+        committed = [(None, 0)]
+        with pytest.raises(OSError, match="No space left") as caught:
+            write_on(sink, committed)
+        position, done = committed[-1]
+        assert str(caught.value.filename).startswith(str(disk))
+        sink.abandon()
+        (disk / "ballast").unlink()
+        sink = made(kind, home)
+        sink.open(position)
+        for outcome in OUTCOMES[done:]:
+            sink.write(outcome)
+        sink.flush()
+        sink.close()
+        assert clean[kind] == content(kind, home)
+
+
+@pytest.mark.parametrize("kind", ["o.parquet", "o.warc.gz", "o.wacz"])
+def test_a_full_disk_while_it_is_closed(kind, clean, tmp_path):
+    """What could not be made is not there in part; closing again makes it, in the same process or another."""
+    with small_disk(tmp_path / "disk", 4096) as disk:
+        home = disk / "home"
+        home.mkdir()
+        sink = made(kind, home)
+        sink.open(None)
+        for outcome in OUTCOMES:
+            sink.write(outcome)
+        position = sink.flush()
+        fill(disk, leave=0)
+        with pytest.raises(OSError, match="No space left") as caught:
+            sink.close()
+        assert str(caught.value.filename).startswith(str(disk))
+        assert not [*home.rglob("*.part")]
+        shutil.copytree(home, tmp_path / "copy")
+        (disk / "ballast").unlink()
+        sink.close()
+        sink.close()
+        assert clean[kind] == content(kind, home)
+    again = made(kind, tmp_path / "copy")
+    again.open(position)
+    again.close()
+    assert clean[kind] == content(kind, tmp_path / "copy")

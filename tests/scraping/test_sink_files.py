@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+from disks import fill, small_disk
 
 from workerpool.scraping import SinkError
 from workerpool.scraping.sinks import files
@@ -148,36 +149,25 @@ def test_a_write_that_is_refused_loses_nothing(tmp_path):
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A tmpfs of 64 KiB, where one may mount."""
-    place = tmp_path / "small"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("nothing can be mounted here")
-    yield place
-    subprocess.run(["umount", place], check=True)
-
-
-def test_a_full_disk_leaves_what_is_committed(small_disk):
+def test_a_full_disk_leaves_what_is_committed(tmp_path):
     """ENOSPC names the file; abandoned, it ends at the last flush, and can be gone on with when there is room."""
-    (small_disk / "ballast").write_bytes(b"x" * 40_000)
-    file = AppendFile(small_disk / "f")
-    file.open(None)
-    file.write(b"committed\n")
-    offset = file.flush()
-    file.write(b"y" * 60_000)
-    with pytest.raises(OSError, match="No space left") as caught:
-        file.flush()
-    assert str(small_disk / "f") == caught.value.filename
-    file.abandon()
-    assert b"committed\n" == (small_disk / "f").read_bytes()
-    (small_disk / "ballast").unlink()
-    file.open(offset)
-    file.write(b"more\n")
-    file.close()
-    assert b"committed\nmore\n" == (small_disk / "f").read_bytes()
+    with small_disk(tmp_path / "small", 64) as disk:
+        fill(disk, leave=20_000)
+        file = AppendFile(disk / "f")
+        file.open(None)
+        file.write(b"committed\n")
+        offset = file.flush()
+        file.write(b"y" * 60_000)
+        with pytest.raises(OSError, match="No space left") as caught:
+            file.flush()
+        assert str(disk / "f") == caught.value.filename
+        file.abandon()
+        assert b"committed\n" == (disk / "f").read_bytes()
+        (disk / "ballast").unlink()
+        file.open(offset)
+        file.write(b"more\n")
+        file.close()
+        assert b"committed\nmore\n" == (disk / "f").read_bytes()
 
 
 READ_ONLY = """

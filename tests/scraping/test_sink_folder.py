@@ -8,6 +8,7 @@ import fsspec
 import pytest
 from outcomes import answer, failed, fetched, skipped
 
+from workerpool import Request
 from workerpool.scraping import SinkError
 from workerpool.scraping.sinks import folder_for
 from workerpool.scraping.sinks.claims import Claims
@@ -162,8 +163,9 @@ def test_a_journal_that_was_tampered_with_removes_nothing_outside(tmp_path):
 
 
 def test_only_good_answers_are_saved_unless_told(tmp_path):
-    """Errors, skipped ones and statuses from 400 have no file."""
+    """Errors, skipped ones and other statuses have no file; what has no body never has one."""
     outcomes = [fetched(0), failed(1), skipped(2), fetched(3, answer(status=404, content=b"none"))]
+    outcomes += [fetched(4, answer(status=304)), fetched(5, answer(request=Request("HEAD", "http://example.com/")))]
     assert 1 == len(saved(tmp_path / "a", outcomes))
     assert 2 == len(saved(tmp_path / "b", outcomes, errors=True))
 

@@ -14,7 +14,7 @@ from ..rows import well_formed
 from .base import Position
 from .claims import Claims
 from .files import AppendFile, Fsync, checked_fsync, named
-from .names import given_name, numbered, safe_parts, url_name
+from .names import given_name, has_body, numbered, safe_parts, url_name
 
 __all__ = ["Folder"]
 
@@ -25,8 +25,8 @@ class Folder:
     """Save the body of each answer as a file of its own, never outside the folder and none over another's.
 
     The name is the item's, which may hold `/`, made harmless (see `names`), with its number where it is taken, also
-    by one in other case; or it is made of the number, the URL and the type: `000042-logo.png`. Answers of status 400
-    or more are saved with `errors=True`. A body is written as `.files.part` and gets its name when it is whole.
+    by one in other case; or it is made of the number, the URL and the type: `000042-logo.png`. Answers of other
+    statuses than 2xx are saved with `errors=True`. A body is written as `.files.part`; whole, it gets its name.
     `.files.jsonl` says which file is which URL's: a line is written before its file, so that after a crash those that
     were not committed are removed. An outcome that comes again overwrites its own file. With `fsync="flush"` each
     file is on the disk before it has its name, which costs the most where files are small.
@@ -65,7 +65,7 @@ class Folder:
     def write(self, outcome: Outcome) -> None:
         """Save the body, if there is one to save."""
         response = outcome.response
-        if response is None or not (response.ok or self._errors):
+        if response is None or not has_body(outcome, errors=self._errors):
             return
         given = given_name(outcome)
         target = self._place(outcome, given)

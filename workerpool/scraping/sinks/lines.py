@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from typing import Protocol
 
 from ..outcome import Outcome
 from .base import Position
@@ -11,6 +12,13 @@ __all__ = ["LineSink"]
 
 _GZIP = 31  # zlib's number for gzip with 32 KiB of window
 _LEVEL = 6
+
+
+class _Packer(Protocol):
+    """What zlib.compressobj returns, which has no public name."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
 
 
 class LineSink:
@@ -23,7 +31,7 @@ class LineSink:
     def __init__(self, path: str | os.PathLike[str] | None, *, fsync: Fsync = "flush") -> None:
         self._file = AppendFile(path, fsync=fsync)
         self._is_packed = path is not None and str(path).endswith(".gz")
-        self._member: zlib._Compress | None = None
+        self._member: _Packer | None = None
 
     def line(self, outcome: Outcome) -> bytes:
         """Return an outcome's line, with its end."""

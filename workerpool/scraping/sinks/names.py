@@ -3,13 +3,14 @@
 import mimetypes
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from ..outcome import Outcome
 from .text import defused
 
-__all__ = ["given_name", "numbered", "remote_name", "safe_parts", "url_name"]
+__all__ = ["given_name", "has_body", "numbered", "remote_name", "safe_parts", "url_name"]
 
 _LONGEST = 180  # bytes of a name, so that a number and the system's own suffixes still fit into 255
 _LONGEST_SUFFIX = 16
@@ -17,8 +18,8 @@ _DEEPEST = 8  # folders within folders
 _RESERVED = re.compile('[<>:"/\\\\|?*\x00-\x1f\x7f\ufffd]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)  # of Windows
 _NUMBERED = re.compile(r"\d{6,}-")  # as the names begin that are made of URLs
-_TYPES = mimetypes.MimeTypes()  # Python's own table, not the machine's
 _PLAIN = {"text/html": ".html", "text/plain": ".txt", "image/jpeg": ".jpg", "application/xml": ".xml"}
+_BODILESS = frozenset({204, 304})  # one that says that nothing has changed must not empty the file
 _VAGUE = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-download"})
 
 
@@ -61,6 +62,14 @@ def remote_name(outcome: Outcome) -> str:
     return "/".join((*given[:-1], numbered(given[-1], outcome.index))) if given else url_name(outcome)
 
 
+def has_body(outcome: Outcome, *, errors: bool) -> bool:
+    """Whether there is a body to save: of a status from 200 to 299, with `errors` of any, but for those without one."""
+    response = outcome.response
+    if response is None or response.request.method == "HEAD" or response.status_code in _BODILESS:
+        return False
+    return errors or 200 <= response.status_code < 300
+
+
 def numbered(name: str, number: int) -> str:
     """Return the name with a number before its suffix."""
     suffix = _suffix(name)
@@ -97,6 +106,12 @@ def _with_suffix(name: str, kind: str) -> str:
     """Return the name with a suffix that is of its content's type."""
     if kind in _VAGUE:
         return name
-    known = _TYPES.guess_all_extensions(kind)
+    known = _types().guess_all_extensions(kind)
     usual = _PLAIN.get(kind) or (known[0] if known else "")
     return name if not usual or _suffix(name).lower() in (usual, *known) else name + usual
+
+
+@lru_cache(1)
+def _types() -> mimetypes.MimeTypes:
+    """Return Python's own table of types, not the machine's, so that names are the same everywhere."""
+    return mimetypes.MimeTypes()

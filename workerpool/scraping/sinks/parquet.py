@@ -42,7 +42,8 @@ class Parquet:
             ("reason", pa.string()), ("why", pa.string()), ("change", pa.string()), ("bytes", pa.int64()),
             ("elapsed", pa.float64()), ("attempts", pa.int32()), ("started", pa.timestamp("ms", "UTC")),
             ("final_url", pa.string()), ("content_type", pa.string()), ("error_type", pa.string()),
-            ("error_stage", pa.string()), ("error_message", pa.string()), ("redirects", pa.list_(pa.field("element", pa.string()))),
+            ("error_stage", pa.string()), ("error_message", pa.string()),
+            ("redirects", pa.list_(pa.field("element", pa.string()))),
             ("preferences", pa.map_(pa.string(), pa.string())), ("fields", pa.string()), ("line", pa.int64()),
             ("depth", pa.int32()), ("parent", pa.string()),
         ]
@@ -96,7 +97,6 @@ class Parquet:
         try:
             with named(str(part)):
                 self._make(part, size)
-                _sync(part)
             publish(part, self.path)
         except BaseException:
             part.unlink(missing_ok=True)  # it is what has filled the disk
@@ -130,13 +130,17 @@ class Parquet:
         """Write the table; no more than a row group of it is in memory."""
         schema = self._schema.with_metadata({_SIZE: str(size)})
         held: list[Any] = []
-        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-            for lines in self._batches(size):
-                held.append(pa.RecordBatch.from_pylist([_parsed(line) for line in lines], schema=schema))
-                if sum(batch.nbytes for batch in held) >= _GROUP:
-                    writer.write_table(pa.Table.from_batches(held))
-                    held = []
-            writer.write_table(pa.Table.from_batches(held, schema=schema))
+        # A file of ours: pyarrow leaves its own open where it cannot be written.
+        with part.open("wb") as file:
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                for lines in self._batches(size):
+                    held.append(pa.RecordBatch.from_pylist([_parsed(line) for line in lines], schema=schema))
+                    if sum(batch.nbytes for batch in held) >= _GROUP:
+                        writer.write_table(pa.Table.from_batches(held))
+                        held = []
+                writer.write_table(pa.Table.from_batches(held, schema=schema))
+            file.flush()
+            os.fsync(file.fileno())
 
     def _batches(self, size: int) -> Iterator[list[bytes]]:
         with self._spool_path.open("rb") as file:
@@ -190,8 +194,3 @@ def _parsed(line: bytes) -> dict[str, Any]:
     if row.get("body") is not None:
         row["body"] = base64.b64decode(row["body"])
     return row
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

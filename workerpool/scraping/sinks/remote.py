@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from ..errors import SinkError
 from ..outcome import Outcome
 from .base import Position
-from .names import remote_name
+from .names import has_body, remote_name
 
 __all__ = ["RemoteFolder"]
 
@@ -48,7 +48,7 @@ class RemoteFolder:
     def write(self, outcome: Outcome) -> None:
         """Save the body, if there is one to save."""
         response = outcome.response
-        if response is None or not (response.ok or self._errors):
+        if response is None or not has_body(outcome, errors=self._errors):
             return
         content = response.content
         path = f"{self._root}/{remote_name(outcome)}"

@@ -62,7 +62,8 @@ class Wacz:
         warc = self._folder / "data.warc.gz"
         self._warc = Warc(warc, headers=headers, info=info, remembered=remembered, fsync=fsync)
         self._pages = AppendFile(self._folder / "pages.jsonl", fsync=fsync)
-        self._finished: Position | None = None
+        self._finished: Position | None = None  # what the packed file was made of, while there are no parts
+        self._closing: Position | None = None  # the sizes of the parts, once they are complete
 
     def open(self, position: Position | None) -> None:
         """Begin anew, or go on from the position, that of a finished file included."""
@@ -101,9 +102,9 @@ class Wacz:
 
     def close(self) -> None:
         """Pack the parts, and remove them when the file has its name. May be called again at any point."""
-        if self._finished is not None or not self._folder.exists():
+        if self._finished is not None:
             return
-        sizes = self.flush()
+        sizes = self._closing = self._closing or self.flush()
         self._warc.close()
         self._pages.close()
         part = self.path.with_name(f"{self.path.name}.part")
@@ -123,6 +124,7 @@ class Wacz:
         self._pages.abandon()
 
     def _open_parts(self, position: Position | None) -> None:
+        self._closing = None
         with named(str(self._folder)):
             self._folder.mkdir(exist_ok=True)
         self._warc.open(position)
