@@ -71,6 +71,7 @@ _UNNESTED = frozenset(
 )
 _BLANKS = re.compile("[\t\r\n]")  # browsers take them out of URLs
 _WEB = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+_NO_HOST = re.compile(r"https?:/*(?:[?#].*)?", re.IGNORECASE)  # joined, it would be the page itself
 _REFRESH = re.compile(r"""\s*[\d.]*\s*[;,]?\s*(?:url\s*=\s*)?(["']?)(.*)\1""", re.IGNORECASE | re.DOTALL)
 _SELECTOR = "a[href], area[href], link[rel][href], meta[http-equiv][content], iframe[src], frame[src]"
 _RELATIONS: tuple[Kind, ...] = ("canonical", "next", "prev", "alternate")
@@ -168,7 +169,7 @@ def _html(source: "Response | bytes | str") -> str:
     text = source.text if isinstance(source, Response) else source
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    return text.encode("utf-8", "replace").decode() if _has_surrogates(text) else text
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_surrogates(text) else text
 
 
 def _has_surrogates(text: str) -> bool:
@@ -238,7 +239,7 @@ def _named(node: LexborNode) -> Iterator[tuple[Kind, str]]:
 def _joined(base: str, given: str) -> str | None:
     """Return the absolute URL without fragment; None for what is none of the web, or only a place in the page."""
     given = _BLANKS.sub("", given).strip(" \x0c")
-    if not given or given.startswith("#") or len(given) > _LONGEST_URL:
+    if not given or given.startswith("#") or len(given) > _LONGEST_URL or _NO_HOST.fullmatch(given):
         return None
     try:
         url = urldefrag(urljoin(base, given)).url

@@ -5,6 +5,7 @@ headers = signer.headers("https://example.com/page")  # of one request to one ho
 """
 
 import os
+import re
 import secrets
 import stat
 import time
@@ -27,6 +28,7 @@ from ..messages.url import parse_url
 __all__ = ["Signer", "agent_origin", "generated_key", "pem_of", "public_jwk", "thumbprint"]
 
 _LABEL = "sig1"
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # it stands within quotes
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -101,7 +103,7 @@ def agent_origin(agent: str) -> str:
         url = parse_url(agent)
     except (TypeError, ValueError):
         url = None
-    if url is None or url.scheme != "https" or not url.raw_host:
+    if url is None or url.scheme != "https" or not _HOST.fullmatch(url.raw_host or ""):
         raise ValueError(f"the agent must be the https URL of the site with the key's directory, not {agent!a}")
     if url.raw_path not in ("", "/") or url.raw_query_string or url.fragment or url.user or url.password:
         raise ValueError("the agent's URL must have no path, no query and no user: the directory is at a fixed place")
