@@ -33,6 +33,7 @@ class Record:
         self.state = None if path is None else State(path, identity=identity, mode=mode)
         self.mark: Any = self.state.input_mark if self.state is not None else None
         self.input_ended = self.state.input_ended if self.state is not None else False
+        self.since = self.state.asked_again if self.state is not None else 0.0
         self._sinks = sinks
         self._opened: list[Sink] = []
         self._is_open = False
@@ -86,6 +87,13 @@ class Record:
             self._begun.add(entry.index)
             self._news += 1
             self.state.begin(entry.index)
+
+    def put_back(self, entry: Entry) -> None:
+        """Note that an item that was begun was not sent after all: it waits again."""
+        if self.state is not None and entry.index in self._begun:
+            self._begun.discard(entry.index)
+            self._news += 1
+            self.state.put_back(entry.index)
 
     def end(self, outcome: Outcome) -> None:
         """Write an outcome out and note it."""
