@@ -22,11 +22,11 @@ from .errors import OtherRun, StateError
 from .item import Item
 from .outcome import Attempt, Outcome
 
-__all__ = ["ASKED", "FAILED", "FETCHED", "QUEUED", "SKIPPED", "State"]
+__all__ = ["ASKED", "FAILED", "FETCHED", "MARK", "QUEUED", "SKIPPED", "State"]
 
 QUEUED, ASKED, FETCHED, FAILED, SKIPPED = range(5)
 _STAGES = {"fetched": FETCHED, "failed": FAILED, "skipped": SKIPPED}
-_MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
+MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
 _FORMAT = 1
 _SAFE_LOG = (3, 51, 3)
 _SCHEMA = """
@@ -272,8 +272,8 @@ class State:
         db.execute("PRAGMA synchronous = FULL")
         is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if is_new:
-            db.executescript(f"PRAGMA application_id = {_MARK}; BEGIN; {_SCHEMA} COMMIT;")
-        elif db.execute("PRAGMA application_id").fetchone()[0] != _MARK:
+            db.executescript(f"PRAGMA application_id = {MARK}; BEGIN; {_SCHEMA} COMMIT;")
+        elif db.execute("PRAGMA application_id").fetchone()[0] != MARK:
             raise StateError(f"{self._path} is a database, but no state of a run; give another file")
         db.execute("BEGIN IMMEDIATE")
         if is_new:
