@@ -5,9 +5,11 @@ import atexit
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
+from .errors import InvalidRequest
 from .loading import loaded_once
 
 __all__ = ["loop_factory", "never_free", "on_a_loop", "pause"]
@@ -36,11 +38,20 @@ def loop_factory(
 ) -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes the workers' loops: uvloop where it is installed, unless told otherwise."""
     if callable(kind):
-        return kind
+        return partial(_made_by, kind)
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None if kind == "asyncio" else _uvloop()
     if kind == "uvloop" and loop is None:
         raise ImportError("event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'")
     return loop or asyncio.new_event_loop
+
+
+def _made_by(factory: Callable[[], Any]) -> asyncio.AbstractEventLoop:
+    loop = factory()
+    if not isinstance(loop, asyncio.AbstractEventLoop):
+        raise InvalidRequest(
+            f"event_loop must make an event loop of asyncio's, not a value of type {type(loop).__name__}"
+        )
+    return loop
 
 
 async def pause(seconds: float) -> None:
