@@ -78,8 +78,13 @@ def test_closing_it_is_quiet_when_asyncio_debugs(pytester):
     """aiohttp then warns of attributes that it does not know."""
     program = pytester.makepyfile(
         """
+        import logging
+
         from workerpool import WorkerPool
         from workerpool.testing import Site
+
+        # It tells of steps that took long, too, as any may where the machine is busy.
+        logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing %s took"))
 
         async def closing(session, url):
             async with session, session.get(url) as response:
