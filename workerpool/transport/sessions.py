@@ -83,7 +83,7 @@ class Sessions:
         self._by_socks = {
             proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
         }
-        connections: set[HttpProtocol] = set()  # that are open
+        connections = self._connections = set[HttpProtocol]()  # that are open
         try:
             for connector in (self._connector, *self._by_socks.values()):
                 instrument(connector, connections)
@@ -193,6 +193,8 @@ class Sessions:
         await self._session.close()
         for connector in self._by_socks.values():
             await connector.close()
+        for protocol in tuple(self._connections):  # what has struck may have left it to nobody
+            protocol.abort()
         join_threads()
         await end_all(self.feeders)
 

@@ -15,7 +15,7 @@ from ..handover.inbox import Inbox
 from ..handover.job import Holder, Job, Work, on_worker_thread
 from ..lane import Lane
 from ..loops import on_a_loop
-from ..transport import Environment, Moved, Transport
+from ..transport import Environment, Moved, Struck, Transport
 from .attempts import Attempts
 from .direct import DirectAttempts
 from .loop import State, WorkerLoop
@@ -244,6 +244,9 @@ class Dispatcher(Holder):
         except asyncio.CancelledError:
             task.uncancel()
             self._stopped(work)
+        except Struck as struck:  # amid the accounts of places and connections, aiohttp's or ours
+            _fail(work, struck.error)
+            self._loop.lose(struck.error.__cause__ or struck)
         except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
             _fail(work, exc)
             if isinstance(exc, MemoryError) and work.counts_at_host:
