@@ -136,6 +136,9 @@ class Direct(Asker, Ride):
         work, payload = self._work, self._payload
         if work is None:
             return
+        if isinstance(error, MemoryError) or not isinstance(error, Exception) or has_struck(error):
+            self._driver.lose(error)
+            return
         if payload is not None:
             if payload.is_eof() and payload.exception() is None:
                 self.take_more()
@@ -152,12 +155,7 @@ class Direct(Asker, Ride):
 
     def broken(self, error: BaseException) -> None:
         """End by what the libraries below have raised; what strikes anywhere leaves nothing sure."""
-        if (
-            self._work is None
-            or isinstance(error, MemoryError)
-            or not isinstance(error, Exception)
-            or has_struck(error)
-        ):
+        if self._work is None:
             self._driver.lose(error)
         else:
             self.fail(error)

@@ -1,5 +1,6 @@
 """Errors that nobody has raised: set from another thread, or the interpreter's, that memory has run out."""
 
+from asyncio import CancelledError
 from traceback import walk_tb
 
 __all__ = ["LIBRARIES", "Struck", "has_struck"]
@@ -19,7 +20,16 @@ LIBRARIES = frozenset(
         "yarl",
     }
 )
-_USUAL = (OSError, AssertionError, NotImplementedError, StopIteration, StopAsyncIteration)  # raised with nothing to say
+# Raised without a word, too.
+_USUAL = (
+    OSError,
+    AssertionError,
+    NotImplementedError,
+    StopIteration,
+    StopAsyncIteration,
+    GeneratorExit,
+    CancelledError,
+)
 
 
 class Struck(Exception):
@@ -36,7 +46,7 @@ def has_struck(error: BaseException | None, *, in_callback: bool = False) -> boo
     PyThreadState_SetAsyncExc() makes it of a class alone, and the libraries raise nothing foreign without a word. Of a
     callback of a loop's it is so only if code of the user's takes no part in it.
     """
-    if not isinstance(error, Exception) or error.args or isinstance(error, _USUAL) or error.__traceback__ is None:
+    if error is None or error.args or isinstance(error, _USUAL) or error.__traceback__ is None:
         return False
     modules = [frame.f_globals.get("__name__", "") for frame, _line in walk_tb(error.__traceback__)]
     below = [_is_below(module) for module in modules]

@@ -41,7 +41,7 @@ class _CurrentWork:
         self._reference.set(ref(work))
 
 
-_MOMENT = 0.1  # seconds, in which a loop that is given up ends
+_MOMENT = 1.0  # seconds, in which a loop that is given up ends
 
 current_work = _CurrentWork()
 _sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
@@ -202,7 +202,7 @@ def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
 
     async def create_noting(factory: Any, *args: Any, **kwargs: Any) -> Any:
         sockets: list[tuple[socket.socket, int]] = []
-        made: list[Any] = []
+        made: dict[str, Any] = {}
         _sockets.set(sockets)
         try:
             transport, protocol = await create(partial(_make_protocol, factory, made), *args, **kwargs)
@@ -233,10 +233,9 @@ def note_socket(made: socket.socket) -> None:
         sockets.append((made, os.fstat(made.fileno()).st_ino))
 
 
-def _make_protocol(factory: Callable[[], Any], made: list[Any]) -> Any:
+def _make_protocol(factory: Callable[[], Any], made: dict[str, Any]) -> Any:
     """Make a protocol; from here on there is a transport, or will be."""
-    protocol = factory()
-    made.append(protocol)
+    made["protocol"] = protocol = factory()  # a call to note it would be one more point for what strikes
     return protocol
 
 
