@@ -92,12 +92,12 @@ class Sessions:
             # and a redirect to another origin goes through the one that does not know them.
             self._session = self._open_session(self._headers)
             self._bare = self._open_session(None)
+            jar = self._jar if isinstance(self._jar, Cookies) else None
+            self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections)
+            self._raw: aiohttp.ClientSession | None = None
         except BaseException:
             close_at_once(self._connector)
             raise
-        jar = self._jar if isinstance(self._jar, Cookies) else None
-        self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections)
-        self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
         """Lead connections through SOCKS proxies; raises InvalidRequest for a connector that goes around a proxy."""

@@ -1,5 +1,6 @@
 """Errors that nobody has raised: set from another thread, or the interpreter's, that memory has run out."""
 
+import sys
 from asyncio import CancelledError
 from traceback import walk_tb
 
@@ -20,6 +21,7 @@ LIBRARIES = frozenset(
         "yarl",
     }
 )
+_BELOW = (LIBRARIES | sys.stdlib_module_names) - {"builtins"}
 # Raised without a word, too.
 _USUAL = (
     OSError,
@@ -54,4 +56,4 @@ def has_struck(error: BaseException | None, *, in_callback: bool = False) -> boo
 
 
 def _is_below(module: str) -> bool:
-    return module.partition(".")[0] in LIBRARIES and not module.startswith("workerpool.testing")
+    return module.partition(".")[0] in _BELOW and not module.startswith("workerpool.testing")
