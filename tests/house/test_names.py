@@ -57,4 +57,5 @@ def test_a_star_import_brings_the_verbs():
 def test_a_completion_offers_public_names_only():
     """What the package imports for itself is none of them; its rooms cannot be hidden."""
     rooms = {each.split(".")[1] for each in MODULES if "." in each}
-    assert set() == {each for each in dir(workerpool) if not each.startswith("_")} - {*workerpool.__all__} - rooms
+    offered = {each for each in dir(workerpool) if each.isidentifier() and not each.startswith("_")}
+    assert set() == offered - {*workerpool.__all__} - rooms
