@@ -32,9 +32,10 @@ def main() -> int:
     arguments.add_argument("--child", nargs=2, metavar=("SITE", "FOLDER"))
     given = arguments.parse_args()
     if given.child:
-        return crawl(*given.child, given.urls, given.output)
-    with Site() as site, tempfile.TemporaryDirectory() as folder:
-        return torment(site, Path(folder), given)
+        site, folder = given.child
+        return crawl(site, folder, given.urls, given.output)
+    with Site() as server, tempfile.TemporaryDirectory() as place:
+        return torment(server, Path(place), given)
 
 
 def crawl(site: str, folder: str, urls: int, output: str) -> int:

@@ -141,11 +141,12 @@ class Input:
 
     def _rows(self, lines: Lines, mark: Mark | None) -> Iterator[Row]:
         is_csv = self.format in ("csv", "tsv")
-        header = header_of(lines) if mark is not None and mark.line and is_csv else []
+        tabs = self.format == "tsv"
+        header = header_of(lines, tabs=tabs) if mark is not None and mark.line and is_csv else []
         if mark is not None and mark.line:
             lines.skip_to(mark.line, None if lines.is_packed else mark.offset)
         if is_csv:
-            rows = rows_of_csv(chain(header, lines), self._column, tabs=self.format == "tsv")
+            rows = rows_of_csv(chain(header, lines), self._column, tabs=tabs)
         else:
             rows = rows_of_json(lines) if self.format == "jsonl" else rows_of_text(lines)
         first = mark.line if mark is not None else 0
@@ -191,7 +192,8 @@ class _Encoded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read some bytes; 0 at the end."""
         if not self._left:
-            self._left = self._stream.read(len(buffer)).encode("utf-8", "surrogateescape")
+            # A line, not as much as there is room for: the next one may be long in coming.
+            self._left = self._stream.readline(len(buffer)).encode("utf-8", "surrogateescape")
         data, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
