@@ -12,7 +12,7 @@ from .errors import InputError
 from .item import Item
 from .sitemaps import SitemapTree, read_sitemap
 
-__all__ = ["Gathered", "SitemapInput", "is_sitemap"]
+__all__ = ["Gathered", "Listed", "SitemapInput", "is_sitemap"]
 
 Part: TypeAlias = "Source | Sequence[str]"
 _PIECE = 2**16
@@ -22,14 +22,25 @@ class Gathered:
     """Read the parts of an input in their order: URLs, or Sources. A mark says which part, and how far in it."""
 
     def __init__(self, parts: Iterable[Part]) -> None:
-        self._parts = list(parts)
+        self._parts = [part if isinstance(part, Source) else Listed(part) for part in parts]
 
     def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
         """Yield each item with the mark behind it; with a mark those that come after it."""
         first, inner = mark or (0, None)
         for number, part in enumerate(self._parts[first:], first):
-            for item, behind in _read(part, inner if number == first else None):
+            for item, behind in part.read(inner if number == first else None):
                 yield item, [number, behind]
+
+
+class Listed:
+    """Read items, or URLs, that are at hand. A mark counts them."""
+
+    def __init__(self, items: Iterable[Item | str]) -> None:
+        self._items = [each if isinstance(each, Item) else Item(url=each) for each in items]
+
+    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
+        """Yield each with the number behind it; with a number those that come after it."""
+        yield from islice(((item, number) for number, item in enumerate(self._items, 1)), mark or 0, None)
 
 
 class SitemapInput:
@@ -80,7 +91,7 @@ class SitemapInput:
 
     def _pieces(self, place: str, stack: ExitStack) -> Iterator[bytes]:
         if not _is_url(place):
-            file = stack.enter_context(open(place, "rb"))
+            file = stack.enter_context(open(place, "rb"))  # noqa: SIM115  its end is the stack's
             return iter(lambda: file.read(_PIECE), b"")
         stream = stack.enter_context(self._pool.stream("GET", place, headers=self._headers))
         stream.raise_for_status()
@@ -95,12 +106,3 @@ def is_sitemap(source: str) -> bool:
 
 def _is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
-
-
-def _read(part: Part, mark: Any) -> Iterator[tuple[Item, Any]]:
-    if isinstance(part, Source):
-        yield from part.read(mark)
-        return
-    done = mark or 0
-    for number, url in enumerate(islice(part, done, None), done + 1):
-        yield Item(url=url), number

@@ -37,6 +37,7 @@ class Record:
         self._sinks = sinks
         self._opened: list[Sink] = []
         self._is_open = False
+        self._is_amid = False  # an outcome is in some of the outputs, and not in the state: by an interrupt, say
         self._begun: set[int] = set()  # what is asked for, by index
         self._news = 0
         self._last = monotonic()
@@ -62,7 +63,7 @@ class Record:
     ) -> None:
         """Keep what is known; a run that was broken off by an error of its own outputs keeps what was committed."""
         try:
-            if self._is_open and not isinstance(error, OSError | StateError):
+            if self._is_open and not self._is_amid and not isinstance(error, OSError | StateError):
                 self.commit()
         finally:
             self._leave()
@@ -97,12 +98,14 @@ class Record:
 
     def end(self, outcome: Outcome) -> None:
         """Write an outcome out and note it."""
+        self._is_amid = True
         for sink in self._sinks:
             sink.write(outcome)
         self._news += 1
         if self.state is not None:
             self._begun.discard(outcome.index)
             self.state.end(outcome)
+        self._is_amid = False
 
     def commit_when_due(self, *, idle: bool = False) -> None:
         """Commit where there is enough that is new, or, while the run waits, anything."""
