@@ -17,7 +17,7 @@ Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def _group(*options: Decorator) -> Callable[[F], F]:
     """Return all as one decorator; they are in the help in this order."""
-    return lambda function: reduce(lambda found, each: each(found), reversed(options), function)  # type: ignore[arg-type]
+    return lambda function: reduce(lambda found, each: each(found), reversed(options), function)  # type: ignore[arg-type,return-value]
 
 
 outputs = _group(

@@ -64,6 +64,7 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
     politeness, signer = made_politeness(given), made_signer(given)
     identity = _identity(run, given, names)
     quiet = given["quiet"] or sys.stderr is None
+    goes_on = given["state"] is not None and not given["restart"] and Path(given["state"]).exists()
     with logs_on_stderr(given["verbose"], quiet=given["quiet"]), _told(names):
         if run.again:
             _begin_again(run, given["state"], identity, names, quiet=quiet)
@@ -76,7 +77,8 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
                 max_pages=given["max_pages"], max_seconds=given["max_time"], max_bytes=given["max_bytes"],
             )  # fmt: skip
             failed = _watched(crawl, run, given, stops, shares_screen="-" in names)
-    _say_end(crawl.summary, run, given, stops, quiet=quiet)
+    if not quiet:
+        _say_end(crawl.summary, run, given, stops, goes_on=goes_on)
     sys.exit(_exit_code(crawl.summary, run, given["state"], stops, failed))
 
 
@@ -125,11 +127,11 @@ def _failures(found: Standing, *, fail_status: bool) -> int:
     return found.failed + found.reasons.get("robots-unreachable", 0) + errors
 
 
-def _say_end(summary: Summary, run: Run, given: Mapping[str, Any], stops: Stops, *, quiet: bool) -> None:
-    if quiet:
-        return
+def _say_end(summary: Summary, run: Run, given: Mapping[str, Any], stops: Stops, *, goes_on: bool) -> None:
     for line in (*_facts(summary), *run.told()):
         click.echo(defused(line), err=True)
+    if goes_on:
+        click.echo(_in_all(standing(given["state"])), err=True)
     if summary.complete:
         return
     if given["state"] is not None:
@@ -145,6 +147,11 @@ def _facts(summary: Summary) -> Iterator[str]:
         yield f"{summary.skipped} skipped{_counts(found)}"
     if summary.left_out:
         yield f"{sum(summary.left_out.values())} found and left out{_counts(summary.left_out)}"
+
+
+def _in_all(found: Standing) -> str:
+    left = f", {found.waiting} to come" if found.waiting else ""
+    return f"in all {found.fetched} fetched, {found.failed} failed, {found.skipped} skipped or left out{left}"
 
 
 def _counts(found: Mapping[str, int]) -> str:
@@ -188,7 +195,7 @@ def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str
 def _begin_again(run: Run, state: str, identity: Mapping[str, str], names: list[str], *, quiet: bool) -> None:
     number = ask_again(state, run.again, identity)
     if not quiet:
-        what = "goes on" if number is None else f"{number} are asked again"
+        what = "goes on" if number is None else f"{number} to be asked again"
         place = ", ".join(names) or "the folder"
         click.echo(f"--retry {', '.join(run.again)}: {what}; their new rows go to {defused(place)}", err=True)
 

@@ -175,7 +175,7 @@ class Engine:
         except InvalidRequest as exc:
             return _failed(entry, exc)
         self._hosts.started(entry.host, now)
-        entry.attempts.append(Attempt(started=time(), waited=now - entry.since))
+        entry.attempts.append(Attempt(started=time(), waited=max(0.0, now - entry.since)))
         self._follow_up(job, self.asked, entry)
         return None
 
