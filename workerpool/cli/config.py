@@ -36,7 +36,7 @@ def show(command: str | None, everything: bool) -> None:
 
 
 def _lines(command: Command, name: str, *, everything: bool) -> list[str]:
-    ctx = command.make_context(name, [], ignore_unknown_options=True)
+    ctx = command.make_context(name, ["-"])  # a URL there must be
     found = []
     for parameter in command.params:
         if not isinstance(parameter, Option):

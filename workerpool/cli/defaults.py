@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from ..redaction import HIDDEN
 
 __all__ = ["Command", "Option", "files", "option", "origin_of", "shown"]
 
-_ACTS = frozenset({"restart", "resume", "retry", "dry_run"})  # what is done, and no setting: for the command line only
+_ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
 _SECRETS = frozenset({"headers", "data", "proxy"})
 _PREFIX = "WORKERPOOL_"
+_COMMANDS = ("crawl", "fetch")  # those that have settings
 
 
 class Option(click.Option):
@@ -118,6 +120,7 @@ def _read(place: Path, command: Command) -> dict[str, Any]:
 def _checked(place: Path, given: Mapping[str, Any], command: Command) -> Iterator[tuple[str, Any]]:
     options = {_typed(each): each for each in command.params if isinstance(each, Option) and each.name not in _ACTS}
     for name, value in given.items():
+        _check_name(place, name, value)
         if not isinstance(value, dict) and name.replace("_", "-") in options:
             yield _converted(place, options[name.replace("_", "-")], value)
     own = given.get(command.name or "", {})
@@ -127,6 +130,17 @@ def _checked(place: Path, given: Mapping[str, Any], command: Command) -> Iterato
         if name.replace("_", "-") not in options:
             raise click.UsageError(f"{place}: [{command.name}] has no setting {name}; there are {', '.join(options)}")
         yield _converted(place, options[name.replace("_", "-")], value)
+
+
+def _check_name(place: Path, name: str, value: Any) -> None:
+    """Raise a usage error for what no command has."""
+    if isinstance(value, dict):
+        if name not in _COMMANDS:
+            raise click.UsageError(f"{place}: there is no table [{name}]; there are {', '.join(_COMMANDS)}")
+        return
+    commands = (getattr(import_module(f"{__package__}.{each}"), each) for each in _COMMANDS)
+    if not any(name.replace("_", "-") == _typed(each) for command in commands for each in command.params):
+        raise click.UsageError(f"{place}: no command has a setting {name}")
 
 
 def _converted(place: Path, parameter: Option, value: Any) -> tuple[str, Any]:

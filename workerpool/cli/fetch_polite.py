@@ -12,7 +12,7 @@ from ..caller.pool import WorkerPool
 from ..scraping.backlog import Source
 from ..scraping.errors import InputError
 from ..scraping.gathered import Gathered, SitemapInput, is_sitemap
-from ..scraping.inputs import Input
+from ..scraping.inputs import BadLine, Input
 from ..scraping.item import Item
 from ..scraping.outcome import Outcome
 from ..scraping.sinks.text import defused
@@ -33,8 +33,10 @@ def fetch_politely(urls: tuple[str, ...], source: str | None, given: Mapping[str
     column = given["column"]
     listed = None if source is None or is_sitemap(source) else _listed(source, column)
 
+    bad = _BadLines(source or "-")
+
     def inputs(pool: WorkerPool, check: Callable[[], object]) -> Source:
-        return _inputs(pool, check, urls, source, given, asked)
+        return _inputs(pool, check, urls, source, given, asked, bad)
 
     if given["dry_run"]:
         dry_run(given, inputs)
@@ -49,6 +51,7 @@ def fetch_politely(urls: tuple[str, ...], source: str | None, given: Mapping[str
             headers=(lambda _url: headers) if headers else None,
             again=again,
             fail_status=given["fail_status"],
+            bad=lambda: bad.count,
         ),
         given,
     )
@@ -65,6 +68,8 @@ def _check_inputs(urls: tuple[str, ...], source: str | None, given: Mapping[str,
         return
     if not urls and source is None:
         raise click.UsageError("there is nothing to fetch; give URLs, or a file of them with -i (- for stdin)")
+    if given["column"] is not None and (source is None or is_sitemap(source)):
+        raise click.UsageError("--column needs -i FILE: a CSV, or - for stdin")
     if source is None or source == "-" or "://" in source:
         return
     if Path(source).is_dir():
@@ -87,12 +92,12 @@ def _check_again(urls: tuple[str, ...], source: str | None, given: Mapping[str, 
         raise click.UsageError("--retry needs an -o of its own: the rows of the run before stay as they are")
 
 
-def _listed(source: str, column: str | None) -> Input | None:
+def _listed(source: str, column: str | None, on_bad: Callable[[BadLine], object] | None = None) -> Input:
     """Return the input that is a list; raises a usage error where it cannot be one."""
     try:
-        return Input(source, format="csv" if source == "-" and column else None, column=_column(column))
-    except InputError as exc:
-        raise click.UsageError(f"--column: {exc}") from None
+        return Input(source, format="csv" if source == "-" and column else None, column=_column(column), on_bad=on_bad)
+    except InputError:
+        raise click.UsageError(f"--column is of a CSV, and by its name -i {source!r} is none") from None
 
 
 def _column(given: str | None) -> str | int | None:
@@ -106,15 +111,16 @@ def _inputs(
     source: str | None,
     given: Mapping[str, Any],
     asked: Asked,
+    bad: "_BadLines",
 ) -> Source:
     parts: list[Any] = [list(urls)]
     if source == "-":
-        parts.append(_Stdin(given["column"], check))
+        parts.append(_Stdin(given["column"], check, bad))
     elif source is not None and is_sitemap(source):
         headers = made_politeness(given).headers
         parts.append(SitemapInput(source, pool, headers=headers, on_trouble=_tell))
     elif source is not None:
-        parts.append(_listed(source, given["column"]))
+        parts.append(_listed(source, given["column"], bad))
     return _Asking(Gathered(parts), asked) if asked else Gathered(parts)
 
 
@@ -122,18 +128,31 @@ def _tell(text: str) -> None:
     click.echo(f"workerpool: {defused(text)}", err=True)
 
 
+class _BadLines:
+    """Tell of lines that are no input, and count them: they are failures, too."""
+
+    def __init__(self, name: str) -> None:
+        self.count = 0
+        self._name = name
+
+    def __call__(self, bad: BadLine) -> None:
+        self.count += 1
+        _tell(f"{self._name}, line {bad.number} is passed over: {bad.reason}")
+
+
 class _Stdin:
     """Read stdin so that a signal ends the wait for it."""
 
-    def __init__(self, column: str | None, check: Callable[[], object]) -> None:
+    def __init__(self, column: str | None, check: Callable[[], object], bad: "_BadLines") -> None:
         self._column = column
+        self._bad = bad
         self._check = check
 
     def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
         """Yield what comes, from behind the mark on."""
         column = _column(self._column)
         with open_stdin(after_signal=self._check, encoding="utf-8-sig", errors="surrogateescape") as lines:
-            yield from Input(lines, format="csv" if column else None, column=column).read(mark)
+            yield from Input(lines, format="csv" if column else None, column=column, on_bad=self._bad).read(mark)
 
 
 class _Asking:

@@ -54,6 +54,7 @@ class Run:
     sitemaps: bool = False
     again: tuple[str, ...] = ()
     fail_status: bool = True
+    bad: Callable[[], int] = int  # how many lines of the input were none
     told: Callable[[], Iterable[str]] = field(default=tuple)  # what else is to be said in the end
 
 
@@ -79,7 +80,7 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
             failed = _watched(crawl, run, given, stops, shares_screen="-" in names)
     if not quiet:
         _say_end(crawl.summary, run, given, stops, goes_on=goes_on)
-    sys.exit(_exit_code(crawl.summary, run, given["state"], stops, failed))
+    sys.exit(_exit_code(crawl.summary, run, given["state"], stops, failed + run.bad()))
 
 
 def _watched(crawl: Crawl, run: Run, given: Mapping[str, Any], stops: Stops, *, shares_screen: bool) -> int:
@@ -119,7 +120,8 @@ def _exit_code(summary: Summary, run: Run, state: str | None, stops: Stops, fail
         return _FAILED if failed else 0
     if not summary.complete:
         return _STOPPED
-    return _FAILED if _failures(standing(state), fail_status=run.fail_status) else 0
+    failed += _failures(standing(state), fail_status=run.fail_status)
+    return _FAILED if failed else 0
 
 
 def _failures(found: Standing, *, fail_status: bool) -> int:

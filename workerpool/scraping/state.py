@@ -82,6 +82,7 @@ class State:
         self._lock = _locked(self._path)
         try:
             if mode == "restart":
+                _check_ours(self._path)
                 _remove(self._path)
             with self._told():
                 self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -383,6 +384,19 @@ def _locked(path: Path) -> IO[str]:
         lock.close()
         raise StateError(f"{path} is in use by another run; wait for its end, or give another state file") from exc
     return lock
+
+
+def _check_ours(path: Path) -> None:
+    """Raise StateError for a file that is no state, damaged or not: it may be somebody's work."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StateError(f"{path} cannot be read ({exc.strerror}); give another file") from exc
+    if head and not (head.startswith(b"SQLite format 3\0") and head[68:] == MARK.to_bytes(4, "big")):
+        raise StateError(f"{path} is no state of a run, so it is not removed; give another file")
 
 
 def _remove(path: Path) -> None:
