@@ -80,7 +80,8 @@ class Sessions:
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
         self._hooks_and_anew: Sequence[Any] = (*lane.middlewares, send_anew) if holds("request") else lane.middlewares
         self._jar = _cookie_jar(lane)
-        self._ssl = context_for(lane.ssl)
+        # By True a connector of the user's means its own.
+        self._ssl = lane.ssl if lane.connector is not None else context_for(lane.ssl)
         self._connector = _connector(lane, share, self._ssl)
         self._by_socks = {
             proxy: socks_connector(proxy, lane, share, self._ssl)
