@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,10 @@ class Parquet:
         schema = self._schema.with_metadata({_SIZE: str(size)})
         held: list[Any] = []
         # A file of ours: pyarrow leaves its own open where it cannot be written.
-        with part.open("wb") as file:
+        with part.open("wb") as file, self._spool_path.open("rb") as spool:
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for lines in self._batches(size):
+                while spool.tell() < size:
+                    lines = spool.readlines(_BATCH)
                     held.append(pa.RecordBatch.from_pylist([_parsed(line) for line in lines], schema=schema))
                     if sum(batch.nbytes for batch in held) >= _GROUP:
                         writer.write_table(pa.Table.from_batches(held))
@@ -141,11 +142,6 @@ class Parquet:
                 writer.write_table(pa.Table.from_batches(held, schema=schema))
             file.flush()
             os.fsync(file.fileno())
-
-    def _batches(self, size: int) -> Iterator[list[bytes]]:
-        with self._spool_path.open("rb") as file:
-            while file.tell() < size:
-                yield file.readlines(_BATCH)
 
     def _size_of_table(self) -> int | None:
         """Return of how many bytes of lines the table was made; None where there is none of ours."""
