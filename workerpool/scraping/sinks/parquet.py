@@ -148,7 +148,8 @@ class Parquet:
         if not self.path.exists():
             return None
         try:
-            schema = pq.read_schema(self.path)
+            with self.path.open("rb") as file:
+                schema = pq.read_schema(file)
         except pa.ArrowInvalid:
             return None
         found = (schema.metadata or {}).get(_SIZE)
@@ -163,7 +164,7 @@ class Parquet:
         part = AppendFile(self.path.with_name(f"{self.path.name}.part"), fsync=self._fsync)
         assert part.path is not None
         part.open(None)
-        with closing(pq.ParquetFile(self.path)) as table:
+        with self.path.open("rb") as file, closing(pq.ParquetFile(file)) as table:
             for batch in table.iter_batches(batch_size=1024):
                 for row in _rows(batch):
                     part.write(_line(row))
