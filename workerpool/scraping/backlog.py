@@ -1,6 +1,8 @@
 """The backlog: what is not in the frontier yet, in the input or in the state."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -43,7 +45,9 @@ class Backlog:
         self._record = record
         self._accepts = accepts
         self._key = key
+        self.left_out: Counter[str] = Counter()  # what was found and is not asked for, by the rule
         self._known: set[bytes] = set()  # where no state holds them
+        self._ways: dict[bytes, int] = {}  # where redirects have led to, and whose
         self._inputs = iter(()) if record.input_ended else _marked(inputs, record.mark)
         self._fresh: set[str] = set()
         self._after = ""
@@ -70,6 +74,24 @@ class Backlog:
         """Take what was found in an answer."""
         self._add(list(items), frontier)
 
+    def reason_against(self, item: Item, entry: Entry) -> str | None:
+        """Return the rule by which a redirect is not followed, or None; its target counts as known from then on.
+
+        A target that is known is asked for by itself, or was.
+        """
+        if self._accepts is None and self._key is None:
+            return None
+        target = Entry(0, replace(item, parent=entry.given.url))
+        key, own = self._key_of(target), self._key_of(entry)
+        if key is None or key == own:
+            return self._reason(target)
+        if self._knows(key):
+            return None if self._has_led(entry, key) else "duplicate"
+        reason = self._reason(target)
+        if reason is None:
+            self._note_way(entry, target, key)
+        return reason
+
     def waiting(self, frontier: Frontier) -> int:
         """Return how many of the known items wait to be asked for."""
         return len(frontier) if self._record.state is None else self._record.state.waiting
@@ -81,19 +103,27 @@ class Backlog:
         return self._record.input_ended and (state is None or not state.waiting)
 
     def _add(self, items: list[Item], frontier: Frontier) -> None:
-        entries = [Entry(0, item) for item in items]
+        entries = [entry for item in items if self._is_new(entry := Entry(0, item))]
         if self._record.state is None:
-            entries = [entry for entry in entries if self._is_new(entry) and self._reason(entry) is None]
+            entries = [entry for entry in entries if self._counted_reason(entry) is None]
             indices = self._record.add([(entry.item, entry.host, None, None) for entry in entries])
             for entry, index in zip(entries, indices, strict=True):
                 entry.index = index
                 frontier.add(entry)
             return
-        self._record.add((entry.item, entry.host, self._key_of(entry), self._reason(entry)) for entry in entries)
+        self._record.add(
+            (entry.item, entry.host, self._key_of(entry), self._counted_reason(entry)) for entry in entries
+        )
         self._fresh.update(entry.host for entry in entries if entry.host not in frontier)
 
     def _reason(self, entry: Entry) -> str | None:
         return None if self._accepts is None or entry.problem else self._accepts(entry.item)
+
+    def _counted_reason(self, entry: Entry) -> str | None:
+        reason = self._reason(entry)
+        if reason is not None:
+            self.left_out[reason] += 1
+        return reason
 
     def _key_of(self, entry: Entry) -> bytes | None:
         return None if self._key is None or entry.problem else self._key(entry.item.url)
@@ -102,9 +132,26 @@ class Backlog:
         key = self._key_of(entry)
         if key is None:
             return True
-        known = key in self._known
-        self._known.add(key)
-        return not known
+        if self._record.state is None:
+            known = key in self._known
+            self._known.add(key)
+            return not known
+        return not self._record.state.knows(key)
+
+    def _knows(self, key: bytes) -> bool:
+        return key in self._known if self._record.state is None else self._record.state.knows(key)
+
+    def _has_led(self, entry: Entry, key: bytes) -> bool:
+        """Whether the item's own redirect has made the target known; also before the run was stopped."""
+        state = self._record.state
+        return self._ways.get(key) == entry.index if state is None else state.way_from(key) == entry.given.url
+
+    def _note_way(self, entry: Entry, target: Entry, key: bytes) -> None:
+        if self._record.state is None:
+            self._known.add(key)
+            self._ways[key] = entry.index
+        else:
+            self._record.add([(target.item, target.host, key, "duplicate")])
 
     def _open_hosts(self, state: State, frontier: Frontier) -> None:
         if len(self._fresh) > _HOSTS:

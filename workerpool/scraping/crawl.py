@@ -20,6 +20,7 @@ from .record import Record
 from .sinks.base import Sink
 from .state import Mode
 from .summary import Summary
+from .telling import Headers, Signs, Telling
 
 __all__ = ["Crawl"]
 
@@ -37,8 +38,11 @@ class Crawl:
 
     `parse` gets each outcome that has an answer, on the thread of the run or in one of `processes`, and yields what it
     finds: URLs and Items to follow, and Mappings that become `fields` of the outcome. `accepts` returns the rule by
-    which an item is left out, or None; `key` returns what tells items that are the same. Without `pool` one is made
-    and closed. Raises StateError, SinkError, InputError, OSError; what goes wrong with an item is its outcome.
+    which an item is left out, or None; `key` returns what tells items that are the same: redirects to what is left
+    out, or known, end there. `headers` returns what goes with a request for a URL, and is not asked where a redirect
+    has led to another origin; `signer` signs each request (see `signing.Signer`). `sitemaps` has those asked for that
+    robots.txt names. Without `pool` one is made and closed. Raises StateError, SinkError, InputError, OSError; what
+    goes wrong with an item is its outcome.
     """
 
     def __init__(
@@ -53,6 +57,9 @@ class Crawl:
         politeness: Politeness | None = None,
         accepts: Accepts | None = None,
         key: Callable[[str], bytes] | None = None,
+        headers: Headers | None = None,
+        signer: Signs | None = None,
+        sitemaps: bool = False,
         retry: Retry | None = _RETRY,
         pool: WorkerPool | None = None,
         processes: int = 0,
@@ -67,6 +74,8 @@ class Crawl:
         self._politeness = Politeness() if politeness is None else politeness
         self._retry, self._pool, self._processes = retry, pool, processes
         self._pages, self._seconds, self._bytes = max_pages, max_seconds, max_bytes
+        self._telling = Telling(self._politeness, headers, signer)
+        self._sitemaps = sitemaps
         self._stops = 0
         self._began: float | None = None
 
@@ -92,7 +101,8 @@ class Crawl:
             pool = self._pool or stack.enter_context(self._own_pool())
             processes = stack.enter_context(_processes(self._processes)) if self._processes else None
             backlog = Backlog(self._inputs, record, self._accepts, self._key)
-            engine = Engine(pool, record, backlog, self._politeness, self._retry, self._parse, processes)
+            engine = Engine(pool, record, backlog, self._politeness, self._retry, self._parse, processes,
+                            self._telling, sitemaps=self._sitemaps)  # fmt: skip
             stack.callback(engine.give_up)
             for outcome in self._outcomes(engine):
                 self.summary.count(outcome)
@@ -100,6 +110,7 @@ class Crawl:
                 record.end(outcome)
                 record.commit_when_due()
             self.summary.retried = engine.retried
+            self.summary.left_out = dict(backlog.left_out)
             if engine.is_done:
                 record.finish()
                 self.summary.complete = True
@@ -108,6 +119,8 @@ class Crawl:
     def _outcomes(self, engine: Engine) -> Iterator[Outcome]:
         while self._stops < 2:
             stopping = self._is_over
+            if self._stops:
+                engine.hold_back()
             if not stopping:
                 yield from engine.begin(self._room(engine))
             if not engine.is_busy and (stopping or engine.is_done):

@@ -25,6 +25,7 @@ from .families import family_of
 from .frontier import Frontier
 from .gate import Gate
 from .hosts import Hosts, retry_after_seconds
+from .item import Item
 from .onward import onward
 from .outcome import Attempt, Outcome
 from .parsing import Parse, Parsed, parsed
@@ -32,6 +33,7 @@ from .politeness import Politeness
 from .progress import HostProgress, Progress
 from .record import Record
 from .summary import Summary
+from .telling import Telling
 
 __all__ = ["Engine"]
 
@@ -53,6 +55,9 @@ class Engine:
         retry: Retry | None,
         parse: Parse | None,
         processes: Executor | None,
+        telling: Telling,
+        *,
+        sitemaps: bool = False,
     ) -> None:
         self.asked: dict[Future[Any], Entry] = {}
         self.retried = 0
@@ -61,7 +66,8 @@ class Engine:
         self._parse, self._processes = parse, processes
         self._hosts = Hosts(politeness)
         self._frontier = Frontier(self._hosts, backlog.more)
-        self._gate = Gate(politeness)
+        self._telling, self._sitemaps = telling, sitemaps
+        self._gate = Gate(politeness, telling)
         self._limit = 2 * (pool.lane_settings.connections or _AT_ONCE)
         self._rules_asked: dict[Future[Any], Entry] = {}
         self._parsing: dict[Future[Any], tuple[Entry, Outcome]] = {}
@@ -134,6 +140,12 @@ class Engine:
         for future in (*self.asked, *self._rules_asked, *self._parsing):
             future.cancel()
 
+    def hold_back(self) -> None:
+        """Take back what was handed over and is not sent yet: it waits for the run to go on."""
+        for future in [*self.asked, *self._rules_asked]:
+            if not future.running():
+                future.cancel()
+
     def _next_arrived(self, *, idle: bool) -> Future[Any] | None:
         full = idle or len(self.asked) >= self._limit
         wait = _TURN if full else min(max(self._frontier.due() - monotonic(), 0.0), _TURN)
@@ -155,15 +167,15 @@ class Engine:
 
     def _ask(self, entry: Entry, now: float) -> Outcome | None:
         """Ask for an item; returns its outcome where it cannot be asked for."""
-        item, robots = entry.item, self._politeness.robots
+        item = entry.item
         try:
             client = self._pool if item.lane is None else self._pool.lane(item.lane)
-            request = item.request(headers=self._politeness.headers, retry=None, allow_redirects=not robots)
+            request = item.request(headers=self._telling.of(entry), retry=None, allow_redirects=self._telling.follows)
             job = client.submit(request)
         except InvalidRequest as exc:
             return _failed(entry, exc)
         self._hosts.started(entry.host, now)
-        entry.attempts.append(Attempt(started=time(), waited=now - entry.since))
+        entry.attempts.append(Attempt(started=time(), waited=max(0.0, now - entry.since)))
         self._follow_up(job, self.asked, entry)
         return None
 
@@ -187,7 +199,8 @@ class Engine:
         try:
             answer: Response | WorkerPoolError = future.result()
         except CancelledError:
-            return None  # it stays asked for, and comes again when the run goes on
+            self._take_back(entry, was_rules=is_rules)  # it comes again when the run goes on
+            return None
         except WorkerPoolError as exc:
             answer = exc
         if is_rules:
@@ -198,7 +211,13 @@ class Engine:
         self._note_pace(entry, future, answer)
         outcome = self._judged(entry, answer)
         self._frontier.renew(entry.host)
-        return outcome if outcome is None or outcome.response is None else self._read(entry, outcome)
+        return outcome if outcome is None or outcome.verdict != "fetched" else self._read(entry, outcome)
+
+    def _take_back(self, entry: Entry, *, was_rules: bool) -> None:
+        self._hosts.ended(entry.host, monotonic())
+        if not was_rules:
+            self._record.put_back(entry)
+            self._frontier.add(entry, first=True)
 
     def _note_pace(self, entry: Entry, future: Future[Any], answer: Response | WorkerPoolError) -> None:
         now = monotonic()
@@ -221,6 +240,10 @@ class Engine:
             self._follow_up(self._pool.submit(found), self._rules_asked, first)
             return
         self._hosts.set_floor(first.host, self._gate.delay(first))
+        if self._sitemaps:
+            rules = f"{first.origin}/robots.txt"
+            items = (Item(url=url, parent=rules) for url in self._gate.sitemaps(first))
+            self._backlog.found(items, self._frontier)
         for entry in reversed(found):
             self._frontier.add(entry, first=True)
 
@@ -239,11 +262,14 @@ class Engine:
         if isinstance(answer, RequestError):
             return _failed(entry, answer)
         try:
-            following = onward(entry.item, answer) if self._politeness.robots else None
+            following = None if self._telling.follows else onward(entry.item, answer)
         except RequestError as exc:
             return _failed(entry, exc)
         if following is None or len(entry.redirects) >= _MOST_REDIRECTS:
             return self._answered(entry, answer)
+        reason = self._backlog.reason_against(following, entry)
+        if reason is not None:
+            return _outcome(entry, verdict="skipped", response=answer, reason=reason)
         entry.redirects.append(entry.item.url)
         entry.go_to(following)
         entry.since = monotonic()
@@ -254,7 +280,8 @@ class Engine:
         """Return the seconds before the item is tried again; None where it is not."""
         if is_good(self._retry, answer):
             return None
-        tried = sum(1 for each in entry.attempts if not each.is_redirect)
+        since = self._record.since
+        tried = sum(1 for each in entry.attempts if not each.is_redirect and each.started >= since)
         request = entry.item.request()
         pause = wait_before_retry(self._retry, request, tried, answer)
         if pause is None or pause > self._politeness.max_retry_after:

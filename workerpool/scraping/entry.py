@@ -21,7 +21,7 @@ class Entry:
     URL; such a one has no host.
     """
 
-    __slots__ = ("attempts", "given", "host", "index", "item", "origin", "problem", "redirects", "since")
+    __slots__ = ("attempts", "given", "home", "host", "index", "item", "origin", "problem", "redirects", "since")
 
     def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = ()) -> None:
         self.index = index
@@ -30,6 +30,12 @@ class Entry:
         self.redirects: list[str] = []
         self.since = monotonic()  # since when it waits for its turn
         self.go_to(item)
+        self.home = self.origin
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether no redirect has led it away from the origin that it was given for."""
+        return self.origin == self.home
 
     def go_to(self, item: Item) -> None:
         """Ask for this next: the input itself, or where a redirect leads."""

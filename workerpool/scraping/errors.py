@@ -2,11 +2,15 @@
 
 from ..errors import WorkerPoolError
 
-__all__ = ["InputError", "SinkError", "StateError"]
+__all__ = ["InputError", "OtherRun", "SinkError", "StateError"]
 
 
 class StateError(WorkerPoolError, ValueError):
     """Raised where a state file cannot be used for this run: it is locked, damaged, or belongs to another one."""
+
+
+class OtherRun(StateError):
+    """Raised where a state belongs to another run: its inputs, outputs or options are not these."""
 
 
 class SinkError(WorkerPoolError, ValueError):

@@ -10,6 +10,7 @@ from .entry import Entry
 from .politeness import Politeness
 from .preferences import preferences_of, refuses
 from .robots import RobotsQuery, RobotsRules
+from .telling import Telling
 
 __all__ = ["Gate"]
 
@@ -24,8 +25,9 @@ class Gate:
     What waits for rules is held here, in its order.
     """
 
-    def __init__(self, politeness: Politeness) -> None:
+    def __init__(self, politeness: Politeness, telling: Telling) -> None:
         self._politeness = politeness
+        self._telling = telling
         self._agent = politeness.agent
         self._rules: OrderedDict[str, RobotsRules] = OrderedDict()
         self._queries: dict[str, RobotsQuery] = {}
@@ -85,6 +87,11 @@ class Gate:
         rules = self._rules.get(entry.origin)
         return 0.0 if rules is None else rules.delay
 
+    def sitemaps(self, entry: Entry) -> tuple[str, ...]:
+        """Return the sitemaps that the rules of an entry's origin name."""
+        rules = self._rules.get(entry.origin)
+        return () if rules is None else rules.sitemaps
+
     def preferences(self, entry: Entry, answer: Response) -> dict[str, str]:
         """Return what the site wishes for, as far as its robots.txt and the answer tell."""
         rules = self._rules.get(entry.origin)
@@ -92,6 +99,6 @@ class Gate:
 
     def _request(self, query: RobotsQuery) -> Request:
         return Request(
-            query.url, headers=self._politeness.headers, timeout=_PATIENCE, max_body=_MOST_BYTES, retry=None,
+            query.url, headers=self._telling.of_rules(query.url), timeout=_PATIENCE, max_body=_MOST_BYTES, retry=None,
             allow_redirects=False,
         )  # fmt: skip

@@ -105,17 +105,17 @@ class Input:
         self._column = column
         self._on_bad = on_bad or self._log
 
-    def read(self, mark: "Sequence[int | None] | None" = None) -> Iterator[tuple[Item, Mark]]:
-        """Yield each item with the mark behind it; with a mark, or what JSON makes of one, those that come after it.
+    def read(self, mark: Sequence[Any] | None = None) -> Iterator[tuple[Item, Mark]]:
+        """Yield each item with the mark behind it; with a mark those that come after it.
 
         A mark is good for the same file, or one that was appended to, with the same format and column. Bad lines
         between the mark and the next item are told again.
         """
-        known = None if mark is None else Mark(*mark)  # type: ignore[arg-type]
         with self._opened() as (stream, can_seek):
             lines = Lines(stream, self.name)
             try:
-                yield from self._marked(self._rows(lines, known), can_seek=can_seek and not lines.is_packed)
+                rows = self._rows(lines, None if mark is None else Mark(*mark))
+                yield from self._marked(rows, can_seek=can_seek and not lines.is_packed)
             finally:
                 lines.close()
 

@@ -17,7 +17,7 @@ from .robots import RobotsRules, robots_agent
 
 try:
     from selectolax.lexbor import LexborHTMLParser
-except ImportError:  # an extra; headers and robots.txt are read all the same
+except ImportError:  # an extra, without which all is told but what the page itself says
     LexborHTMLParser = None  # type: ignore[assignment,misc]
 
 __all__ = ["MAX_HEAD", "preferences_of", "refuses"]
@@ -68,8 +68,7 @@ def preferences_of(
     """Return what is wished for one answer, by field; what several say of the same is joined by commas.
 
     The fields are `content-usage`, `content-signal`, `x-robots-tag`, `robots` (of the page), `tdm-reservation` and
-    `tdm-policy`. Of the body the first 64 KiB are read, if it is a page and the extra `scrape`
-    is installed.
+    `tdm-policy`. Of the body the first 64 KiB are read, if it is a page and selectolax is installed.
     """
     token = robots_agent(agent)
     found: dict[str, list[str]] = {}

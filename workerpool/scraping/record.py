@@ -33,9 +33,11 @@ class Record:
         self.state = None if path is None else State(path, identity=identity, mode=mode)
         self.mark: Any = self.state.input_mark if self.state is not None else None
         self.input_ended = self.state.input_ended if self.state is not None else False
+        self.since = self.state.asked_again if self.state is not None else 0.0
         self._sinks = sinks
         self._opened: list[Sink] = []
         self._is_open = False
+        self._is_amid = False  # an outcome is in some of the outputs, and not in the state: by an interrupt, say
         self._begun: set[int] = set()  # what is asked for, by index
         self._news = 0
         self._last = monotonic()
@@ -61,7 +63,7 @@ class Record:
     ) -> None:
         """Keep what is known; a run that was broken off by an error of its own outputs keeps what was committed."""
         try:
-            if self._is_open and not isinstance(error, OSError | StateError):
+            if self._is_open and not self._is_amid and not isinstance(error, OSError | StateError):
                 self.commit()
         finally:
             self._leave()
@@ -87,14 +89,23 @@ class Record:
             self._news += 1
             self.state.begin(entry.index)
 
+    def put_back(self, entry: Entry) -> None:
+        """Note that an item that was begun was not sent after all: it waits again."""
+        if self.state is not None and entry.index in self._begun:
+            self._begun.discard(entry.index)
+            self._news += 1
+            self.state.put_back(entry.index)
+
     def end(self, outcome: Outcome) -> None:
         """Write an outcome out and note it."""
+        self._is_amid = True
         for sink in self._sinks:
             sink.write(outcome)
         self._news += 1
         if self.state is not None:
             self._begun.discard(outcome.index)
             self.state.end(outcome)
+        self._is_amid = False
 
     def commit_when_due(self, *, idle: bool = False) -> None:
         """Commit where there is enough that is new, or, while the run waits, anything."""

@@ -8,23 +8,25 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import IO, Any, Literal
+from urllib.parse import urljoin
 
+from ..messages.redirects import REDIRECTS
 from ..messages.response import Response
 from .entry import Entry
-from .errors import StateError
+from .errors import OtherRun, StateError
 from .item import Item
 from .outcome import Attempt, Outcome
 
-__all__ = ["ASKED", "FAILED", "FETCHED", "QUEUED", "SKIPPED", "State"]
+__all__ = ["ASKED", "FAILED", "FETCHED", "MARK", "QUEUED", "SKIPPED", "State"]
 
 QUEUED, ASKED, FETCHED, FAILED, SKIPPED = range(5)
 _STAGES = {"fetched": FETCHED, "failed": FAILED, "skipped": SKIPPED}
-_MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
+MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
 _FORMAT = 1
 _SAFE_LOG = (3, 51, 3)
 _SCHEMA = """
@@ -52,6 +54,7 @@ _WAITING = """
     SELECT id, url, more, EXISTS (SELECT 1 FROM attempt WHERE item = id) FROM item
     WHERE stage = 0 AND host = ? ORDER BY priority DESC, id LIMIT ?
 """
+_WAY = "SELECT more FROM item WHERE key = ? AND stage = 4 AND reason = 'duplicate'"
 _COUNTS = "SELECT stage, count(*) FROM item GROUP BY stage"
 
 Mode = Literal["continue", "resume", "restart"]
@@ -61,18 +64,21 @@ class State:
     """Keep a run's state. Of the run's thread only; `close` it.
 
     `identity` says what the run is: its input, its outputs, the options that change what comes out. A file that
-    belongs to another one is refused. `mode` is "continue" where there is a state and begin where there is none,
-    "resume" to demand one, or "restart" to begin anew. Raises StateError.
+    belongs to another one is refused; with None it may be any. `mode` is "continue" where there is a state and begin
+    where there is none, "resume" to demand one, or "restart" to begin anew. Raises StateError.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, identity: Mapping[str, str], mode: Mode = "continue") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, identity: Mapping[str, str] | None, mode: Mode = "continue"
+    ) -> None:
         self._path = Path(path)
         self._begun: list[tuple[int]] = []
+        self._put_back: list[tuple[int]] = []
         self._ended: list[tuple[Any, ...]] = []
         self._tries: list[tuple[Any, ...]] = []
         self._known = self._waiting = 0
         if mode == "resume" and not self._path.exists():
-            raise StateError(f"{self._path}: there is no state to resume; leave out --resume to begin")
+            raise OtherRun(f"{self._path}: there is no state to resume; leave out --resume to begin")
         self._lock = _locked(self._path)
         try:
             if mode == "restart":
@@ -100,6 +106,16 @@ class State:
         return self._waiting
 
     @property
+    def identity(self) -> dict[str, str]:
+        """What the run is."""
+        return dict(self._get("identity") or {})
+
+    @property
+    def earlier_outputs(self) -> list[str]:
+        """The outputs of the run before it asked again, as its identity named them."""
+        return list(self._get("earlier outputs") or ())
+
+    @property
     def complete(self) -> bool:
         """Whether the run has come to its end, its outputs closed."""
         return bool(self._get("complete"))
@@ -113,6 +129,11 @@ class State:
     def input_ended(self) -> bool:
         """Whether the input was read to its end."""
         return bool(self._get("input ended"))
+
+    @property
+    def asked_again(self) -> float:
+        """When the run began to ask once more for what had its outcome already, since the epoch; 0 if it did not."""
+        return float(self._get("asked again") or 0.0)
 
     def positions(self) -> list[Any]:
         """Return the positions of the sinks at the last commit."""
@@ -145,10 +166,22 @@ class State:
         with self._told():
             return self._db.execute("SELECT 1 FROM item WHERE key = ?", (key,)).fetchone() is not None
 
+    def way_from(self, key: bytes) -> str | None:
+        """Return the URL whose redirect has made this key known; None where it is an item by itself."""
+        with self._told():
+            row = self._db.execute(_WAY, (key,)).fetchone()
+        parent = None if row is None or row[0] is None else json.loads(row[0]).get("parent")
+        return None if parent is None else str(parent)
+
     def begin(self, index: int) -> None:
         """Note that an item is asked for, once for each. True with the next commit."""
         self._begun.append((index,))
         self._waiting -= 1
+
+    def put_back(self, index: int) -> None:
+        """Note that an item that was begun has not been sent, and waits again. True with the next commit."""
+        self._put_back.append((index,))
+        self._waiting += 1
 
     def end(self, outcome: Outcome, digest: str | None = None) -> None:
         """Note what became of an item that was begun. True with the next commit."""
@@ -195,6 +228,28 @@ class State:
             self._db.execute("COMMIT")
             self._db.execute("BEGIN IMMEDIATE")
 
+    def ask_again(self, reasons: Collection[str], *, errors: bool, identity: Mapping[str, str]) -> int:
+        """Have those wait again that ended for one of these reasons, or with `errors` by any error; return how many.
+
+        The run is another one from now on, with outputs of its own: `identity` says which. What was tried stays known.
+        """
+        marks = ", ".join("?" * len(reasons))
+        where = f"(stage IN (2, 3, 4) AND reason IN ({marks}))" + (" OR stage = 3" if errors else "")
+        with self._told():
+            number = self._db.execute(
+                f"UPDATE item SET stage = 0, reason = NULL WHERE {where}", tuple(reasons)
+            ).rowcount
+            outputs = self._get("earlier outputs") or []
+            self._put("earlier outputs", [*outputs, (self._get("identity") or {}).get("outputs", "")])
+            self._put("identity", dict(identity))
+            self._put("positions", [])
+            self._put("complete", False)
+            self._put("asked again", time())
+            self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+        self._waiting += number
+        return number
+
     def finish(self) -> None:
         """Note that the run has come to its end, its outputs closed."""
         with self._told():
@@ -210,22 +265,22 @@ class State:
         self._db.close()
         self._lock.close()
 
-    def _begin(self, identity: Mapping[str, str]) -> None:
+    def _begin(self, identity: Mapping[str, str] | None) -> None:
         db = self._db
         db.execute("PRAGMA locking_mode = NORMAL")
         db.execute(f"PRAGMA journal_mode = {'WAL' if sqlite3.sqlite_version_info >= _SAFE_LOG else 'TRUNCATE'}")
         db.execute("PRAGMA synchronous = FULL")
         is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if is_new:
-            db.executescript(f"PRAGMA application_id = {_MARK}; BEGIN; {_SCHEMA} COMMIT;")
-        elif db.execute("PRAGMA application_id").fetchone()[0] != _MARK:
+            db.executescript(f"PRAGMA application_id = {MARK}; BEGIN; {_SCHEMA} COMMIT;")
+        elif db.execute("PRAGMA application_id").fetchone()[0] != MARK:
             raise StateError(f"{self._path} is a database, but no state of a run; give another file")
         db.execute("BEGIN IMMEDIATE")
         if is_new:
             self._put("format", _FORMAT)
-            self._put("identity", dict(identity))
+            self._put("identity", dict(identity or {}))
             self._put("created", time())
-        self._check(identity)
+        self._check(self.identity if identity is None else identity)
         self._interrupted()
         self._known = db.execute("SELECT ifnull(max(id) + 1, 0) FROM item").fetchone()[0]
         self._waiting = db.execute("SELECT count(*) FROM item WHERE stage = 0").fetchone()[0]
@@ -235,11 +290,11 @@ class State:
     def _check(self, identity: Mapping[str, str]) -> None:
         if self._get("format") != _FORMAT:
             raise StateError(f"{self._path} is of another version of workerpool; finish it there, or begin anew")
-        before = self._get("identity") or {}
+        before = self.identity
         for name in sorted({*before, *identity}):
             if before.get(name) != identity.get(name):
                 was, now = before.get(name, "not there"), identity.get(name, "not there")
-                raise StateError(
+                raise OtherRun(
                     f"{self._path} belongs to another run: its {name} was {was}, now it is {now}; give what it was,"
                     " another state file, or --restart to begin anew"
                 )
@@ -267,6 +322,9 @@ class State:
         if self._begun:
             self._db.executemany("UPDATE item SET stage = 1 WHERE id = ?", self._begun)
             self._begun = []
+        if self._put_back:
+            self._db.executemany("UPDATE item SET stage = 0 WHERE id = ?", self._put_back)
+            self._put_back = []
         if self._tries:
             self._db.executemany(_TRY, self._tries)
             self._tries = []
@@ -292,8 +350,11 @@ class State:
 
 
 def _facts(answer: Response) -> tuple[int, str, str | None, str | None]:
-    headers = answer.headers
-    return answer.status_code, answer.url, headers.get("ETag"), headers.get("Last-Modified")
+    headers, final = answer.headers, answer.url
+    if answer.status_code in REDIRECTS and "Location" in headers:  # that is not followed
+        with suppress(ValueError):
+            final = urljoin(final, headers["Location"])
+    return answer.status_code, final, headers.get("ETag"), headers.get("Last-Modified")
 
 
 def _meaning(exc: sqlite3.Error) -> str:

@@ -11,7 +11,8 @@ __all__ = ["Summary"]
 class Summary:
     """Count what became of the items; `reasons` counts why they were skipped or failed, or answered with an error.
 
-    `statuses` counts the answers by the class of their status, such as 2xx.
+    `statuses` counts the answers by the class of their status, such as 2xx; `left_out`, in the end, what
+    was found and never asked for, by the rule.
     """
 
     fetched: int = 0
@@ -21,6 +22,7 @@ class Summary:
     bytes: int = 0
     seconds: float = 0.0
     complete: bool = False
+    left_out: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
 
