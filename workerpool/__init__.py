@@ -119,3 +119,4 @@ __all__ = [
 
 # A library is silent unless its user sets logging up.
 logging.getLogger("workerpool").addHandler(logging.NullHandler())
+del logging  # no name of ours

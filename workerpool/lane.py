@@ -4,8 +4,9 @@ import ssl as ssl_module
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from inspect import Parameter, iscoroutinefunction, signature
+from types import MethodType
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from yarl import URL
 
@@ -17,7 +18,9 @@ from .messages.url import parse_url
 from .redaction import HIDDEN, redact
 from .settings import Rate, Retry, Timeout
 
-__all__ = ["MAX_BODY", "Lane", "LaneOptions", "check_options"]
+__all__ = ["MAX_BODY", "Lane", "LaneOptions", "check_options", "shows_lane_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() is the better call
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
@@ -36,7 +39,7 @@ class LaneOptions(TypedDict, total=False):
     timeout: TimeoutLike | None
     proxy: str | None
     trust_env: bool
-    ssl: "ssl_module.SSLContext | bool"
+    ssl: ssl_module.SSLContext | bool
     connections: int
     per_host: int
     rate: Rate | float | None
@@ -61,6 +64,23 @@ def check_options(where: str, options: Mapping[str, Any], *, also: Collection[st
             raise unknown_keyword(where, name, OF_A_LANE | frozenset(also))
 
 
+class _LeftOut:
+    """What stands for a keyword that is not given; its default is said elsewhere."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def shows_lane_options(function: F) -> F:
+    """Have the keywords of a lane shown one by one by `help()` and `inspect`, which do not look into LaneOptions."""
+    shown = signature(function)
+    own = [each for each in shown.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    types = LaneOptions.__annotations__.items()
+    own += [Parameter(name, Parameter.KEYWORD_ONLY, default=_LeftOut(), annotation=kind) for name, kind in types]
+    function.__signature__ = shown.replace(parameters=own)  # type: ignore[attr-defined]
+    return function
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Lane:
     """Group requests under one configuration, with private sessions, limits and a queue.
@@ -80,7 +100,7 @@ class Lane:
     timeout: Timeout = field(default_factory=Timeout)
     proxy: str | None = None
     trust_env: bool = False
-    ssl: "ssl_module.SSLContext | bool" = True
+    ssl: ssl_module.SSLContext | bool = True
     connections: int = 100
     per_host: int = 0
     rate: Rate | None = None
@@ -205,6 +225,10 @@ class Lane:
             if item.name == "name" or value not in (None, (), False, 0):
                 shown.append(f"{item.name}={value!r}")
         return f"Lane({', '.join(shown)})"
+
+
+# That of its fields: `__new__`, which would be asked first, takes anything.
+Lane.__signature__ = signature(MethodType(Lane.__init__, Lane))  # type: ignore[attr-defined]
 
 
 def _refusal(lane: object, part: str, exc: Exception) -> InvalidRequest:

@@ -5,9 +5,11 @@ import atexit
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
+from .errors import InvalidRequest
 from .loading import loaded_once
 
 __all__ = ["loop_factory", "never_free", "on_a_loop", "pause"]
@@ -34,13 +36,31 @@ def _uvloop() -> Any:
 def loop_factory(
     kind: "str | Callable[[], Any]",
 ) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the workers' loops: uvloop where it is installed, unless told otherwise."""
+    """Return what makes the workers' loops: uvloop where it is installed and safe, unless told otherwise."""
     if callable(kind):
-        return kind
-    loop: Callable[[], asyncio.AbstractEventLoop] | None = None if kind == "asyncio" else _uvloop()
+        return partial(_made_by, kind)
+    plain = kind == "asyncio" or (kind == "auto" and not _has_standard_files())
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None if plain else _uvloop()
     if kind == "uvloop" and loop is None:
         raise ImportError("event_loop='uvloop' needs an extra: pip install 'aiohttp-workerpool[speed]'")
     return loop or asyncio.new_event_loop
+
+
+def _has_standard_files() -> bool:
+    """Return whether 0 to 2 are open; a socket would get one of them else, and libuv aborts where it closes that."""
+    try:
+        return all(os.fstat(number) for number in range(3))
+    except OSError:
+        return False
+
+
+def _made_by(factory: Callable[[], Any]) -> asyncio.AbstractEventLoop:
+    loop = factory()
+    if not isinstance(loop, asyncio.AbstractEventLoop):
+        raise InvalidRequest(
+            f"event_loop must make an event loop of asyncio's, not a value of type {type(loop).__name__}"
+        )
+    return loop
 
 
 async def pause(seconds: float) -> None:

@@ -94,6 +94,19 @@ print("ends")
     assert (0, "ends", "") == script(code, site.url_for("/hold/1"))
 
 
+def test_a_process_without_standard_files_is_not_aborted(site):
+    """As some daemons run: libuv ends the process where it closes a socket that has such a number."""
+    code = """
+import os, sys, workerpool
+for number in range(3):
+    os.close(number)
+with workerpool.WorkerPool(workers=1) as pool:
+    good = all(pool.get(sys.argv[1], headers={"Connection": "close"}).ok for _ in range(5))
+os._exit(7 if good else 1)
+"""
+    assert (7, "", "") == script(code, site.url_for("/fast/1"))
+
+
 def test_a_forked_child_is_told_and_helped(shared_site):
     """In a child the parent's pool raises ForkedPool, and get_pool() makes a new one."""
     code = """

@@ -4,6 +4,7 @@ import io
 import math
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -74,31 +75,59 @@ class Call:
     make: Callable[[Any], object]
     names: tuple[str, ...] = ()
     may_tell: bool = False  # a name or a path is no secret
+    own: tuple[type[Exception], ...] = ()  # what may be raised beside the pool's errors, TypeError and ValueError
+    plain: Callable[[Any], object] | None = None  # the same of the library that an adapter is under, which may raise so
+
+
+def with_one(make: Callable[..., object], argument: str, **others: Any) -> Callable[[Any], object]:
+    """Return the call with all but one of its arguments filled in."""
+    return lambda value: make(**(others | {argument: value}))
+
+
+def opened(context: AbstractContextManager[Any], use: Callable[[Any], object] = lambda _it: None) -> object:
+    """Do something within a block."""
+    with context as it:
+        return use(it)
 
 
 def fault_of(call: Call, name: str, value: Any) -> str | None:
     """Return what is wrong with the way in which the call takes the value; None if it takes or refuses it well."""
     try:
         call.make(value)
-    except (WorkerPoolError, TypeError, ValueError) as error:
-        return _fault_in(error, call, name)
-    except TimeoutError:
-        if call.argument == "timeout":
-            return None  # it was short
-        return f"{call.what} {call.argument}={name}: TimeoutError"
     except Exception as error:
-        return f"{call.what} {call.argument}={name}: {type(error).__name__}: {str(error)[:200]}"
+        return (
+            None if call.plain is not None and _is_as_plain(call.plain, name, error) else _fault_in(error, call, name)
+        )
     return None
+
+
+def _is_as_plain(plain: Callable[[Any], object], name: str, error: Exception) -> bool:
+    """Whether the library itself raises the same for the same value, and tells no less."""
+    try:
+        plain(wrong_values()[name])
+    except Exception as expected:
+        return type(expected) is type(error) and (SECRET not in _text(error) or SECRET in _text(expected))
+    return False
 
 
 def _fault_in(error: Exception, call: Call, name: str) -> str | None:
-    told = f"{error} {error!r} {vars(error)!r}"
-    where = f"{call.what} {call.argument}={name}: {type(error).__name__}: {str(error)[:200]!a}"
-    if isinstance(error, UnicodeError):
+    text = _text(error)
+    where = f"{call.what} {call.argument}={name}: {type(error).__name__}: {text[:200]!a}"
+    if isinstance(error, TimeoutError) and call.argument == "timeout":
+        return None  # it was short
+    is_ours = isinstance(error, (WorkerPoolError, *call.own))
+    if not is_ours and (isinstance(error, UnicodeError) or not isinstance(error, TypeError | ValueError)):
         return f"foreign: {where}"
-    if SECRET in told and not call.may_tell:
+    if SECRET in text and not call.may_tell:
         return f"tells the value: {where}"
-    refused = isinstance(error, InvalidRequest) or not isinstance(error, WorkerPoolError)
-    if refused and not any(known in str(error) for known in (call.argument, *call.names)):
+    refused = isinstance(error, InvalidRequest) or not is_ours
+    if refused and not any(known in text for known in (call.argument, *call.names)) and not isinstance(error, call.own):
         return f"names no argument: {where}"
     return None
+
+
+def _text(error: Exception) -> str:
+    try:
+        return f"{error} {error!r} {vars(error)!r}"
+    except Exception:  # it holds something deep or stubborn
+        return f"{type(error).__name__} of {[type(value).__name__ for value in error.args]}"

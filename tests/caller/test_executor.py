@@ -3,9 +3,11 @@
 import asyncio
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, as_completed, wait
 
+import httpx
 import pytest
 
 from workerpool import PoolClosed, WorkerPool
+from workerpool.adapters.httpx import AsyncPoolTransport
 
 
 async def double(session, n):
@@ -149,3 +151,18 @@ def test_asyncio_callers(site):
             pool.submit(site.url_for("/fast/1"))
 
     asyncio.run(main())
+
+
+def test_who_awaits_without_an_asyncio_loop_is_told(pool, shared_site):
+    """Under trio for one, whose steps are these; by httpx's transport as well. The job is done all the same."""
+    job = pool.submit(shared_site.url_for("/fast/1"))
+
+    async def wait_for_it():
+        return await job
+
+    client = httpx.AsyncClient(transport=AsyncPoolTransport(pool))
+    for awaited in (wait_for_it(), client.get(shared_site.url_for("/fast/2"))):
+        with pytest.raises(RuntimeError, match=r"asyncio loop; under trio: await trio\.to_thread"):
+            awaited.send(None)
+    assert job.result().ok
+    assert pool.drain(60)

@@ -1,11 +1,15 @@
 """What is set on a pool, a lane or a session must have an effect, or be refused with the cure."""
 
 import copy
+import inspect
 import pickle
+import pydoc
+from dataclasses import fields
 
 import pytest
 
 from workerpool import InvalidRequest, Lane, WorkerPool
+from workerpool.lane import LaneOptions
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,20 @@ def test_more_workers_than_files_are_refused():
     """Each needs some; told before the first is made."""
     with pytest.raises(InvalidRequest, match="open files"):
         WorkerPool(workers=10**7)
+
+
+@pytest.mark.parametrize("taker", [WorkerPool, WorkerPool.session, WorkerPool.like], ids=lambda each: each.__name__)
+def test_help_shows_each_keyword_of_a_lane(taker):
+    """And not `**options`, which would say nothing."""
+    parameters = inspect.signature(taker).parameters
+    assert set(LaneOptions.__annotations__) <= set(parameters)
+    assert not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    shown = pydoc.render_doc(taker, renderer=pydoc.plaintext)
+    assert [] == [name for name in LaneOptions.__annotations__ if f"{name}: " not in shown]
+
+
+def test_help_shows_each_field_of_a_lane_with_its_default():
+    """By the names and in the order in which they may be given."""
+    parameters = inspect.signature(Lane).parameters
+    assert [each.name for each in fields(Lane)] == list(parameters)
+    assert (100, True) == (parameters["connections"].default, parameters["ssl"].default)

@@ -115,8 +115,9 @@ def loopback_connector():
     return aiohttp.TCPConnector(resolver=Loopback(), socket_factory=loopback_socket)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server():
+    """One of each test's own: it keeps books."""
     server = DamagedServer()
     yield server
     server.close()
@@ -162,7 +163,6 @@ def test_a_damaged_answer_harms_nobody_else(template, server, one_worker, caplog
         # has it, where its thread had no turn for as long as the silence that the client bears.
         least = 0 if isinstance(outcome, ReadTimeout) else 1
         assert least <= seen[f"/{template}/{seed}"] <= outcome.attempts
-    server.seen.clear()
     assert [f"/good/{seed}" for seed in SEEDS] == [str(getattr(good, "text", good)) for good in outcomes[1::2]]
     assert [f"/good/{n}" for n in range(20)] == [one_worker.get(f"{server.url}/good/{n}").text for n in range(20)]
     assert one_worker.drain(PATIENCE)

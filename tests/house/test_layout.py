@@ -123,7 +123,6 @@ WITHIN = {
     "tests/behaviour/test_results.py": "_give_up _queue _sync_mutex",
     "tests/behaviour/test_fast_path.py": "_request",
     "tests/behaviour/test_silent_names.py": "_AT_ONCE",
-    "tests/behaviour/test_wrong_arguments.py": "_application",
     "tests/behaviour/test_without_a_task.py": "_conns",
     "tests/behaviour/test_worst_moments.py": "_lock _routes _stop _take_back",
     "tests/caller/test_pieces.py": "_check_tail",

@@ -52,3 +52,10 @@ def test_a_star_import_brings_the_verbs():
     for verb in ("request", "get", "options", "head", "post", "put", "patch", "delete"):
         assert space[verb] is getattr(workerpool, verb)
     assert workerpool.LaneView is space["LaneView"]
+
+
+def test_a_completion_offers_public_names_only():
+    """What the package imports for itself is none of them; its rooms cannot be hidden."""
+    rooms = {each.split(".")[1] for each in MODULES if "." in each}
+    offered = {each for each in dir(workerpool) if each.isidentifier() and not each.startswith("_")}
+    assert set() == offered - {*workerpool.__all__} - rooms

@@ -1,6 +1,8 @@
 """Answers made by hand, and streams that have no end in memory."""
 
 import io
+from collections.abc import Iterable
+from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -9,9 +11,15 @@ from workerpool import Request, Response
 __all__ = ["Generated", "answer"]
 
 
-def answer(content=b"", url="http://site.example/a/b", status=200, kind="text/html; charset=utf-8", **headers):
+def answer(
+    content: str | bytes = b"",
+    url: str = "http://site.example/a/b",
+    status: int = 200,
+    kind: str = "text/html; charset=utf-8",
+    **headers: str,
+) -> Response:
     """Return an answer with this body."""
-    fields = CIMultiDict({"Content-Type": kind, **{name.replace("_", "-"): value for name, value in headers.items()}})
+    fields = CIMultiDict({"Content-Type": kind, **headers})
     body = content if isinstance(content, bytes) else content.encode()
     return Response(Request("GET", url), url, status, "OK", CIMultiDictProxy(fields), body)
 
@@ -19,15 +27,15 @@ def answer(content=b"", url="http://site.example/a/b", status=200, kind="text/ht
 class Generated(io.RawIOBase):
     """Give pieces one after the other, as they are asked for."""
 
-    def __init__(self, pieces):
+    def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._left = b""
 
-    def readable(self):
+    def readable(self) -> bool:
         """Whether it can be read: yes."""
         return True
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         """Give what is left of a piece, or the next one."""
         self._left = self._left or next(self._pieces, b"")
         data, self._left = self._left[: len(buffer)], self._left[len(buffer) :]

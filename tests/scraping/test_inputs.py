@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tracemalloc
 
 import pytest
@@ -177,6 +178,20 @@ def test_streams_of_text_and_bytes_and_stdin(monkeypatch):
     assert [A, B] == [item.url for item in read_items(drops)]
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_line_is_there_before_the_next_one_is(as_text):
+    """A pipe may be filled slowly."""
+    reading, writing = os.pipe()
+    with open(reading, "r" if as_text else "rb") as stream, open(writing, "wb", buffering=0) as pipe:
+        pipe.write(f"{A}\n".encode())
+        items = read_items(stream)
+        assert A == next(items).url
+        pipe.write(f"{B}\n".encode())
+        assert B == next(items).url
+        pipe.close()
+        assert [] == list(items)
+
+
 def test_formats_are_found_by_the_name(tmp_path):
     """Also of what is packed."""
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(f"n,url\n1,{A}\n".encode()))
@@ -209,6 +224,7 @@ LISTS = {
     "crlf": f"{A}\r\n{B}\r\n\r\n{A}2\r\n{B}2\r\n".encode(),
     "csv": f'url,t\n{A},"x\ny"\n"{B}","z"\n"open\n{A}2,\n{B}2,\n'.encode(),
     "csv without header": f"{A}\n{B}\n{A}2\n{B}2\n".encode(),
+    "tsv": f"url\tt,\"u\n{A}\tx\n\n{B}\ty\n\t\n{A}2\tz\n{B}2\t\n".encode(),
     "jsonl": f'"{A}"\n{{}}\n"{B}"\n\n"{A}2"\n"{B}2"\n'.encode(),
 }  # fmt: skip
 

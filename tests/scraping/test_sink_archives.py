@@ -182,6 +182,20 @@ def test_bodies_are_remembered_over_a_resume(tmp_path):
     assert 6 == len(of("response", found))
 
 
+def test_an_archive_that_begins_anew_remembers_nothing(tmp_path):
+    """Opened again, the same sink refers to no record of before."""
+    sink = Warc(tmp_path / "x.warc")
+    for _ in range(2):
+        sink.open(None)
+        sink.write(fetched(0))
+        sink.flush()
+        sink.abandon()
+    sink.open(None)
+    sink.write(fetched(0))
+    sink.close()
+    assert ["warcinfo", "response", "request"] == [record[0] for record in records(tmp_path / "x.warc")]
+
+
 def test_redirects_have_records_of_their_own(tmp_path):
     """With the method that each hop had; a body that was too long to wait for is told to be cut."""
     request = Request("POST", "http://example.com/a", data=b"a=1", headers={"X-Own": "1"})

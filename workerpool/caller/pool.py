@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Self, Unpack
 from ..errors import InvalidRequest
 from ..handover.job import check_may_block
 from ..handover.threads import is_amid_pool_code
-from ..lane import Lane, LaneOptions, check_options
+from ..lane import Lane, LaneOptions, check_options, shows_lane_options
 from ..settings import checked_seconds
 from ..stats import PoolStats
 from .client import Client
@@ -39,6 +39,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
     threads run; it raises InvalidRequest for settings that cannot be.
     """
 
+    @shows_lane_options
     def __init__(
         self,
         *refused: object,
@@ -68,6 +69,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         """Return the verbs bound to that lane; raises InvalidRequest if there is none of that name."""
         return LaneView(self._board, self._board.route_of(name))
 
+    @shows_lane_options
     def session(self, **lane_options: Unpack[LaneOptions]) -> PoolSession:
         """Open a private "browser": own cookies and connections on one worker. For a `with` block.
 
@@ -78,6 +80,7 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
         lane = _replaced(self.lane_settings, f"session-{next(self._numbers)}", options)
         return PoolSession(self._board, self._board.open(lane, "session", alone=True))
 
+    @shows_lane_options
     def like(self, lane: str, **lane_options: Unpack[LaneOptions]) -> PoolSession:
         """Open a lane like the one of that name, on all workers, until it is closed. For a `with` block.
 

@@ -103,7 +103,12 @@ class Job(Work, Future[T], Generic[T]):
         raise RuntimeError("a Job's outcome is set by its pool; use a Future of your own")
 
     def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.wrap_future(self).__await__()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            text = "a Job is awaited on an asyncio loop; under trio: await trio.to_thread.run_sync(job.result)"
+            raise RuntimeError(text) from None
+        return asyncio.wrap_future(self, loop=loop).__await__()
 
     def __repr__(self) -> str:
         what = self.errand.method if self.request is None else repr(self.request)

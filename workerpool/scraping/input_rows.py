@@ -77,9 +77,9 @@ def rows_of_csv(lines: Iterable[Line], column: Column, *, tabs: bool = False) ->
             )
 
 
-def header_of(lines: Iterable[Line]) -> list[Line]:
+def header_of(lines: Iterable[Line], *, tabs: bool = False) -> list[Line]:
     """Return the lines of the first record of a CSV file, to be put before those that come after a mark."""
-    reader = _Reader(lines, tabs=False)
+    reader = _Reader(lines, tabs=tabs)
     for _ in reader.records():
         return reader.taken
     return []

@@ -12,12 +12,12 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import IO, Any, Self, TypeAlias
+from typing import IO, Any, NamedTuple, Self, TypeAlias
 
 from .errors import InputError
 from .input_rows import BadLine, Format, Row, header_of, rows_of_csv, rows_of_json, rows_of_text
@@ -36,8 +36,7 @@ _FORMATS: Mapping[str, Format] = {
 _PACKED = frozenset({".gz", ".zst", ".zstd"})
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Say how far an input was read: lines, and bytes where the file can be entered there; else it is read anew."""
 
     line: int = 0
@@ -106,16 +105,17 @@ class Input:
         self._column = column
         self._on_bad = on_bad or self._log
 
-    def read(self, mark: Mark | None = None) -> Iterator[tuple[Item, Mark]]:
-        """Yield each item with the mark behind it; with a mark those that come after it.
+    def read(self, mark: "Sequence[int | None] | None" = None) -> Iterator[tuple[Item, Mark]]:
+        """Yield each item with the mark behind it; with a mark, or what JSON makes of one, those that come after it.
 
         A mark is good for the same file, or one that was appended to, with the same format and column. Bad lines
         between the mark and the next item are told again.
         """
+        known = None if mark is None else Mark(*mark)  # type: ignore[arg-type]
         with self._opened() as (stream, can_seek):
             lines = Lines(stream, self.name)
             try:
-                yield from self._marked(self._rows(lines, mark), can_seek=can_seek and not lines.is_packed)
+                yield from self._marked(self._rows(lines, known), can_seek=can_seek and not lines.is_packed)
             finally:
                 lines.close()
 
@@ -141,11 +141,12 @@ class Input:
 
     def _rows(self, lines: Lines, mark: Mark | None) -> Iterator[Row]:
         is_csv = self.format in ("csv", "tsv")
-        header = header_of(lines) if mark is not None and mark.line and is_csv else []
+        tabs = self.format == "tsv"
+        header = header_of(lines, tabs=tabs) if mark is not None and mark.line and is_csv else []
         if mark is not None and mark.line:
             lines.skip_to(mark.line, None if lines.is_packed else mark.offset)
         if is_csv:
-            rows = rows_of_csv(chain(header, lines), self._column, tabs=self.format == "tsv")
+            rows = rows_of_csv(chain(header, lines), self._column, tabs=tabs)
         else:
             rows = rows_of_json(lines) if self.format == "jsonl" else rows_of_text(lines)
         first = mark.line if mark is not None else 0
@@ -191,7 +192,8 @@ class _Encoded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read some bytes; 0 at the end."""
         if not self._left:
-            self._left = self._stream.read(len(buffer)).encode("utf-8", "surrogateescape")
+            # A line, not as much as there is room for: the next one may be long in coming.
+            self._left = self._stream.readline(len(buffer)).encode("utf-8", "surrogateescape")
         data, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)

@@ -27,14 +27,15 @@ __all__ = ["Kind", "Link", "Page", "canonical_of", "is_selector", "links_of", "t
 Kind: TypeAlias = Literal["a", "area", "next", "prev", "canonical", "alternate", "refresh", "frame"]
 
 _LARGEST = 2**23  # characters of a page that are looked at
-_DEEPEST = 1000  # elements that may be open at once: the parser's time grows with the square of it
-_LONGEST_TAG = 8192  # characters of a tag beyond which its attributes are counted, for the same reason
-_MOST_ATTRIBUTES = 500
+# Steps of the parser beyond its first look at each character: for each tag it looks through the elements that are open,
+# for each attribute through those before it. So many take it about half a second.
+_BUDGET = 10**8
 _LONGEST_URL = 8192
 _LONGEST_TITLE = 1000
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*+)")
-_LONG_TAG = re.compile(rf"<[a-zA-Z][^<>]{{{_LONGEST_TAG},}}+")
-_QUOTED = re.compile(r""""[^"]*+"|'[^']*+'""")
+_ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+)?+)?+"""
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+_MANY = re.compile(rf"<[a-zA-Z][^\s/>]*+((?:{_ATTRIBUTE}){{500,}}+)")
 # Elements that have no end, or may be left without: they are not nested within themselves.
 _UNNESTED = frozenset(
     [
@@ -72,7 +73,7 @@ _UNNESTED = frozenset(
 _BLANKS = re.compile("[\t\r\n]")  # browsers take them out of URLs
 _WEB = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 _NO_HOST = re.compile(r"https?:/*(?:[?#].*)?", re.IGNORECASE)  # joined, it would be the page itself
-_REFRESH = re.compile(r"""\s*[\d.]*\s*[;,]?\s*(?:url\s*=\s*)?(["']?)(.*)\1""", re.IGNORECASE | re.DOTALL)
+_REFRESH = re.compile(r"""\s*+[\d.]*+\s*+[;,]?\s*+(?:url\s*+=\s*+)?(["']?)(.*)\1""", re.IGNORECASE | re.DOTALL)
 _SELECTOR = "a[href], area[href], link[rel][href], meta[http-equiv][content], iframe[src], frame[src]"
 _RELATIONS: tuple[Kind, ...] = ("canonical", "next", "prev", "alternate")
 _NOT_SHOWN = ["script", "style", "noscript", "template", "head"]
@@ -93,8 +94,8 @@ class Link:
 class Page:
     """Hold a page that was parsed once, to be asked for several things.
 
-    Of a page beyond 8 MiB of text, nested more than 1,000 deep, or with more than 500 attributes to a tag, only what
-    comes before that is looked at; `is_cut` says so.
+    Of a page beyond 8 MiB of text, or one nested so deep, or with so many attributes to a tag, that the parser would
+    take much longer than its length tells, only the beginning is looked at; `is_cut` says so.
     """
 
     def __init__(self, source: "Response | bytes | str", base: str | None = None) -> None:
@@ -181,33 +182,40 @@ def _has_surrogates(text: str) -> bool:
 
 
 def _bounded_end(html: str) -> int:
-    """Return how much of the page can be parsed in a time that grows with its length."""
+    """Return how much of the page can be parsed within the budget: mostly all, which is seen without looking closer."""
     html = html[:_LARGEST]
-    ends = [len(html)]
-    for tag in _LONG_TAG.finditer(html):
-        if len(_QUOTED.sub("", tag[0]).split()) > _MOST_ATTRIBUTES:
-            ends.append(tag.start())
-            break
-    if html.count("<") > _DEEPEST:
-        ends.append(_deep_at(html))
-    return min(ends)
+    end = len(html)
+    if html.count("<") ** 2 > 2 * _BUDGET:
+        end = _end_by_depth(html)
+    return min(end, _end_by_attributes(html)) if (len(html) // 2) ** 2 > 2 * _BUDGET else end
 
 
-def _deep_at(html: str) -> int:
-    """Return where more elements are open than may be; each end closes one of its own name."""
-    depth = 0
+def _end_by_depth(html: str) -> int:
+    """Return where the open elements have cost too much; each end closes one of its own name."""
+    depth = work = 0
     opened: Counter[str] = Counter()
     for tag in _TAG.finditer(html):
         name = tag[2].lower()
         if name in _UNNESTED:
-            continue
-        if not tag[1]:
+            pass
+        elif not tag[1]:
             opened[name] += 1
             depth += 1
         elif opened[name]:
             opened[name] -= 1
             depth -= 1
-        if depth > _DEEPEST:
+        work += depth
+        if work > _BUDGET:
+            return tag.start()
+    return len(html)
+
+
+def _end_by_attributes(html: str) -> int:
+    """Return where the attributes of single tags have cost too much."""
+    work = 0
+    for tag in _MANY.finditer(html):
+        work += sum(1 for _ in _ATTRIBUTES.finditer(tag[1])) ** 2 // 2
+        if work > _BUDGET:
             return tag.start()
     return len(html)
 
@@ -227,7 +235,7 @@ def _named(node: LexborNode) -> Iterator[tuple[Kind, str]]:
         yield "frame", _attribute(node, "src")
     elif tag == "meta":
         if _attribute(node, "http-equiv").strip().lower() == "refresh" and (
-            found := _REFRESH.fullmatch(_attribute(node, "content"))
+            found := _REFRESH.fullmatch(_attribute(node, "content")[:_LONGEST_URL])
         ):
             yield "refresh", found[2]
     else:

@@ -17,10 +17,8 @@ from .robots import RobotsRules, robots_agent
 
 try:
     from selectolax.lexbor import LexborHTMLParser
-except ImportError as exc:
-    raise ImportError(
-        "workerpool.scraping.preferences needs an extra: pip install 'aiohttp-workerpool[scrape]'", name=exc.name
-    ) from exc
+except ImportError:  # an extra; headers and robots.txt are read all the same
+    LexborHTMLParser = None  # type: ignore[assignment,misc]
 
 __all__ = ["MAX_HEAD", "preferences_of", "refuses"]
 
@@ -70,7 +68,8 @@ def preferences_of(
     """Return what is wished for one answer, by field; what several say of the same is joined by commas.
 
     The fields are `content-usage`, `content-signal`, `x-robots-tag`, `robots` (of the page), `tdm-reservation` and
-    `tdm-policy`. Of the body the first 64 KiB are read, if it is a page.
+    `tdm-policy`. Of the body the first 64 KiB are read, if it is a page and the extra `scrape`
+    is installed.
     """
     token = robots_agent(agent)
     found: dict[str, list[str]] = {}
@@ -137,7 +136,7 @@ def _for_agent(value: str, token: str) -> str:
 def _read_page(head: bytes, token: str, found: dict[str, list[str]]) -> None:
     """Add what the meta elements say."""
     # Most of what has no such word needs no parser.
-    if b"<meta" not in head.lower():
+    if LexborHTMLParser is None or b"<meta" not in head.lower():
         return
     for node in LexborHTMLParser(head).css("meta[name][content]"):
         name = (node.attributes.get("name") or "").strip().lower()

@@ -40,6 +40,7 @@ _TRACKING = re.compile(
 )
 # As it is its own form: most are, and w3lib takes ten times as long to say so.
 _CANONICAL = re.compile(r"https?://(?!\d)[a-z0-9-]++(?:\.[a-z0-9-]++)*+/(?!/)(?:[\w~-]++|(?<!/)\.|(?<!/)/)*+", re.ASCII)
+_UPWARDS = re.compile(r"/(?:\.|%2e){2}(?:/|$)", re.IGNORECASE)  # a server may take it for the folder above
 _SESSION = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
 
 
@@ -100,7 +101,8 @@ class Scope:
 
     def _has(self, url: URL) -> bool:
         if self._by == "prefix":
-            return (_host(url) + (url.raw_path or "/")).startswith(self._folders)
+            path = url.raw_path or "/"
+            return (_host(url) + path).startswith(self._folders) and not _UPWARDS.search(path)
         return self._place(url) in self._places
 
     def _place(self, url: URL) -> str:

@@ -23,6 +23,7 @@ from .unpacking import TooMuch, unpacked
 __all__ = ["SitemapEntry", "SitemapLimits", "SitemapTree", "read_sitemap"]
 
 _STEP = 2**16  # bytes given to the parser at once: what they make is in memory at once, too
+_TOKEN = 2**20  # bytes of a tag or a comment: older versions of expat begin anew with each step
 _ROOTS = frozenset({"urlset", "sitemapindex", "rss", "rdf", "feed"})
 _HOLDERS = frozenset({"url", "sitemap", "item", "entry"})
 _DATES = frozenset({"lastmod", "pubdate", "updated", "date"})
@@ -203,7 +204,7 @@ class _Xml:
         self.taken = entries.taken
         self._path: list[str] = []
         self._text: list[str] | None = None
-        self._size = 0
+        self._size = self._fed = 0
         self._url = self._date = ""
         self._parser = expat.ParserCreate(encoding)
         self._parser.buffer_text = True
@@ -215,6 +216,9 @@ class _Xml:
     def feed(self, step: bytes) -> None:
         """Take some bytes; raises ExpatError and _Stop."""
         self._parser.Parse(step, False)
+        self._fed += len(step)
+        if self._fed - self._parser.CurrentByteIndex > _TOKEN:
+            raise _Stop(f"it has a tag or a comment of more than {_TOKEN} bytes")
 
     def end(self) -> None:
         """Check that it is complete."""

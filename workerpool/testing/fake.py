@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Unpack, cast
 
@@ -38,7 +38,7 @@ class FakePool(Scripted, WorkerPool):  # type: ignore[misc]  # as in WorkerPool
     def __init__(self, *, lanes: Iterable[Lane] = (), **options: Any) -> None:
         self._script = Script(_same_url)
         self._unexpected: list[str] = []  # only ever appended to
-        super().__init__(lanes=map(self._in_memory, lanes), **{**options, "connector": self._connector})
+        super().__init__(lanes=self._all_in_memory(lanes), **{**options, "connector": self._connector})
 
     @property
     def unexpected(self) -> tuple[str, ...]:
@@ -54,6 +54,9 @@ class FakePool(Scripted, WorkerPool):  # type: ignore[misc]  # as in WorkerPool
         """Open a lane like another one, as a pool does; it is answered from the script, too."""
         lane_options["connector"] = self._connector
         return super().like(lane, **lane_options)
+
+    def _all_in_memory(self, lanes: Iterable[Lane]) -> Iterator[Lane]:
+        yield from map(self._in_memory, lanes)  # when the pool reads them, which tells what is no list of lanes
 
     def _in_memory(self, lane: Lane) -> Lane:
         # What is no lane is told by the pool.

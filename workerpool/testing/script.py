@@ -17,6 +17,11 @@ __all__ = ["Received", "Reply", "Script", "Scripted", "Target", "unless_gone"]
 Target = str | re.Pattern[str]
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
+_KINDS: dict[str, Any] = {  # what a reply takes beside json, error and None
+    "target": str | re.Pattern, "method": str | None, "status": int, "text": str | None,
+    "body": bytes | bytearray | memoryview | None, "headers": Mapping | None, "delay": int | float,
+    "handler": Callable | None, "times": int | None,
+}  # fmt: skip
 _LOST = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
@@ -170,8 +175,12 @@ class Scripted:
         has a number of `times`. `delay` is in seconds. With `error="reset"` the request is read and the connection
         closed without an answer. A `handler` is an aiohttp handler: `async def handler(request) -> web.Response`.
         """
+        _check_kinds(
+            target=target, method=method, status=status, text=text, body=body, headers=headers, delay=delay,
+            handler=handler, times=times,
+        )  # fmt: skip
         content, kind = _content(json, text, body)
-        given = dict(headers or {})
+        given = _checked_headers(headers or {})
         if kind and "content-type" not in map(str.lower, given):
             given["Content-Type"] = kind
         reply = Reply(status, tuple(given.items()), content, delay, _checked_error(error), handler)
@@ -192,20 +201,38 @@ async def unless_gone(request: Any, answer: Awaitable[web.StreamResponse]) -> we
         raise
 
 
+def _check_kinds(**given: object) -> None:
+    """Raise TypeError, by name, for what no reply is made of; when it is given it would be too late."""
+    for name, value in given.items():
+        if not isinstance(value, _KINDS[name]):
+            raise TypeError(f"{name} of a reply cannot be a value of type {type(value).__name__}")
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    given = dict(headers.items())
+    if not all(isinstance(text, str) for pair in given.items() for text in pair):
+        raise TypeError("headers of a reply have names and values that are str")
+    return given
+
+
 def _content(json: Any, text: str | None, body: bytes | None) -> tuple[bytes, str]:
     """Return the body and its content type."""
     if (json is not ...) + (text is not None) + (body is not None) > 1:
         raise ValueError("a reply has one body: json, text or body")
-    if json is not ...:
-        return json_module.dumps(json).encode(), "application/json"
-    if text is not None:
-        return text.encode(), "text/plain; charset=utf-8"
-    return body or b"", ""
+    try:
+        if json is not ...:
+            return json_module.dumps(json).encode(), "application/json"
+        if text is not None:
+            return text.encode(), "text/plain; charset=utf-8"
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ValueError(f"{'text' if json is ... else 'json'} of a reply cannot be sent: {exc}") from exc
+    return bytes(body or b""), ""
 
 
 def _checked_error(error: object) -> BaseException | None:
-    if error == "reset":
+    if isinstance(error, str) and error == "reset":
         return ConnectionResetError("Connection reset by peer")
     if error is None or isinstance(error, BaseException):
         return error
-    raise ValueError(f"error must be 'reset' or an exception, not {error!r}")
+    what = repr(error) if isinstance(error, str) else f"a value of type {type(error).__name__}"
+    raise ValueError(f"error must be 'reset' or an exception, not {what}")

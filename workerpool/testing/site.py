@@ -75,6 +75,8 @@ class Site:
 
     def url_for(self, path: str) -> str:
         """Return the URL of a path."""
+        if not isinstance(path, str):
+            raise TypeError(f"path must be a str such as '/fast/1', not {type(path).__name__}")
         return self.url + path
 
     def release(self) -> None:
@@ -83,6 +85,8 @@ class Site:
 
     def wait_in_flight(self, number: int, timeout: float = 30.0) -> None:
         """Block until exactly so many requests are being served; raises TimeoutError."""
+        if not isinstance(number, int):
+            raise TypeError(f"number must be a whole number, not {type(number).__name__}")
         with self._changed:
             if not self._changed.wait_for(lambda: self.in_flight == number, timeout):
                 raise TimeoutError(f"{self.in_flight} requests are being served, not {number}")

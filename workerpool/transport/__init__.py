@@ -5,6 +5,7 @@ from .direct import Direct, Driver
 from .environment import Environment, read_environment
 from .inside.patches import sessions_are_traced
 from .moved import Moved
+from .struck import Struck, has_struck
 from .transport import Transport
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Driver",
     "Environment",
     "Moved",
+    "Struck",
     "Transport",
+    "has_struck",
     "load_inflater",
     "read_environment",
     "sessions_are_traced",

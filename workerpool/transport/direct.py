@@ -18,6 +18,7 @@ from .inside.answer import Answer, Whole
 from .inside.fast_path import Origin, met_closing
 from .inside.protocol import Asker, HttpProtocol, ends_here, whole_body
 from .sessions import Sessions
+from .struck import has_struck
 
 __all__ = ["Direct", "Driver"]
 
@@ -135,6 +136,9 @@ class Direct(Asker, Ride):
         work, payload = self._work, self._payload
         if work is None:
             return
+        if isinstance(error, MemoryError) or not isinstance(error, Exception) or has_struck(error):
+            self._driver.lose(error)
+            return
         if payload is not None:
             if payload.is_eof() and payload.exception() is None:
                 self.take_more()
@@ -151,10 +155,10 @@ class Direct(Asker, Ride):
 
     def broken(self, error: BaseException) -> None:
         """End by what the libraries below have raised; what strikes anywhere leaves nothing sure."""
-        if self._work is not None and isinstance(error, Exception) and not isinstance(error, MemoryError):
-            self.fail(error)
-        else:
+        if self._work is None:
             self._driver.lose(error)
+        else:
+            self.fail(error)
 
     def _limit(self) -> int:
         return self._sessions.lane.max_body_for(self._request)
@@ -229,8 +233,8 @@ class Direct(Asker, Ride):
         assert work is not None
         work.ride = None
         self.protocol.asker = _NOBODY
-        connection = self._sessions.fast_path.hand_over(self._connection)
-        work.rest = Answer(self._request.method, message, payload, connection)
+        work.rest = Answer(self._request.method, message, payload, self._connection)
+        self._sessions.fast_path.hand_over(self._connection)
         self._driver.left(work)
 
 

@@ -21,6 +21,7 @@ from .foreign import adopt, fault_of_head, raised_by_user
 from .inside.answer import Answer, AnyAnswer, content_of
 from .moved import KEPT, Moved
 from .sessions import Sessions
+from .struck import Struck, has_struck
 
 __all__ = ["Exchange"]
 
@@ -64,6 +65,8 @@ class Exchange:
             error = self._own_or_adopted(exc)
             if error is exc:
                 raise
+            if has_struck(error.__cause__):
+                raise Struck(error) from exc
             raise error from error.__cause__
         finally:
             self.close()
@@ -92,8 +95,11 @@ class Exchange:
             self._stream_failed(chunks, self._completed(exc))
         except (Moved, MemoryError):
             raise
-        except Exception as exc:  # noqa: BLE001  the user's own goes where ours go
-            self._stream_failed(chunks, self._own_or_adopted(exc))
+        except Exception as exc:
+            error = self._own_or_adopted(exc)
+            if error is not exc and has_struck(error.__cause__):
+                raise Struck(error) from exc
+            self._stream_failed(chunks, error)  # the user's own goes where ours go
         finally:
             self.close()
 

@@ -31,25 +31,11 @@ from .inside.answer import AnyAnswer
 from .inside.connection import TunnelError
 from .inside.contract import HttpProcessingError
 from .inside.patches import sessions_are_patched
+from .struck import LIBRARIES, has_struck
 
 __all__ = ["FOREIGN", "adopt", "fault_of_head", "raised_by_user"]
 
 FOREIGN = (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, OSError)
-_LIBRARIES = frozenset(
-    {
-        "aiohappyeyeballs",
-        "aiohttp",
-        "aiohttp_socks",
-        "asyncio",
-        "encodings",
-        "multidict",
-        "python_socks",
-        "ssl",
-        "uvloop",
-        "workerpool",
-        "yarl",
-    }
-)
 # What aiohttp makes of an error that a hook or a middleware of the user's raises within it.
 _WRAPPERS = (aiohttp.ClientOSError, aiohttp.ClientConnectionError, aiohttp.ConnectionTimeoutError)
 _FRAMING = frozenset({"chunked", "identity"})  # the latter is RFC 2616's, and some still send it
@@ -195,7 +181,7 @@ def _raised_below(exc: BaseException) -> bool:
     handed_on = False
     for frame, _line in reversed([*walk_tb(exc.__traceback__)]):
         module = frame.f_globals.get("__name__", "")
-        if module.startswith("workerpool.testing") or module.partition(".")[0] not in _LIBRARIES:
+        if module.startswith("workerpool.testing") or module.partition(".")[0] not in LIBRARIES:
             return handed_on
         handed_on = module in ("aiohttp.client", "aiohttp.connector")
     return True
@@ -288,7 +274,10 @@ def _kind(exc: BaseException) -> str:
 
 
 def _harmless(exc: BaseException) -> BaseException | None:
-    """Return the operating system's part of an error: errno and address, never a URL or a header."""
+    """Return what has struck, or the operating system's part of an error; never a URL or a header."""
+    for each in (exc, exc.__cause__):
+        if has_struck(each):
+            return each
     inner = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
     if isinstance(inner, aiohttp.ClientError | HttpProcessingError):
         inner = inner.__cause__ if isinstance(inner.__cause__, OSError) else None  # type: ignore[assignment]

@@ -84,7 +84,7 @@ class Sessions:
         self._by_socks = {
             proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
         }
-        connections: set[HttpProtocol] = set()  # that are open
+        connections = self._connections = set[HttpProtocol]()  # that are open
         try:
             for connector in (self._connector, *self._by_socks.values()):
                 instrument(connector, connections)
@@ -93,12 +93,12 @@ class Sessions:
             # and a redirect to another origin goes through the one that does not know them.
             self._session = self._open_session(self._headers)
             self._bare = self._open_session(None)
+            jar = self._jar if isinstance(self._jar, Cookies) else None
+            self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections)
+            self._raw: aiohttp.ClientSession | None = None
         except BaseException:
             close_at_once(self._connector)
             raise
-        jar = self._jar if isinstance(self._jar, Cookies) else None
-        self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections)
-        self._raw: aiohttp.ClientSession | None = None
 
     def _route(self) -> None:
         """Lead connections through SOCKS proxies; raises InvalidRequest for a connector that goes around a proxy."""
@@ -194,6 +194,8 @@ class Sessions:
         await self._session.close()
         for connector in self._by_socks.values():
             await connector.close()
+        for protocol in tuple(self._connections):  # what has struck may have left it to nobody
+            protocol.abort()
         join_threads()
         await end_all(self.feeders)
 

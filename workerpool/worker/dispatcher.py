@@ -15,7 +15,7 @@ from ..handover.inbox import Inbox
 from ..handover.job import Holder, Job, Work, on_worker_thread
 from ..lane import Lane
 from ..loops import on_a_loop
-from ..transport import Environment, Moved, Transport
+from ..transport import Environment, Moved, Struck, Transport, has_struck
 from .attempts import Attempts
 from .direct import DirectAttempts
 from .loop import State, WorkerLoop
@@ -244,6 +244,9 @@ class Dispatcher(Holder):
         except asyncio.CancelledError:
             task.uncancel()
             self._stopped(work)
+        except Struck as struck:  # amid the accounts of places and connections, aiohttp's or ours
+            _fail(work, struck.error)
+            self._loop.lose(struck.error.__cause__ or struck)
         except Exception as exc:  # noqa: BLE001  the user's own code: whatever it raises belongs to the caller
             _fail(work, exc)
             if isinstance(exc, MemoryError) and work.counts_at_host:
@@ -252,6 +255,8 @@ class Dispatcher(Holder):
             error = WorkerLost(f"the job raised {type(exc).__name__}, which ends the job and not the process")
             error.__cause__ = exc
             _fail(work, error)
+            if work.counts_at_host and has_struck(exc):
+                self._loop.lose(exc)
             if isinstance(exc, GeneratorExit) and not on_a_loop():
                 raise  # the loop is gone, and this coroutine is being cleared away
 

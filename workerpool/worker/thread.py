@@ -13,7 +13,7 @@ from ..handover.job import Work, mark_worker_thread
 from ..handover.outstanding import Outstanding
 from ..lane import Lane
 from ..loops import never_free
-from ..transport import Environment
+from ..transport import Environment, has_struck
 from .dispatcher import Dispatcher
 from .loop import State, WorkerLoop
 
@@ -23,6 +23,7 @@ log = logging.getLogger("workerpool.worker")
 
 _PATIENCE = 1.0  # seconds that a session of a lost loop gets to close
 _TRIES = 3
+_AFTERWARDS = {"task", "future"}  # what a loop tells of long after it was raised, and to others, too
 
 
 class Worker:
@@ -221,6 +222,9 @@ class Worker:
         log.error("%s: %s", self.name, context.get("message"), exc_info=context.get("exception"))
         # The callback that failed may have been one of ours (out of memory, or an error set from another thread).
         self.loop.call_soon(self._look_again)
+        error = context.get("exception")
+        if error is not None and has_struck(error, in_callback=True) and not context.keys() & _AFTERWARDS:
+            self.loop.lose(error)  # amid connections: nobody may know of one that is open
 
     def _look_again(self) -> None:
         self.loop.deadlines.start()

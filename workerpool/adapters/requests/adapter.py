@@ -76,6 +76,8 @@ class PoolAdapter(HTTPAdapter):
 
         Of urllib3's further keywords `ssl_context` counts; the others are refused, as they would be without effect.
         """
+        if not isinstance(maxsize, int):
+            raise TypeError(f"pool_maxsize must be a whole number, not {type(maxsize).__name__}")
         self._context = pool_kwargs.pop("ssl_context", None)
         if pool_kwargs:
             raise TypeError(

@@ -50,6 +50,8 @@ class FuturesSession(requests.Session):
         lane: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if not isinstance(max_workers, int):
+            raise TypeError(f"max_workers must be a whole number, not {type(max_workers).__name__}")
         _check_effect(session, adapter_kwargs or {}, pool, lane)
         super().__init__(*args, **kwargs)
         self.mount("https://", PoolAdapter(pool, lane))
@@ -224,6 +226,8 @@ def _with_callback(
 
 def _check_effect(session: object, options: dict[str, Any], pool: object, lane: object) -> None:
     """Raise TypeError for options that nothing would come of."""
+    if not isinstance(options, dict):
+        raise TypeError(f"adapter_kwargs must be a dict, not {type(options).__name__}")
     if unknown := sorted(map(str, options.keys() - _SETTINGS)):
         known = ", ".join(sorted(_SETTINGS))
         hint = "; FuturesSession(pool=, lane=) takes those" if {"pool", "lane"}.intersection(unknown) else ""

@@ -160,8 +160,10 @@ def _options(config: Config, lane: Lane) -> LaneOptions:
 def tls_facts(cert_verify: _Verify, lane: object, url: str, verify: bool | str, cert: Any) -> Tls | None:
     """Return what HTTPAdapter.cert_verify says of certificates, and which files those are; None for the lane's own.
 
-    Raises OSError for files that are not there.
+    Raises OSError for files that are not there, TypeError for what names none.
     """
+    if cert and not isinstance(cert, str | bytes) and not (isinstance(cert, tuple | list) and len(cert) == 2):
+        raise TypeError(f"cert must be a path, or a pair of paths (certificate, key), not {type(cert).__name__}")
     facts = SimpleNamespace(cert_reqs=None, ca_certs=None, ca_cert_dir=None, cert_file=None, key_file=None)
     cert_verify(facts, url, verify, cert)
     if not url.lower().startswith("https"):

@@ -37,9 +37,13 @@ class Answer:
 
     def _end(self) -> None:
         self.closed = True
-        if (protocol := self._connection.protocol) is not None:
-            protocol.let_go(ends_here=False)
-        self._connection.release()
+        try:
+            if (protocol := self._connection.protocol) is not None:
+                protocol.let_go(ends_here=False)
+            self._connection.release()
+        except BaseException:
+            self._connection.close()
+            raise
 
 
 class Whole:

@@ -1,5 +1,6 @@
 """Private names of aiohttp that the pool needs, each in one place; tests/transport/test_contract.py pins them."""
 
+import asyncio
 import os
 import socket
 import ssl
@@ -40,6 +41,8 @@ class _CurrentWork:
         self._reference.set(ref(work))
 
 
+_MOMENT = 1.0  # seconds, in which a loop that is given up ends
+
 current_work = _CurrentWork()
 _sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
 
@@ -74,10 +77,14 @@ def _check_idle(connector: aiohttp.BaseConnector) -> None:
         while True:
             if (connection := await get(key, traces)) is None:
                 return None
-            protocol: Any = connection.protocol
-            if not is_tainted(protocol, look):
-                protocol.kept = True
-                return connection
+            try:
+                protocol: Any = connection.protocol
+                if not is_tainted(protocol, look):
+                    protocol.kept = True
+                    return connection
+            except BaseException:
+                connection.close()
+                raise
             connection.close()
 
     connector._get = get_clean  # type: ignore[method-assign]
@@ -186,27 +193,37 @@ def _close_sockets_once(connector: aiohttp.TCPConnector) -> None:
 
     def make_noting(address: Any) -> socket.socket:
         made = make(address)
-        note_socket(made)
+        try:
+            note_socket(made)
+        except BaseException:
+            made.close()
+            raise
         return made
 
-    async def create_noting(*args: Any, **kwargs: Any) -> Any:
+    async def create_noting(factory: Any, *args: Any, **kwargs: Any) -> Any:
         sockets: list[tuple[socket.socket, int]] = []
+        made: dict[str, Any] = {}
         _sockets.set(sockets)
         try:
-            transport, protocol = await create(*args, **kwargs)
+            transport, protocol = await create(partial(_make_protocol, factory, made), *args, **kwargs)
         except BaseException:
             for each, inode in sockets:
                 _disown(each, inode)
+            if not made:  # there is no transport yet, whose socket it would be
+                for each, _inode in sockets:
+                    each.close()
             raise
         finally:
             _sockets.set(None)
         if isinstance(protocol, HttpProtocol):
+            if not protocol.is_made:
+                await _give_up(transport)
             number = transport.get_extra_info("socket").fileno()
             protocol.handle = next((each for each, _inode in sockets if each.fileno() == number), None)
         return transport, protocol
 
     connector._socket_factory = make_noting
-    connector._wrap_create_connection = create_noting  # type: ignore[method-assign]
+    connector._wrap_create_connection = create_noting  # type: ignore[method-assign,assignment]
 
 
 def note_socket(made: socket.socket) -> None:
@@ -214,6 +231,22 @@ def note_socket(made: socket.socket) -> None:
     sockets = _sockets.get()
     if sockets is not None:
         sockets.append((made, os.fstat(made.fileno()).st_ino))
+
+
+def _make_protocol(factory: Callable[[], Any], made: dict[str, Any]) -> Any:
+    """Make a protocol; from here on there is a transport, or will be."""
+    made["protocol"] = protocol = factory()  # a call to note it would be one more point for what strikes
+    return protocol
+
+
+async def _give_up(transport: asyncio.Transport) -> None:
+    """Close a connection whose protocol was not told that it is open: something has struck there, and loses the loop.
+
+    uvloop would never read from it.
+    """
+    transport.abort()
+    await asyncio.sleep(_MOMENT)
+    raise aiohttp.ClientConnectionError("the connection could not be begun")
 
 
 def _make_socket(address: Any) -> socket.socket:

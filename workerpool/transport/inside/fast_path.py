@@ -128,11 +128,11 @@ class FastPath:
 
     def take_back(self, connection: Any, *, close: bool) -> None:
         """Let others have a connection that `kept` has lent, or nobody."""
-        self._lent.discard(connection)
         if close:
             connection.close()
         else:
             connection.release()
+        self._lent.discard(connection)  # as the last thing: what strikes before leaves it to `close`
 
     def park(self, connection: Any, origin: Origin) -> None:
         """Keep a connection that `kept` has lent at hand for a moment; whoever else wants one gets it back at once.
@@ -147,10 +147,9 @@ class FastPath:
         if self._unparking is None:
             self._unparking = self._session._loop.call_later(_PARKED, self._unpark_old, frozenset())
 
-    def hand_over(self, connection: Any) -> Any:
-        """Leave a connection that `kept` has lent to a task."""
+    def hand_over(self, connection: Any) -> None:
+        """Note that a connection that `kept` has lent is in a task's hands."""
         self._lent.discard(connection)
-        return connection
 
     def head(self, hop: Hop, *, as_is: bool) -> bytes:
         """Return the head of a request with headers of its own, and its body."""
@@ -191,12 +190,12 @@ class FastPath:
         head = self.head(hop, as_is=asked.as_is)
         while True:
             connection = await self._connector.connect(request, _NO_TRACES, timeout)
-            protocol: Any = connection.protocol
-            if request.connection_key in self._strays:
-                protocol.force_close()
-            work.stage = "headers"
-            waiting = _Waiting()
-            try:
+            try:  # at once: what strikes anywhere leaves no connection to nobody
+                protocol: Any = connection.protocol
+                if request.connection_key in self._strays:
+                    protocol.force_close()
+                work.stage = "headers"
+                waiting = _Waiting()
                 self.ask(protocol, waiting, head, timeout.sock_read, bodiless=hop.method == "HEAD")
                 message, payload = await waiting.head
                 self.note(protocol, request.connection_key, message, hop.url)

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from ..struck import has_struck
 from .contract import EMPTY_PAYLOAD, HttpProcessingError, HttpResponseParser, ResponseHandler
 
 __all__ = ["READ_AHEAD", "Asker", "HttpProtocol", "ends_here", "has_news", "is_readable", "is_tainted", "whole_body"]
@@ -60,6 +61,7 @@ class HttpProtocol(ResponseHandler):
     9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
     """
 
+    is_made = False  # whether all has been done that is due when the connection opens
     kept = False  # whether it has answered before, and was idle
     replaced: Any = None
     handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
@@ -146,7 +148,10 @@ class HttpProtocol(ResponseHandler):
             parser: Any = self._parser
             messages, upgraded, _tail = parser.feed_data(data)
         except Exception as exc:  # noqa: BLE001  as aiohttp does it
-            self._break_off(exc)
+            if has_struck(exc):
+                asker.broken(exc)
+            else:
+                self._break_off(exc)
             return
         try:
             if messages:
@@ -255,9 +260,10 @@ class HttpProtocol(ResponseHandler):
             transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note that the connection is open."""
-        super().connection_made(transport)
+        """Note that the connection is open; as the last thing, that nothing has struck here."""
         self._open.add(self)
+        super().connection_made(transport)
+        self.is_made = True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Fail the body that is under way, unless this is how it ends."""
