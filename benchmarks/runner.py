@@ -95,7 +95,7 @@ def _open(name: str, server: Server, scenario: Scenario, setup: Setup) -> Iterat
         command += [] if value is None else [f"--{option}", str(value)]
     pipe = subprocess.PIPE
     with on_core(CLIENT if setup.pinned else None):
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_unproxied())
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=_environment(server))
     with process:
         try:
             yield process
@@ -119,6 +119,10 @@ def _turn(name: str, process: "subprocess.Popen[str]", server: Server) -> Figure
     return figures | {"resumed": server.resumed(name)}
 
 
-def _unproxied() -> dict[str, str]:
-    """Return the environment without proxies: some rivals would send even loopback through them."""
-    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+def _environment(server: Server) -> dict[str, str]:
+    """Return the environment without proxies: some rivals would send even loopback through them.
+
+    The server's authority is the one that is trusted by default.
+    """
+    found = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return found if server.ca is None else found | {"SSL_CERT_FILE": str(server.ca)}

@@ -1,7 +1,6 @@
 """Bare aiohttp: on one loop with no thread crossed, and called by hand from threads."""
 
 import asyncio
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import aiohttp
 
 from .contestant import Run, Task, in_threads
 
-__all__ = ["by_hand", "looping", "on_one_loop", "opened", "trusted", "with_isal"]
+__all__ = ["by_hand", "looping", "on_one_loop", "opened", "with_isal"]
 
 
 @contextmanager
@@ -89,12 +88,7 @@ def looping(kind: str) -> Iterator[asyncio.AbstractEventLoop]:
 
 
 async def _open(task: Task) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=task.connections, ssl=trusted(task)))
-
-
-def trusted(task: Task) -> ssl.SSLContext | bool:
-    """Return what aiohttp and the pool take as `ssl`: the task's one authority, else their default."""
-    return True if task.ca is None else ssl.create_default_context(cafile=task.ca)
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=task.connections))
 
 
 def _new_loop(kind: str) -> asyncio.AbstractEventLoop:

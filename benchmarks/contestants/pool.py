@@ -8,7 +8,6 @@ from itertools import repeat
 
 from workerpool import Job, Response, WorkerPool
 
-from .bare_aiohttp import trusted
 from .contestant import Run, Task, in_threads
 
 __all__ = ["blocking", "bulk", "bulk_of_one", "bulk_of_two", "futures"]
@@ -17,7 +16,7 @@ _WINDOW = 8  # jobs under way per connection
 
 
 def _pool(task: Task) -> WorkerPool:
-    return WorkerPool(workers=task.workers, connections=task.connections, event_loop=task.loop, ssl=trusted(task))
+    return WorkerPool(workers=task.workers, connections=task.connections, event_loop=task.loop)
 
 
 @contextmanager

@@ -131,8 +131,8 @@ WITHIN = {
     "tests/messages/test_keywords.py": "_NORMAL",
     "tests/policies/test_pace_and_hosts.py": "_due",
     "tests/transport/test_contract.py": """
-        _NEEDS _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get
-        _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies
+        _NEEDS _SSL_CONTEXT_UNVERIFIED _SSL_CONTEXT_VERIFIED _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get
+        _get_ssl_context _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies
         _update_proxy_auth_header_and_build_proxy_req _wrap_create_connection
     """,
     "tests/transport/test_contract_of_the_fast_path.py": """
@@ -148,6 +148,7 @@ WITHIN = {
     "workerpool/transport/inside/contract.py": "_serialize_headers",
     "workerpool/transport/inside/fast_path.py": "_get _keepalive_timeout _loop _middlewares _reading_paused _waiters",
     "workerpool/transport/inside/patches.py": "_request",
+    "workerpool/transport/inside/resumption.py": "_SSL_CONTEXT_UNVERIFIED _SSL_CONTEXT_VERIFIED",
     "workerpool/transport/inside/request.py": "_loop _ssl _traces",
     "workerpool/transport/lending.py": "_close",
     "workerpool/transport/socks.py": "_resolver",

@@ -1,4 +1,4 @@
-"""A run that is killed at random moments, and resumed each time: `python -m tests.scraping.killed --times 100`.
+"""A run that is killed at random moments, and resumed each time: `python tests/scraping/killed.py --times 100`.
 
 Prints what was lost, doubled or broken in the output; each input must have exactly one outcome in the end.
 """
@@ -56,7 +56,7 @@ def torment(site: Site, folder: Path, given: argparse.Namespace) -> int:
     """Kill the run so many times, let it end, and say what came of it."""
     chance = random.Random(given.seed)
     kills: Counter[str] = Counter()
-    command = [sys.executable, "-m", "tests.scraping.killed", "--child", site.url_for("/").rstrip("/"), str(folder)]
+    command = [sys.executable, __file__, "--child", site.url_for("/").rstrip("/"), str(folder)]
     command += ["--urls", str(given.urls), "--output", given.output]
     while True:
         child = subprocess.Popen(command, env=os.environ)

@@ -310,7 +310,7 @@ def test_a_retry_after_is_seconds_or_a_date(value, seconds):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("per_host", 0), ("per_host", 1.5), ("per_host", True), ("per_host", None), ("per_host_rate", 0),
+        ("per_host", -1), ("per_host", 1.5), ("per_host", True), ("per_host", None), ("per_host_rate", 0),
         ("per_host_rate", -1), ("per_host_rate", nan), ("per_host_rate", inf), ("per_host_rate", "2"), ("delay", -1),
         ("delay", nan), ("delay", 1e9), ("auto", 1), ("robots", None), ("respect_retry_after", "yes"),
         ("max_retry_after", -1), ("max_retry_after", inf), ("breaker_failures", -1), ("breaker_failures", 2.0),

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import os
 import random
@@ -77,7 +78,7 @@ def content(kind, home):
         assert not (path / ".files.part").exists()
         return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
     if kind == "o.parquet":
-        return pq.read_table(path).to_pylist()
+        return pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()  # Arrow's threads may hold a file for a while
     if ".warc" in kind:
         with path.open("rb") as data:
             return archive(data), index((home / "o.cdxj").read_bytes().splitlines(), data)

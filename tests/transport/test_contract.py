@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -305,3 +306,13 @@ def test_a_release_that_moves_a_name_is_lived_with(name, tmp_path, as_it_is):
     assert (0, as_it_is, 1) == (done.returncode, json.loads(done.stdout or "null"), len(lines)), done.stderr
     assert lines[0].startswith("workerpool.transport WARNING aiohttp ")
     assert NAMES[name] in lines[0]
+
+
+def test_aiohttp_has_two_contexts_of_its_own():
+    """Those for `ssl=True` and `ssl=False`, which the pool's connections are made by."""
+    verified, unverified = aiohttp.connector._SSL_CONTEXT_VERIFIED, aiohttp.connector._SSL_CONTEXT_UNVERIFIED
+    assert (verified.verify_mode, verified.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert (unverified.verify_mode, unverified.check_hostname) == (ssl.CERT_NONE, False)
+    source = inspect.getsource(aiohttp.TCPConnector._get_ssl_context)
+    assert "return _SSL_CONTEXT_VERIFIED" in source
+    assert "return _SSL_CONTEXT_UNVERIFIED" in source

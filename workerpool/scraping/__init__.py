@@ -6,8 +6,10 @@ from .item import Item
 from .outcome import Attempt, Outcome
 from .politeness import Politeness
 from .progress import Progress
+from .report import Report
 from .sinks.base import Position, Sink
 from .summary import Summary
+from .watching import Watcher
 
 __all__ = [
     "Attempt",
@@ -18,8 +20,10 @@ __all__ = [
     "Politeness",
     "Position",
     "Progress",
+    "Report",
     "Sink",
     "SinkError",
     "StateError",
     "Summary",
+    "Watcher",
 ]

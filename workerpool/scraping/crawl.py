@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from time import monotonic
 
@@ -21,6 +22,7 @@ from .sinks.base import Sink
 from .state import Mode
 from .summary import Summary
 from .telling import Headers, Signs, Telling
+from .watching import Watcher
 
 __all__ = ["Crawl"]
 
@@ -78,12 +80,19 @@ class Crawl:
         self._sitemaps = sitemaps
         self._stops = 0
         self._began: float | None = None
+        self._watchers: list[Watcher] = []
 
     def run(self) -> Summary:
         """Run to the end, for the sinks' sake; return what became of the items. Blocks."""
         for _ in self:
             pass
         return self.summary
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have a Watcher, a Report for one, look on from the beginning."""
+        if self._began is not None:
+            raise StateError("the run has begun; have it watched before that")
+        self._watchers.append(watcher)
 
     def stop(self) -> None:
         """Begin nothing more, and end when what is under way has come; the second time, end at once.
@@ -104,17 +113,21 @@ class Crawl:
             engine = Engine(pool, record, backlog, self._politeness, self._retry, self._parse, processes,
                             self._telling, sitemaps=self._sitemaps)  # fmt: skip
             stack.callback(engine.give_up)
+            for watcher in self._watchers:
+                watcher.begin(record.state)
+                stack.callback(watcher.end, self.summary, record.state)
+            stack.callback(self._end, engine)
             for outcome in self._outcomes(engine):
                 self.summary.count(outcome)
                 yield outcome
                 record.end(outcome)
+                for watcher in self._watchers:
+                    watcher.outcome(outcome)
                 record.commit_when_due()
-            self.summary.retried = engine.retried
             self.summary.left_out = dict(backlog.left_out)
             if engine.is_done:
                 record.finish()
                 self.summary.complete = True
-        self.summary.seconds = monotonic() - self._began
 
     def _outcomes(self, engine: Engine) -> Iterator[Outcome]:
         while self._stops < 2:
@@ -128,11 +141,23 @@ class Crawl:
             self._look(engine)
             yield from engine.come(idle=stopping)
 
-    def _look(self, engine: Engine) -> None:
+    def _look(self, engine: Engine, every: float = _LOOK) -> None:
         assert self._began is not None
         seconds = monotonic() - self._began
-        if seconds - self.progress.seconds >= _LOOK:
-            self.progress = engine.progress(self.summary, seconds)
+        if seconds - self.progress.seconds < every:
+            return
+        self.progress = replace(
+            engine.progress(self.summary, seconds),
+            max_pages=self._pages, max_seconds=self._seconds, max_bytes=self._bytes,
+        )  # fmt: skip
+        for watcher in self._watchers:
+            watcher.look(self.progress)
+
+    def _end(self, engine: Engine) -> None:
+        assert self._began is not None
+        self.summary.retried = engine.retried
+        self.summary.seconds = monotonic() - self._began
+        self._look(engine, every=0.0)
 
     @property
     def _is_over(self) -> bool:

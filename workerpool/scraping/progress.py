@@ -23,7 +23,7 @@ class Progress:
 
     `known` counts all items so far; `waiting` those of them without an outcome that are not under way. `causes` are
     how many hosts wait for what (`crawl-delay`, `retry-after`, `per-host`, `rate`, `slowed`, `circuit`, `robots`), and
-    `hosts` those that have the most to wait for.
+    `hosts` those that have the most to wait for. The `max_` are the run's budgets, where it has such.
     """
 
     at: float = 0.0
@@ -41,3 +41,11 @@ class Progress:
     reasons: Mapping[str, int] = field(default_factory=dict)
     causes: Mapping[str, int] = field(default_factory=dict)
     hosts: tuple[HostProgress, ...] = ()
+    max_pages: int | None = None
+    max_seconds: float | None = None
+    max_bytes: int | None = None
+
+    @property
+    def done(self) -> int:
+        """How many outcomes this part of the run has brought."""
+        return self.fetched + self.failed + self.skipped

@@ -8,11 +8,11 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeVar
 from urllib.parse import urljoin
 
 from ..messages.redirects import REDIRECTS
@@ -25,6 +25,7 @@ from .outcome import Attempt, Outcome
 __all__ = ["ASKED", "FAILED", "FETCHED", "MARK", "QUEUED", "SKIPPED", "State"]
 
 QUEUED, ASKED, FETCHED, FAILED, SKIPPED = range(5)
+T = TypeVar("T")
 _STAGES = {"fetched": FETCHED, "failed": FAILED, "skipped": SKIPPED}
 MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
 _FORMAT = 1
@@ -257,6 +258,12 @@ class State:
             self._put("complete", True)
             self._db.execute("COMMIT")
             self._db.execute("BEGIN IMMEDIATE")
+
+    def read(self, reader: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a reader finds, what was noted and is not committed yet included."""
+        with self._told():
+            self._write()
+            return reader(self._db)
 
     def close(self) -> None:
         """Let go of the file; what was not committed is forgotten. Repeatable."""

@@ -32,6 +32,7 @@ from .inside.contract import holds
 from .inside.fast_path import FastPath
 from .inside.protocol import READ_AHEAD, HttpProtocol
 from .inside.request import BODILESS, HttpRequest, send_anew
+from .inside.resumption import context_for
 from .lending import close_at_once, lend, take_back
 from .memory import MemoryConnector
 from .moved import KEPT
@@ -80,9 +81,13 @@ class Sessions:
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
         self._hooks_and_anew: Sequence[Any] = (*lane.middlewares, send_anew) if holds("request") else lane.middlewares
         self._jar = _cookie_jar(lane)
-        self._connector = _connector(lane, share)
+        # By True a connector of the user's means its own.
+        self._ssl = lane.ssl if lane.connector is not None else context_for(lane.ssl)
+        self._connector = _connector(lane, share, self._ssl)
         self._by_socks = {
-            proxy: socks_connector(proxy, lane, share) for proxy in environment.proxies.values() if is_socks(proxy)
+            proxy: socks_connector(proxy, lane, share, self._ssl)
+            for proxy in environment.proxies.values()
+            if is_socks(proxy)
         }
         connections = self._connections = set[HttpProtocol]()  # that are open
         try:
@@ -94,7 +99,7 @@ class Sessions:
             self._session = self._open_session(self._headers)
             self._bare = self._open_session(None)
             jar = self._jar if isinstance(self._jar, Cookies) else None
-            self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections)
+            self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections, self._ssl)
             self._raw: aiohttp.ClientSession | None = None
         except BaseException:
             close_at_once(self._connector)
@@ -164,7 +169,7 @@ class Sessions:
             allow_redirects=False,
             timeout=timeout,
             proxy=self._proxy_for(hop.url) if self._has_proxies else None,
-            ssl=self.lane.ssl,
+            ssl=self._ssl,
             middlewares=self._hooks_and_anew if again else self.lane.middlewares,
             skip_auto_headers=_CONTENT_TYPE if data is None or request.as_is else None,
         )
@@ -258,7 +263,7 @@ class Sessions:
         """Return what makes the requests of functions."""
         if not holds("request", "routes"):
             return aiohttp.ClientRequest
-        return partial(FunctionRequest, environment=self._environment, usual_ssl=self.lane.ssl)
+        return partial(FunctionRequest, environment=self._environment, usual_ssl=self._ssl)
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         check_origin(request)
@@ -271,7 +276,7 @@ def _client_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
 
 
-def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
+def _connector(lane: Lane, share: int, context: Any) -> aiohttp.BaseConnector:
     """Make the connector; its limits hold for what functions do, the pool's own requests wait before it."""
     if lane.connector is not None:
         connector = lane.connector()
@@ -279,8 +284,8 @@ def _connector(lane: Lane, share: int) -> aiohttp.BaseConnector:
             raise TypeError(f"lane {lane.name!r}: connector() must return an aiohttp connector, not {connector!r}")
         return connector
     if lane.by_socks:
-        return socks_connector(parse_url(lane.proxy), lane, share)
-    return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=lane.ssl, resolver=new_resolver())
+        return socks_connector(parse_url(lane.proxy), lane, share, context)
+    return aiohttp.TCPConnector(limit=share, limit_per_host=lane.per_host, ssl=context, resolver=new_resolver())
 
 
 def _cookie_jar(lane: Lane) -> aiohttp.abc.AbstractCookieJar:

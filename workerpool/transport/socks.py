@@ -19,7 +19,7 @@ __all__ = ["socks_connector"]
 _REMOTE_NAMES = {"socks4": False, "socks4a": True, "socks5": False, "socks5h": True}  # as curl and requests have it
 
 
-def socks_connector(proxy: URL, lane: Lane, share: int) -> aiohttp.TCPConnector:
+def socks_connector(proxy: URL, lane: Lane, share: int, context: Any) -> aiohttp.TCPConnector:
     """Make a connector whose connections all go through the proxy."""
     from aiohttp_socks import ProxyConnector  # here and not above: an optional extra, found by the lane
     from python_socks import ProxyConnectionError, ProxyType
@@ -64,7 +64,7 @@ def socks_connector(proxy: URL, lane: Lane, share: int) -> aiohttp.TCPConnector:
             # Without a time of ours it would take one of its own.
             return await through.connect(host, port, timeout=timeout or TIMEOUT_MAX)
 
-    return Connector(*_address(proxy), proxy_type=kind, limit=share, limit_per_host=lane.per_host, ssl=lane.ssl)
+    return Connector(*_address(proxy), proxy_type=kind, limit=share, limit_per_host=lane.per_host, ssl=context)
 
 
 def _address(proxy: URL) -> tuple[str, int]:

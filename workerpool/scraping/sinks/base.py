@@ -17,7 +17,9 @@ class Sink(Protocol):
 
     The run commits what `flush` has returned together with the outcomes written before it. After a crash `open` gets
     the last committed position back: whatever lies behind it was never committed, and is cut off, for those outcomes
-    come again. Errors of the system are raised as OSError whose `filename` names the place.
+    come again. An output that cannot be taken back (stdout, a pipe, a store) has an empty position, which is not None:
+    it is gone on with, and what comes again is there twice, or overwrites itself. Errors of the system are raised as
+    OSError whose `filename` names the place; after one `flush` may be tried again, or the sink abandoned.
     """
 
     def open(self, position: Position | None) -> None:
@@ -30,7 +32,14 @@ class Sink(Protocol):
         """Hand what was written to the operating system; return the position that `open` can come back to."""
 
     def close(self) -> None:
-        """Bring the output to its final form: the run is complete. May be called again after a crash amid it."""
+        """Bring the output to its final form: the run is complete, and its last flush is committed.
+
+        May be called again, after an error or, behind `open`, after a crash amid it. What is finished can be gone on
+        with: `open` takes the last position, or an earlier one.
+        """
 
     def abandon(self) -> None:
-        """Let go of the output as it is: the run has stopped, and may be resumed from the last position."""
+        """Let go of the output as it is: the run has stopped, and may be resumed from the last position.
+
+        Whole outcomes only are left in it. May be called again; raises no OSError.
+        """

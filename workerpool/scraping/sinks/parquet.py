@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,10 @@ class Parquet:
         schema = self._schema.with_metadata({_SIZE: str(size)})
         held: list[Any] = []
         # A file of ours: pyarrow leaves its own open where it cannot be written.
-        with part.open("wb") as file:
+        with part.open("wb") as file, self._spool_path.open("rb") as spool:
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for lines in self._batches(size):
+                while spool.tell() < size:
+                    lines = spool.readlines(_BATCH)
                     held.append(pa.RecordBatch.from_pylist([_parsed(line) for line in lines], schema=schema))
                     if sum(batch.nbytes for batch in held) >= _GROUP:
                         writer.write_table(pa.Table.from_batches(held))
@@ -142,17 +143,13 @@ class Parquet:
             file.flush()
             os.fsync(file.fileno())
 
-    def _batches(self, size: int) -> Iterator[list[bytes]]:
-        with self._spool_path.open("rb") as file:
-            while file.tell() < size:
-                yield file.readlines(_BATCH)
-
     def _size_of_table(self) -> int | None:
         """Return of how many bytes of lines the table was made; None where there is none of ours."""
         if not self.path.exists():
             return None
         try:
-            schema = pq.read_schema(self.path)
+            with self.path.open("rb") as file:
+                schema = pq.read_schema(file)
         except pa.ArrowInvalid:
             return None
         found = (schema.metadata or {}).get(_SIZE)
@@ -167,7 +164,7 @@ class Parquet:
         part = AppendFile(self.path.with_name(f"{self.path.name}.part"), fsync=self._fsync)
         assert part.path is not None
         part.open(None)
-        with closing(pq.ParquetFile(self.path)) as table:
+        with self.path.open("rb") as file, closing(pq.ParquetFile(file)) as table:
             for batch in table.iter_batches(batch_size=1024):
                 for row in _rows(batch):
                     part.write(_line(row))

@@ -96,6 +96,10 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ClientRequest._continue",
         ),
     ),
+    "tls": (
+        "TLS sessions are not resumed: new connections cost more",
+        ("connector._SSL_CONTEXT_VERIFIED", "connector._SSL_CONTEXT_UNVERIFIED"),
+    ),
     "cookies": (
         "cookies are read as Python's own library reads them",
         ("_cookie_helpers.parse_set_cookie_headers(headers)",),

@@ -59,11 +59,13 @@ class FastPath:
         first_hop: Callable[[Fetch], Hop],
         jar: Cookies | None,
         connections: set[HttpProtocol],
+        context: Any,
     ) -> None:
         assert session.connector is not None
         self._session, self._connector = session, session.connector
         self._lane, self._first_hop, self._jar = lane, first_hop, jar
         self._connections = connections
+        self._context = context
         self._lent: set[Any] = set()  # connections that are in no task's hands
         # Hooks are the lane's, or of an instrumentation that gives every session some.
         known = holds("fast path", "idle", "bodies", "request")
@@ -186,7 +188,7 @@ class FastPath:
         what was sent just then: without a word of an answer on it, the next connection is taken (RFC 9112, 9.3.1).
         Where a Retry says how often the server is asked, it says that here, too.
         """
-        request = HttpRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._lane.ssl)
+        request = HttpRequest.without_body(self._session, hop.method, hop.url, hop.headers, self._context)
         head = self.head(hop, as_is=asked.as_is)
         while True:
             connection = await self._connector.connect(request, _NO_TRACES, timeout)
@@ -229,7 +231,7 @@ class FastPath:
                 timer.cancel()
 
     def _new_origin(self, url: URL) -> Origin:
-        return Origin(HttpRequest.without_body(self._session, "GET", url, CIMultiDict(), self._lane.ssl).connection_key)
+        return Origin(HttpRequest.without_body(self._session, "GET", url, CIMultiDict(), self._context).connection_key)
 
     def _keep_tail(self, key: Any, errand: Fetch, origin: Origin) -> bytes:
         if len(origin.tails) >= _TAILS:

@@ -18,6 +18,7 @@ import aiohttp
 
 from ..struck import has_struck
 from .contract import EMPTY_PAYLOAD, HttpProcessingError, HttpResponseParser, ResponseHandler
+from .resumption import ResumingContext
 
 __all__ = ["READ_AHEAD", "Asker", "HttpProtocol", "ends_here", "has_news", "is_readable", "is_tainted", "whole_body"]
 
@@ -246,6 +247,7 @@ class HttpProtocol(ResponseHandler):
         for half a minute, beyond the end of the pool, which uvloop warns of.
         """
         self.asker = None
+        self._keep_session()
         transport = self.transport
         if transport is not None and transport.get_write_buffer_size():
             self.abort()  # else it would stay open for as long as the server does not read
@@ -268,6 +270,7 @@ class HttpProtocol(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Fail the body that is under way, unless this is how it ends."""
         self._open.discard(self)
+        self._keep_session()
         if exc is not None or not self._ended:
             self._fail_body(aiohttp.ClientPayloadError("the connection was cut"))
         super().connection_lost(exc)
@@ -285,6 +288,12 @@ class HttpProtocol(ResponseHandler):
                 asker.fail(error)
             except BaseException as exc:  # noqa: BLE001
                 asker.broken(exc)
+
+    def _keep_session(self) -> None:
+        """Let the next connection to this host go on with the TLS session of this one, which ends."""
+        transport = self.transport
+        if transport is not None and isinstance(context := transport.get_extra_info("sslcontext"), ResumingContext):
+            context.keep(transport.get_extra_info("ssl_object"))
 
     def _fail_body(self, error: BaseException) -> None:
         payload = self._payload

@@ -1,0 +1,58 @@
+"""What the page draws as curves over time, as data."""
+
+from typing import Any
+
+from .figures import Figures
+from .timeline import Moment
+
+__all__ = ["curves"]
+
+_MOST = 600  # points; more cannot be told apart on a screen
+_VERDICTS = (("fetched", "--c2xx"), ("failed", "--c5xx"), ("skipped", "--cskipped"))
+
+
+def curves(figures: Figures) -> dict[str, Any]:
+    """Return times, and by the name of each chart its lines; a value of None is a gap."""
+    width, points = figures.timeline.points(_MOST)
+    moments = [moment for _, moment in points]
+    causes = sorted(figures.causes, key=lambda cause: -figures.causes[cause])
+    rates = [
+        _line(name, colour, [_rate(moment, name, width) for moment in moments], fill=name == "fetched")
+        for name, colour in _VERDICTS
+        if figures.verdicts[name] or name == "fetched"
+    ]
+    flight = _line(
+        "under way", "--c0", [_mean(each, None if each is None else each.in_flight) for each in moments], fill=True
+    )
+    sizes = _line("bytes", "--c2", [_rate(moment, "bytes", width) for moment in moments], fill=True)
+    waits = [
+        _line(
+            name,
+            f"--c{number % 7}",
+            [_mean(each, None if each is None else each.causes.get(name, 0)) for each in moments],
+        )
+        for number, name in enumerate(causes)
+    ]
+    return {
+        "step": width,
+        "times": [round(time + width / 2, 3) for time, _ in points],
+        "charts": {
+            "rate": {"lines": rates, "unit": "/s"},
+            "flight": {"lines": [flight]},
+            "bytes": {"lines": [sizes], "unit": " B/s"},
+            "waits": {"lines": waits, "unit": " hosts"},
+        },
+    }
+
+
+def _line(name: str, colour: str, values: list[float | None], *, fill: bool = False) -> dict[str, Any]:
+    return {"name": name, "colour": colour, "values": values, "fill": fill}
+
+
+def _rate(moment: Moment | None, name: str, width: float) -> float | None:
+    return None if moment is None else round(getattr(moment, name) / width, 3)
+
+
+def _mean(moment: Moment | None, total: int | None) -> float | None:
+    """Return what was seen on average; None where nobody looked, as in what is known from a state only."""
+    return None if moment is None or total is None or not moment.looks else round(total / moment.looks, 2)
