@@ -39,7 +39,7 @@ def test_robots_holds_unless_one_says_otherwise(site, tmp_path):
     done = crawl(tmp_path, f"{url}/", "-o", "out.jsonl", "--state", "s.db")
     assert ["/", "/yes"] == sorted(books.asked())
     assert {"/no": "robots"} == {r["url"].removeprefix(url): r["why"] for r in rows(tmp_path / "out.jsonl") if r["why"]}
-    assert (0, True) == (done.returncode, "1 skipped: robots 1" in done.stderr)
+    assert (0, True) == (done.returncode, "of these 1 skipped: robots 1" in done.stderr)
     why = run("why", f"{url}/no", "--state", "s.db", folder=tmp_path)
     assert "skipped: robots (the site's robots.txt disallows it)" in why.stdout
     assert f"found on: {url}/ (depth 1)" in why.stdout

@@ -28,7 +28,8 @@ _AGAIN = ("failed", "invalid", "dns", "tls", "proxy", "timeout", "connect", "los
           "protocol", "4xx", "5xx", "parse", "other", "robots-unreachable")  # fmt: skip
 # What a pool alone does not do.
 _OF_A_CRAWL = ("state", "resume", "restart", "again", "robots", "auto", "delay", "contact", "respects", "sign",
-               "sign_as", "save", "extracts", "max_pages", "max_time", "max_bytes", "dry_run", "column")  # fmt: skip
+               "sign_as", "save", "extracts", "max_pages", "max_time", "max_bytes", "dry_run", "column",
+               "report", "plot")  # fmt: skip
 _OTHER_OUTPUTS = (".csv", ".csv.gz", ".jsonl.gz", ".ndjson.gz", ".parquet", ".warc", ".warc.gz", ".wacz")
 _OTHER_INPUTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", ".gz", ".zst", ".zstd")
 

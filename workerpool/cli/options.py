@@ -68,6 +68,8 @@ signing = _group(
     option("--sign-as", metavar="URL", help="The https site that has the key's directory."),
 )
 telling = _group(
+    option("--report", type=click.Path(dir_okay=False), help="Write a page about the run, when it ends (HTML)."),
+    option("--plot", is_flag=True, help="Show rate and latency over time on stderr, when it ends."),
     option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
     option("-v", "--verbose", count=True, help="Tell more on stderr: what the library logs; -vv: all of it."),
 )

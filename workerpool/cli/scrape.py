@@ -19,15 +19,16 @@ from ..scraping.errors import InputError, OtherRun, SinkError, StateError
 from ..scraping.outcome import Outcome
 from ..scraping.parsing import Parse
 from ..scraping.reading import Standing, standing
+from ..scraping.report import Report
 from ..scraping.sinks.text import defused
 from ..scraping.state import Mode
 from ..scraping.summary import Summary
 from ..scraping.telling import Headers
 from ..settings import Retry
 from .given import lane_options, usage_error
+from .live import LiveView
 from .logs import logs_on_stderr
 from .made import made_politeness, made_signer, made_sinks, output_names
-from .progress import Meter
 from .signals import Stops
 from .writing import leave_stdout
 
@@ -79,19 +80,24 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
             )  # fmt: skip
             failed = _watched(crawl, run, given, stops, shares_screen="-" in names)
     if not quiet:
-        _say_end(crawl.summary, run, given, stops, goes_on=goes_on)
+        _say_end(crawl.summary, run, given, stops, failed=failed, goes_on=goes_on)
     sys.exit(_exit_code(crawl.summary, run, given["state"], stops, failed + run.bad()))
 
 
 def _watched(crawl: Crawl, run: Run, given: Mapping[str, Any], stops: Stops, *, shares_screen: bool) -> int:
     """Let it run to its end, shown on stderr; return how many outcomes are failures."""
     on_terminal = shares_screen and sys.stdout is not None and sys.stdout.isatty()
-    meter = Meter(run.total, quiet=given["quiet"], shared_screen=on_terminal)
-    with stops.of(crawl), meter:
+    failed = 0
+    report = Report(given["report"]) if given["report"] or given["plot"] else None
+    if report is not None:
+        crawl.watch(report)
+    with stops.of(crawl), LiveView(crawl, total=run.total, quiet=given["quiet"], shared_screen=on_terminal):
         for outcome in crawl:
-            meter.count(ok=_is_good(outcome, fail_status=run.fail_status))
+            failed += not _is_good(outcome, fail_status=run.fail_status)
             _warn_of_seed(outcome, quiet=given["quiet"])
-    return meter.failed
+    if report is not None and given["plot"] and sys.stderr is not None:
+        click.echo(report.plot(), err=True)
+    return failed
 
 
 def _is_good(outcome: Outcome, *, fail_status: bool) -> bool:
@@ -129,8 +135,8 @@ def _failures(found: Standing, *, fail_status: bool) -> int:
     return found.failed + found.reasons.get("robots-unreachable", 0) + errors
 
 
-def _say_end(summary: Summary, run: Run, given: Mapping[str, Any], stops: Stops, *, goes_on: bool) -> None:
-    for line in (*_facts(summary), *run.told()):
+def _say_end(summary: Summary, run: Run, given: Mapping[str, Any], stops: Stops, *, failed: int, goes_on: bool) -> None:
+    for line in (*_facts(summary, failed), *run.told()):
         click.echo(defused(line), err=True)
     if goes_on:
         click.echo(_in_all(standing(given["state"])), err=True)
@@ -142,11 +148,14 @@ def _say_end(summary: Summary, run: Run, given: Mapping[str, Any], stops: Stops,
         click.echo("stopped; nothing says how far it was, --state FILE would", err=True)
 
 
-def _facts(summary: Summary) -> Iterator[str]:
+def _facts(summary: Summary, failed: int) -> Iterator[str]:
+    done = summary.asked + summary.skipped
+    rate = done / max(summary.seconds, 1e-9)
+    yield f"{done} fetched, {failed} failed, {summary.seconds:.1f} s, {rate:.0f}/s"
     if summary.skipped:
         rules = ("robots", "robots-unreachable", "noai", "noaiinput", "noarchive", "noindex", "tdm", "duplicate")
         found = {name: number for name, number in summary.reasons.items() if name in rules}
-        yield f"{summary.skipped} skipped{_counts(found)}"
+        yield f"of these {summary.skipped} skipped{_counts(found)}"
     if summary.left_out:
         yield f"{sum(summary.left_out.values())} found and left out{_counts(summary.left_out)}"
 
