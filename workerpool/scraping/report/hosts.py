@@ -1,12 +1,15 @@
 """What is told of each host, of the busiest only where there are too many."""
 
 from heapq import nlargest
+from math import log
 from operator import attrgetter
 
 from ..past import Past
 from .histogram import Histogram
 
 __all__ = ["HostFigures", "HostTable"]
+
+_MARKS = 2**20
 
 
 class HostFigures:
@@ -48,11 +51,18 @@ class HostTable:
     def __init__(self, most: int = 4000) -> None:
         self._most = most
         self._hosts: dict[str, HostFigures] = {}
-        self.others = 0  # hosts that are told apart no longer
-        self.others_count = 0  # their outcomes
+        self._seen = bytearray(_MARKS // 8)  # a mark for each host, where its hash has it
+        self.others = 0  # outcomes of hosts that are told apart no longer
 
     def __len__(self) -> int:
         return len(self._hosts)
+
+    @property
+    def known(self) -> int:
+        """How many hosts there are: exactly while all are told apart, then within a percent or so, of a few million."""
+        if not self.others:
+            return len(self._hosts)
+        return round(-_MARKS * log(max(_MARKS - int.from_bytes(self._seen).bit_count(), 1) / _MARKS))
 
     def add(self, past: Past) -> None:
         """Count an outcome."""
@@ -61,6 +71,8 @@ class HostTable:
             if len(self._hosts) >= self._most:
                 self._put_together()
             known = self._hosts[past.host] = HostFigures(past.host)
+            mark = hash(past.host) % _MARKS
+            self._seen[mark // 8] |= 1 << mark % 8
         known.add(past)
 
     def busiest(self, number: int) -> list[HostFigures]:
@@ -79,6 +91,5 @@ class HostTable:
     def _put_together(self) -> None:
         keep = {each.host for each in self.busiest(self._most // 2)}
         gone = [each for each in self._hosts.values() if each.host not in keep]
-        self.others += len(gone)
-        self.others_count += sum(each.count for each in gone)
+        self.others += sum(each.count for each in gone)
         self._hosts = {host: each for host, each in self._hosts.items() if host in keep}
