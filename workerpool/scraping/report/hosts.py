@@ -15,11 +15,11 @@ _MARKS = 2**20
 class HostFigures:
     """Count what became of the items of one host."""
 
-    __slots__ = ("bytes", "count", "host", "kinds", "retried", "took")
+    __slots__ = ("bytes", "count", "host", "kinds", "took")
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.count = self.bytes = self.retried = 0
+        self.count = self.bytes = 0
         self.kinds: dict[str, int] = {}  # 2xx to 5xx, failed, skipped
         self.took = Histogram()
 
@@ -39,10 +39,6 @@ class HostFigures:
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         self.count += 1
         self.bytes += past.bytes or 0
-        self.retried += max(0, sum(1 for each in past.attempts if not each.is_redirect) - 1)
-        for each in past.attempts:
-            if each.status is not None and each.took:
-                self.took.add(each.took)
 
 
 class HostTable:
@@ -64,8 +60,8 @@ class HostTable:
             return len(self._hosts)
         return round(-_MARKS * log(max(_MARKS - int.from_bytes(self._seen).bit_count(), 1) / _MARKS))
 
-    def add(self, past: Past) -> None:
-        """Count an outcome."""
+    def add(self, past: Past) -> HostFigures:
+        """Count an outcome; returns the figures of its host."""
         known = self._hosts.get(past.host)
         if known is None:
             if len(self._hosts) >= self._most:
@@ -74,6 +70,7 @@ class HostTable:
             mark = hash(past.host) % _MARKS
             self._seen[mark // 8] |= 1 << mark % 8
         known.add(past)
+        return known
 
     def busiest(self, number: int) -> list[HostFigures]:
         """Return those with the most outcomes."""
