@@ -44,11 +44,6 @@ class Stops:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt where a signal has come: for waits that nothing else ends."""
-        if self._count:
-            raise KeyboardInterrupt
-
     def _strike(self, number: int, _frame: FrameType | None) -> None:
         self._count += 1
         self.exit_code = 128 + number
