@@ -22,7 +22,7 @@ def picture(seen: Estimate, width: int, *, plain: bool = False) -> list[Text]:
     if not seen.now.at:
         return [Text("starting ...", style="dim")]
     lines = [_head(seen, min(width, _WIDEST), "#-" if plain else "━─")]
-    lines += [_row(name, parts, width) for name, parts in _rows(seen, width) if parts]
+    lines += [each for name, parts in _rows(seen) if parts for each in _row(name, parts, width)]
     lines += [_host(each, number, width) for number, each in enumerate(islice(_slowest(seen), _HOSTS))]
     return lines
 
@@ -65,7 +65,7 @@ def _end(seen: Estimate) -> str:
     return f"at least {span_text(left)} left" if seen.is_growing else f"{span_text(left)} left"
 
 
-def _rows(seen: Estimate, width: int) -> Iterable[tuple[str, list[str | tuple[str, str]]]]:
+def _rows(seen: Estimate) -> Iterable[tuple[str, list[str | tuple[str, str]]]]:
     now = seen.now
     rates = [f"{number_text(seen.rate)}/s", f"{size_text(seen.byte_rate)}/s"]
     sums = [f"{size_text(now.bytes)} so far", f"{span_text(now.seconds)} gone"]
@@ -101,17 +101,19 @@ def _slowest(seen: Estimate) -> Iterable[HostProgress]:
     return (each for each in seen.now.hosts if each.cause or each.waiting)
 
 
-def _row(name: str, parts: list[str | tuple[str, str]], width: int) -> Text:
-    """Return a line with as many of the parts as fit."""
-    text = Text(f"{name:<9}" if width >= _NARROW else "", style="", no_wrap=True)
-    text.stylize("dim")
-    for number, part in enumerate(parts):
+def _row(name: str, parts: list[str | tuple[str, str]], width: int) -> list[Text]:
+    """Return the parts in a line, in two where one is too short for them; what fits into neither is left out."""
+    begin, gap = (9, 3) if width >= _NARROW else (0, 2)
+    lines = [Text(f"{name:<{begin}}"[:begin], style="dim")]
+    for part in parts:
         said, style = (part, "") if isinstance(part, str) else part
-        if text.cell_len + len(said) + 3 > width:
-            break
-        text.append("   " if number else "")
-        text.append(said, style)
-    return _cut(text, width)
+        if lines[-1].cell_len > begin and lines[-1].cell_len + gap + len(said) > width:
+            if len(lines) > 1:
+                break
+            lines.append(Text(" " * begin))
+        lines[-1].append(" " * gap if lines[-1].cell_len > begin else "")
+        lines[-1].append(said, style or "not dim")
+    return [_cut(each, width) for each in lines]
 
 
 def _host(each: HostProgress, number: int, width: int) -> Text:

@@ -7,7 +7,7 @@ from time import time
 from ..past import Past, past_outcomes, past_skipped
 from ..progress import Progress
 from .families import EXAMPLES, Family, count_in
-from .histogram import Histogram
+from .histogram import Histogram, step_of
 from .hosts import HostTable
 from .timeline import Timeline
 
@@ -47,15 +47,14 @@ class Figures:
         self.verdicts[past.verdict] += 1
         moment = self.timeline.at(past.ended)
         setattr(moment, past.verdict, getattr(moment, past.verdict) + 1)
-        self._stretch(past.attempts[0].started if past.attempts and past.attempts[0].started else past.ended)
-        self._stretch(past.ended)
+        began = past.attempts[0].started if past.attempts else 0.0
+        self._stretch(began or past.ended, past.ended)
         if past.status is not None:
             self.statuses[past.status] += 1
             self.bytes += past.bytes or 0
             moment.bytes += past.bytes or 0
             self.without_bytes += past.bytes is None
-        self._add_attempts(past)
-        self.hosts.add(past)
+        self._add_attempts(past, self.hosts.add(past).took)
         if past.verdict == "skipped":
             count_in(self.skipped, past)
         elif past.reason is not None:
@@ -64,7 +63,7 @@ class Figures:
     def look(self, progress: Progress, now: float | None = None) -> None:
         """Count how the run stands: what is under way, and what hosts wait for."""
         now = time() if now is None else now
-        self._stretch(now)
+        self._stretch(now, now)
         moment = self.timeline.at(now)
         moment.looks += 1
         moment.in_flight += progress.in_flight
@@ -88,14 +87,19 @@ class Figures:
                 count_in(self.skipped, Past(index, url, "", "skipped", None, reason, 0.0, ()))
             self.skipped[reason].count += count - len(examples)
 
-    def _add_attempts(self, past: Past) -> None:
+    def _add_attempts(self, past: Past, took: Histogram) -> None:
         for each in past.attempts:
             if each.status is not None and each.took:
-                self.took.add(each.took)
+                step = step_of(each.took)
+                self.took.add_at(step, each.took)
+                took.add_at(step, each.took)
             if each.error != "Interrupted":
                 self.waited.add(each.waited)
-        self.retried += max(0, sum(1 for each in past.attempts if not each.is_redirect) - 1)
+        if len(past.attempts) > 1:
+            self.retried += max(0, sum(1 for each in past.attempts if not each.is_redirect) - 1)
 
-    def _stretch(self, time: float) -> None:
-        self.first = time if self.first is None else min(self.first, time)
-        self.last = time if self.last is None else max(self.last, time)
+    def _stretch(self, first: float, last: float) -> None:
+        if self.first is None or first < self.first:
+            self.first = first
+        if self.last is None or last > self.last:
+            self.last = last

@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-__all__ = ["Histogram"]
+__all__ = ["Histogram", "edge", "step_of"]
 
 _STEPS = 20  # classes in a decade: what a percentile tells is right within 6 %
 _LEAST = 1e-4  # seconds; what is less counts as that
@@ -21,11 +21,15 @@ class Histogram:
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        step = floor(_STEPS * log10(seconds / _LEAST)) if seconds > _LEAST else 0
+        self.add_at(step_of(seconds), seconds)
+
+    def add_at(self, step: int, seconds: float) -> None:
+        """Count one whose class is known: finding it is the most of the work."""
         self.classes[step] = self.classes.get(step, 0) + 1
         self.count += 1
         self.sum += seconds
-        self.most = max(self.most, seconds)
+        if seconds > self.most:
+            self.most = seconds
 
     def percentile(self, part: float) -> float:
         """Return the seconds that this part of all, 0 to 1, do not pass; 0 of nothing."""
@@ -43,6 +47,11 @@ class Histogram:
         first, last = min(self.classes) // _STEPS, max(self.classes) // _STEPS + 1
         counts = [self.classes.get(step, 0) for step in range(first * _STEPS, last * _STEPS)]
         return edge(first * _STEPS), edge(last * _STEPS), counts
+
+
+def step_of(seconds: float) -> int:
+    """Return the class that seconds are of."""
+    return floor(_STEPS * log10(seconds / _LEAST)) if seconds > _LEAST else 0
 
 
 def edge(step: float) -> float:

@@ -1,6 +1,7 @@
 """What is told of each host, of the busiest only where there are too many."""
 
 from heapq import nlargest
+from math import log
 from operator import attrgetter
 
 from ..past import Past
@@ -8,15 +9,17 @@ from .histogram import Histogram
 
 __all__ = ["HostFigures", "HostTable"]
 
+_MARKS = 2**20
+
 
 class HostFigures:
     """Count what became of the items of one host."""
 
-    __slots__ = ("bytes", "count", "host", "kinds", "retried", "took")
+    __slots__ = ("bytes", "count", "host", "kinds", "took")
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.count = self.bytes = self.retried = 0
+        self.count = self.bytes = 0
         self.kinds: dict[str, int] = {}  # 2xx to 5xx, failed, skipped
         self.took = Histogram()
 
@@ -36,10 +39,6 @@ class HostFigures:
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         self.count += 1
         self.bytes += past.bytes or 0
-        self.retried += max(0, sum(1 for each in past.attempts if not each.is_redirect) - 1)
-        for each in past.attempts:
-            if each.status is not None and each.took:
-                self.took.add(each.took)
 
 
 class HostTable:
@@ -48,20 +47,30 @@ class HostTable:
     def __init__(self, most: int = 4000) -> None:
         self._most = most
         self._hosts: dict[str, HostFigures] = {}
-        self.others = 0  # hosts that are told apart no longer
-        self.others_count = 0  # their outcomes
+        self._seen = bytearray(_MARKS // 8)  # a mark for each host, where its hash has it
+        self.others = 0  # outcomes of hosts that are told apart no longer
 
     def __len__(self) -> int:
         return len(self._hosts)
 
-    def add(self, past: Past) -> None:
-        """Count an outcome."""
+    @property
+    def known(self) -> int:
+        """How many hosts there are: exactly while all are told apart, then within a percent or so, of a few million."""
+        if not self.others:
+            return len(self._hosts)
+        return round(-_MARKS * log(max(_MARKS - int.from_bytes(self._seen).bit_count(), 1) / _MARKS))
+
+    def add(self, past: Past) -> HostFigures:
+        """Count an outcome; returns the figures of its host."""
         known = self._hosts.get(past.host)
         if known is None:
             if len(self._hosts) >= self._most:
                 self._put_together()
             known = self._hosts[past.host] = HostFigures(past.host)
+            mark = hash(past.host) % _MARKS
+            self._seen[mark // 8] |= 1 << mark % 8
         known.add(past)
+        return known
 
     def busiest(self, number: int) -> list[HostFigures]:
         """Return those with the most outcomes."""
@@ -79,6 +88,5 @@ class HostTable:
     def _put_together(self) -> None:
         keep = {each.host for each in self.busiest(self._most // 2)}
         gone = [each for each in self._hosts.values() if each.host not in keep]
-        self.others += len(gone)
-        self.others_count += sum(each.count for each in gone)
+        self.others += sum(each.count for each in gone)
         self._hosts = {host: each for host, each in self._hosts.items() if host in keep}

@@ -27,7 +27,7 @@ def sections(figures: Figures) -> Iterator[str]:
 def head(figures: Figures, title: str, complete: bool | None) -> Iterator[str]:
     """Yield the title, when it was and how it ended, and the numbers that tell the most."""
     first, last = figures.first or 0.0, figures.last or 0.0
-    took = max(last - first, 0.0)
+    took, under_way = max(last - first, 0.0), figures.timeline.under_way
     yield f"<h1>{safe(title or 'Report of a run')}</h1>"
     left = f"; {number_text(figures.left)} known URLs are left" if figures.left and not complete else ""
     end = {None: "", True: ", and came to its end", False: f", and was stopped before its end{left}"}[complete]
@@ -37,9 +37,9 @@ def head(figures: Figures, title: str, complete: bool | None) -> Iterator[str]:
     tiles += [
         ("tried again", number_text(figures.retried)),
         ("body bytes", ("at least " if figures.without_bytes else "") + size_text(figures.bytes)),
-        ("a second", number_text(figures.done / took) if took else "-"),
+        ("a second", number_text(figures.done / under_way) if under_way and took else "-"),
         ("typical answer", seconds_text(figures.took.percentile(0.5)) if figures.took.count else "-"),
-        ("hosts", ("over " if figures.hosts.others else "") + number_text(len(figures.hosts))),
+        ("hosts", ("about " if figures.hosts.others else "") + number_text(figures.hosts.known)),
     ]
     yield '<dl class="tiles">'
     yield from (f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles)
@@ -94,8 +94,8 @@ def _hosts(figures: Figures) -> Iterator[str]:
     yield "<h2>Hosts</h2><p>What became of the URLs of each host: the busiest first.</p>" + host_key()
     yield host_table(busiest, busiest[0].count, sizes=sizes)
     if hosts.others:
-        yield f'<p class="note">{number_text(hosts.others)} hosts with few outcomes, {number_text(hosts.others_count)}'
-        yield " in all, are not told apart; of one that came again later only the later part is.</p>"
+        yield f'<p class="note">{number_text(hosts.others)} outcomes of hosts that have few are not told apart, and'
+        yield " of such a host that came again later only the later ones are told.</p>"
     if len(hosts) > _FEW and (slowest := hosts.slowest(_FEW)):
         yield "<h3>The slowest hosts</h3><p>By the time that 19 in 20 of their answers stayed within.</p>"
         yield host_table(slowest, max(each.count for each in slowest), sizes=sizes)

@@ -1,5 +1,6 @@
 """Tables of the page; whatever comes from elsewhere is escaped here."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -11,6 +12,7 @@ __all__ = ["Cell", "host_key", "host_table", "safe", "table"]
 
 _KINDS = ("2xx", "3xx", "4xx", "5xx", "failed", "skipped")
 _LONGEST = 120
+_SEAMS = re.compile(r"[.:](?=\w)")  # where a name may be broken
 
 
 class Cell(str):
@@ -53,7 +55,14 @@ def _host_row(each: HostFigures, most: int) -> list[object]:
     took = each.took
     kinds = Cell(stack((("k" + kind, each.kinds.get(kind, 0)) for kind in _KINDS), most))
     times = [seconds_text(took.percentile(part)) if took.count else "-" for part in (0.5, 0.95)]
-    return [_name_of(each.host), number_text(each.count), kinds, number_text(each.bad), *times, size_text(each.bytes)]
+    return [
+        Cell(_SEAMS.sub(r"<wbr>\g<0>", safe(_name_of(each.host)))),
+        number_text(each.count),
+        kinds,
+        number_text(each.bad),
+        *times,
+        size_text(each.bytes),
+    ]
 
 
 def _cell(value: object, head: tuple[str, str]) -> str:

@@ -52,6 +52,11 @@ class Timeline:
             moment = self._moments.setdefault(floor(time / self.width), Moment())
         return moment
 
+    @property
+    def under_way(self) -> float:
+        """Seconds that the run was under way."""
+        return self.width * sum(moment is not None for _, moment in _steps(self._moments, self.width))
+
     def points(self, most: int, outcomes: int = 4) -> tuple[float, list[tuple[float, Moment | None]]]:
         """Return the width of a step and `most` steps at most, with their beginnings; None where the run stood still.
 
