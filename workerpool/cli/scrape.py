@@ -67,7 +67,7 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
     with logs_on_stderr(given["verbose"], quiet=given["quiet"]), _told(names):
         if run.again:
             _begin_again(run, given["state"], identity, names, quiet=quiet)
-        stops = Stops(gently=given["state"] is not None)
+        stops = Stops(gently=given["state"] is not None, quiet=given["quiet"])
         with plain_pool(given) as pool:
             crawl = Crawl(
                 run.inputs(pool), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
