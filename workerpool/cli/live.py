@@ -74,9 +74,7 @@ class LiveView:
 
     def _show_on(self) -> None:
         if not self._is_screen:
-            while not self._ended.wait(_LINE):
-                _say(line(self._look()))
-                self.seconds = thread_time()
+            self._tell_on()
             return
         with suppress(OSError), _Painter(self._console) as painter:  # the terminal has gone; the work goes on
             last = 0.0
@@ -85,6 +83,16 @@ class LiveView:
                     painter.paint(picture(self._look(), painter.width, plain=painter.is_plain))
                     last = monotonic()
                 self.seconds = thread_time()
+
+    def _tell_on(self) -> None:
+        """Say how it stands from time to time; looked at is it more often, so that the first line knows a rate."""
+        last = monotonic()
+        while not self._ended.wait(min(_LINE, 1.0)):
+            seen = self._look()
+            if monotonic() - last >= _LINE:
+                _say(line(seen))
+                last = monotonic()
+            self.seconds = thread_time()
 
     def _look(self) -> Estimate:
         self._estimate.see(self._run.progress)
