@@ -129,3 +129,14 @@ def test_asking_again_is_another_run(site, tmp_path):
     again = list(Crawl((), state=path, identity=identity, retry=None))
     assert {500, 503} == {outcome.response.status_code for outcome in again}
     assert {2} == {len(outcome.attempts) for outcome in again}
+
+
+@pytest.mark.parametrize("state", [None, "s.db"])
+def test_a_redirect_leads_out_of_no_scope_without_robots_either(tmp_path, state):
+    """Where each place is judged the run follows redirects by itself."""
+    with Site() as other, Site() as site:
+        seeds = [site.url_for(f"/redirect-to?url={other.url_for('/fast/1')}")]
+        onward = follow(Scope(seeds, by="prefix", depth=2))
+        options = {} if state is None else {"state": tmp_path / state}
+        (outcome,) = Crawl(seeds, parse=onward, accepts=onward.accepts, key=url_key, **options)
+        assert ("skipped", 0) == (outcome.verdict, other.hits)

@@ -78,7 +78,7 @@ class Crawl:
         self._politeness = Politeness() if politeness is None else politeness
         self._retry, self._pool, self._processes = retry, pool, processes
         self._pages, self._seconds, self._bytes = max_pages, max_seconds, max_bytes
-        self._telling = Telling(self._politeness, headers, signer)
+        self._telling = Telling(self._politeness, headers, signer, each_hop=accepts is not None or key is not None)
         self._sitemaps = sitemaps
         self._stops = 0
         self._began: float | None = None
