@@ -1,4 +1,4 @@
-"""The command line: `workerpool fetch` and `workerpool demo`. Data on stdout, the rest on stderr."""
+"""The command line: `workerpool fetch`, `crawl` and others. Data on stdout, the rest on stderr."""
 
 import sys
 from importlib import import_module
@@ -10,9 +10,14 @@ __all__ = ["COMMANDS", "command"]
 
 _INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells have it
 COMMANDS = {
+    "completion": "Print the script with which SHELL completes this command.",
+    "config": "Show the settings, and where each value comes from.",
+    "crawl": "Crawl from URLS along links and sitemaps, politely and within a scope; a line of JSON for each page.",
     "demo": "Scrape a local site one page at a time, with threads, then with the pool, and compare.",
     "doctor": "Report versions, event loop, GIL, limits and proxies, and measure a round trip; for bug reports.",
     "fetch": "Fetch URLS, and those of a file, all at once; write a line of JSON for each.",
+    "identity": "Make a key and its directory in FOLDER, to sign requests (Web Bot Auth), and print what to publish.",
+    "why": "Say why URL was skipped, failed or fetched: the rule, each attempt, redirects, where it was found.",
 }
 
 

@@ -1,9 +1,9 @@
-"""`workerpool fetch`: URLs in, JSON Lines out."""
+"""`workerpool fetch`: URLs in, JSON Lines out; with a state, politeness or other outputs by a Crawl."""
 
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -12,79 +12,103 @@ import click
 
 from ..caller.pool import WorkerPool
 from ..errors import InvalidRequest
-from .given import POSITIVE, check_places, checked_request, lane_options, usage_error
+from . import options
+from .defaults import Command, option
+from .given import check_places, checked_request, lane_options, usage_error
 from .progress import Meter
 from .report import json_line, succeeded
 from .stdin import open_stdin
+from .writing import leave_stdout
 
 __all__ = ["fetch"]
 
 _FAILED, _LOCAL_IO = 1, 4  # exit codes; 2, usage, is click's, and 130, Ctrl-C, is the group's
 _HURRY = 5.0  # seconds that the pool gets to close after Ctrl-C or a lost output
+_AGAIN = ("failed", "invalid", "dns", "tls", "proxy", "timeout", "connect", "lost", "redirects", "size", "decoding",
+          "protocol", "4xx", "5xx", "parse", "other", "robots-unreachable")  # fmt: skip
+# What a pool alone does not do.
+_OF_A_CRAWL = ("state", "resume", "restart", "again", "robots", "auto", "delay", "contact", "respects", "sign",
+               "sign_as", "save", "extracts", "max_pages", "max_time", "max_bytes", "dry_run", "column",
+               "report", "plot")  # fmt: skip
+_OTHER_OUTPUTS = (".csv", ".csv.gz", ".jsonl.gz", ".ndjson.gz", ".parquet", ".warc", ".warc.gz", ".wacz")
+_OTHER_INPUTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", ".gz", ".zst", ".zstd")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("urls", nargs=-1)
-@click.option("-i", "--input", "source", type=click.Path(dir_okay=False, allow_dash=True),
-              help="File with one URL a line, or - for stdin; blank lines and # lines are skipped.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File for the results; stdout if left out.")
-@click.option("--connections", default=100, show_default=True, type=click.IntRange(0), help="At once; 0: no limit.")
-@click.option("--per-host", default=0, type=click.IntRange(0), help="At once at each host; no limit if left out.")
-@click.option("--rate", type=POSITIVE, help="Requests a second, evenly spaced; no limit if left out.")
-@click.option("--per-host-rate", type=POSITIVE, help="The same at each host.")
-@click.option("--workers", type=click.IntRange(1), help="Worker threads; as many as pay off if left out.")
-@click.option("--timeout", default=30.0, show_default=True, type=POSITIVE,
-              help="Seconds for each URL, retries included, but not its wait for a place.")  # fmt: skip
-@click.option("--retries", default=2, show_default=True, type=click.IntRange(0, 100),
-              help="How often a URL is tried again after a lost connection, silence, or a 429 or 5xx.")  # fmt: skip
-@click.option("-X", "--method", help="GET if left out; POST with --data.")
-@click.option("-d", "--data", help="Body of each request; @FILE: what is in the file.")
-@click.option("-H", "--header", "headers", multiple=True, help="A header 'Name: value'; may be repeated.")
-@click.option("--proxy", help="http://, https:// or socks5h:// URL; those of the environment are not used.")
-@click.option("--insecure", is_flag=True, help="Check no certificates.")
-@click.option("--body/--no-body", help="Put the text of each body into its line.")
-@click.option("--fail-status/--no-fail-status", default=True, show_default=True,
-              help="Count a status of 400 or more as a failure.")  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-def fetch(
-    urls: tuple[str, ...],
-    source: str | None,
-    output: str | None,
-    method: str | None,
-    data: str | None,
-    body: bool,
-    fail_status: bool,
-    quiet: bool,
-    **pool_options: Any,
-) -> None:
+@option("-i", "--input", "source", type=click.Path(dir_okay=False, allow_dash=True),
+        help="File with one URL a line, or - for stdin; blank lines and # lines are skipped. By its end also .csv, "
+             ".jsonl with options for each URL, .xml or the URL of a sitemap; .gz and .zst are unpacked.")  # fmt: skip
+@option("--column", help="Column of a CSV that has the URLs, by name or number from 1; url, or the first one.")
+@options.outputs
+@options.network
+@option("--per-host", default=0, type=click.IntRange(0), help="At once at each host; no limit if left out.")
+@options.politeness
+@option("--robots/--no-robots", help="Obey robots.txt.")
+@option("-X", "--method", help="GET if left out; POST with --data.")
+@option("-d", "--data", help="Body of each request; @FILE: what is in the file.")
+@option("--fail-status/--no-fail-status", default=True, show_default=True,
+        help="Count a status of 400 or more as a failure.")  # fmt: skip
+@options.states
+@option("--retry", "again", multiple=True, type=click.Choice(_AGAIN),
+        help="Ask again for what failed so in the complete run of --state; the new rows go to a new -o.")  # fmt: skip
+@options.budgets
+@options.signing
+@options.telling
+def fetch(urls: tuple[str, ...], source: str | None, **given: Any) -> None:
     """Fetch URLS, and those of a file, all at once; write a line of JSON for each.
 
     \b
     Exits 0 if all succeeded,
           1 if some failed,
           2 for wrong usage,
+          3 if a budget (--max-...) has stopped it and the state can go on,
           4 if the input cannot be read, the output cannot be written,
             or the system gives no more files or threads,
-          130 after Ctrl-C.
+          130 after Ctrl-C, 143 after TERM.
     """
+    if _is_plain(source, given):
+        _fetch_plainly(urls, source, next(iter(given["outputs"]), None), given)
+    from .fetch_polite import fetch_politely  # it loads what most runs need not
+
+    fetch_politely(urls, source, given)
+
+
+def _is_plain(source: str | None, given: Mapping[str, Any]) -> bool:
+    """Whether the pool alone will do: it is quicker, and its lines are out as soon as they can be."""
+    if any(given[name] for name in _OF_A_CRAWL) or len(given["outputs"]) > 1:
+        return False
+    if any(name == "-" or name.lower().endswith(_OTHER_OUTPUTS) for name in given["outputs"]):
+        return False
+    return source is None or not (source.lower().endswith(_OTHER_INPUTS) or "://" in source)
+
+
+def _fetch_plainly(urls: tuple[str, ...], source: str | None, output: str | None, given: Mapping[str, Any]) -> NoReturn:
     check_places(urls, source, output)
-    asked = checked_request(method, data)
+    asked = checked_request(given["method"], given["data"])
+    quiet = given["quiet"]
     total = None if quiet else _total(urls, source)
     meter = Meter(total, quiet=quiet, shared_screen=output is None and sys.stdout is not None and sys.stdout.isatty())
     try:
-        with _open_pool(lane_options(pool_options)) as pool, _open_output(output) as out, meter:
+        with _open_pool(_pool_options(given)) as pool, _open_output(output) as out, meter:
             for result in pool.fetch_many(_inputs(urls, source), **asked):
                 # Flushed line by line: whatever ends the run, what is finished is there.
                 with _named(output or "stdout"):
-                    out.write(json_line(result, body=body) + "\n")
+                    out.write(json_line(result, body=given["body"]) + "\n")
                     out.flush()
-                meter.count(ok=succeeded(result, fail_status=fail_status))
+                meter.count(ok=succeeded(result, fail_status=given["fail_status"]))
     except BrokenPipeError:
-        _leave_stdout()
+        leave_stdout()
         sys.exit(_FAILED)
     except OSError as exc:
         _give_up(exc, output, meter.done)
     sys.exit(_FAILED if meter.failed else 0)
+
+
+def _pool_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("connections", "per_host", "rate", "per_host_rate", "workers", "timeout", "retries", "headers", "proxy",
+             "insecure")  # fmt: skip
+    return lane_options({name: given[name] for name in names})
 
 
 def _total(urls: tuple[str, ...], source: str | None) -> int | None:
@@ -157,11 +181,5 @@ def _give_up(exc: OSError, output: str | None, done: int) -> NoReturn:
     after = f" ({done} results were written)" if done else ""
     click.echo(f"workerpool: {trouble}{after}", err=True)
     if output is None:
-        _leave_stdout()
+        leave_stdout()
     sys.exit(_LOCAL_IO)
-
-
-def _leave_stdout() -> None:
-    """Point stdout to nowhere: the interpreter flushes it once more at its end, which would fail again."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

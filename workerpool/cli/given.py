@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypedDict
@@ -11,7 +12,7 @@ import click
 from ..errors import InvalidRequest
 from ..settings import Retry
 
-__all__ = ["POSITIVE", "check_places", "checked_request", "lane_options", "usage_error"]
+__all__ = ["POSITIVE", "check_places", "checked_request", "lane_options", "pairs", "usage_error"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 
@@ -54,7 +55,8 @@ def check_places(urls: tuple[str, ...], source: str | None, output: str | None) 
         raise click.UsageError(f"-o {output!r} would overwrite the input; give another file")
 
 
-def _pairs(headers: tuple[str, ...]) -> list[tuple[str, str]]:
+def pairs(headers: Iterable[str]) -> list[tuple[str, str]]:
+    """Return names and values; raises a usage error."""
     pairs = []
     for number, header in enumerate(headers, 1):
         name, colon, value = header.partition(":")
@@ -88,7 +90,7 @@ def _contents(name: str) -> bytes:
 def lane_options(given: dict[str, Any]) -> dict[str, Any]:
     """Return the keywords of the pool: those of one name, and those that the command calls otherwise."""
     options = {name: value for name, value in given.items() if name not in ("headers", "retries", "insecure")}
-    options["headers"] = _pairs(given["headers"])
+    options["headers"] = pairs(given["headers"])
     options["retry"] = Retry(attempts=given["retries"] + 1) if given["retries"] else None
     options["ssl"] = not given["insecure"]
     return options

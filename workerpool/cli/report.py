@@ -2,13 +2,12 @@
 
 import json
 import re
-from typing import Any
 
-from ..errors import InvalidRequest, RequestError
+from ..errors import InvalidRequest
 from ..messages.request import Request
-from ..messages.response import Response
 from ..messages.result import Result
 from ..redaction import redact
+from ..scraping.rows import answer_row
 
 __all__ = ["json_line", "succeeded"]
 
@@ -28,33 +27,8 @@ def json_line(result: Result, *, body: bool = False) -> str:
     `url` is the input as it was given, so that it can be found again. Control characters from a server are escaped.
     """
     url = result.request.url if isinstance(result.request, Request) else str(result.request)
-    line: dict[str, Any] = {"index": result.index, "url": _clean(url)}
-    line |= _missing(result.error) if result.response is None else _answer(result.response)
-    if body:
-        line["body"] = None if result.response is None else _clean(result.response.text)
-    return json.dumps(line | {"error": None if result.error is None else _error(url, result.error)})
-
-
-def _answer(response: Response) -> dict[str, Any]:
-    return {
-        "status": response.status_code,
-        "reason": _clean(response.reason),
-        "bytes": len(response.content),
-        "elapsed": round(response.elapsed, 6),
-        "attempts": response.attempts,
-        "final_url": response.url,
-    }
-
-
-def _missing(error: BaseException | None) -> dict[str, Any]:
-    attempts = error.attempts if isinstance(error, RequestError) else None
-    nothing = dict.fromkeys(("status", "reason", "bytes", "elapsed", "attempts", "final_url"))
-    return nothing | {"attempts": attempts}
-
-
-def _error(url: str, error: BaseException) -> dict[str, Any]:
-    stage = error.stage if isinstance(error, RequestError) else None
-    return {"type": type(error).__name__, "message": _clean(_message(url, error)), "stage": stage}
+    message = None if result.error is None else _message(url, result.error)
+    return json.dumps(answer_row(result.index, url, result.response, result.error, body=body, message=message))
 
 
 def _message(url: str, error: BaseException) -> str:
@@ -66,8 +40,3 @@ def _message(url: str, error: BaseException) -> str:
     if _OTHER_SCHEME.match(url):
         return f"{redact(url)}: only http:// and https:// URLs are fetched"
     return f"{redact(url)}: no URL; give one a line, and nothing else"
-
-
-def _clean(text: str) -> str:
-    """Write out half characters, which come from bytes that are no UTF-8; many readers of JSON refuse them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -4,7 +4,7 @@ from .decoding import load_inflater
 from .direct import Direct, Driver
 from .environment import Environment, read_environment
 from .inside.patches import sessions_are_traced
-from .redirects import Moved
+from .moved import Moved
 from .struck import Struck, has_struck
 from .transport import Transport
 

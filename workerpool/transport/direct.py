@@ -9,6 +9,7 @@ import aiohttp
 from ..errors import BodyTooLarge, DecodingError, RequestError
 from ..handover.errand import Fetch
 from ..handover.work import Ride, Work
+from ..messages.redirects import REDIRECTS
 from ..messages.request import Request
 from ..messages.response import Response
 from .bodies import decoded, has_coding, too_large
@@ -16,7 +17,6 @@ from .foreign import adopt
 from .inside.answer import Answer, Whole
 from .inside.fast_path import Origin, met_closing
 from .inside.protocol import Asker, HttpProtocol, ends_here, whole_body
-from .redirects import REDIRECTS
 from .sessions import Sessions
 from .struck import has_struck
 

@@ -12,13 +12,14 @@ from ..handover.errand import Opened
 from ..handover.job import Work, host_of
 from ..messages.body import Body
 from ..messages.hop import Hop, Onward
+from ..messages.redirects import MAX_REDIRECTS, REDIRECTS, next_hop
 from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
 from .bodies import Payload, decoded, has_coding, iter_body, read_body, too_large
 from .foreign import adopt, fault_of_head, raised_by_user
 from .inside.answer import Answer, AnyAnswer, content_of
-from .redirects import MAX_REDIRECTS, REDIRECTS, Moved, next_hop
+from .moved import KEPT, Moved
 from .sessions import Sessions
 from .struck import Struck, has_struck
 
@@ -159,7 +160,7 @@ class Exchange:
                 raise ProtocolError(fault, stage="headers")
             if answer.status not in REDIRECTS or not request.allow_redirects:
                 return answer
-            following = next_hop(self._hop, answer.status, answer.headers)
+            following = next_hop(self._hop, answer.status, answer.headers, KEPT)
             if following is None:
                 return answer
             if len(self._history) == MAX_REDIRECTS:

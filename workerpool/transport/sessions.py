@@ -18,6 +18,7 @@ from ..lane import Lane
 from ..loops import pause
 from ..messages.headers import authorization
 from ..messages.hop import Hop
+from ..messages.redirects import without_secrets
 from ..messages.request import Request
 from ..messages.url import parse_url
 from ..settings import Timeout
@@ -34,7 +35,7 @@ from .inside.request import BODILESS, HttpRequest, send_anew
 from .inside.resumption import context_for
 from .lending import close_at_once, lend, take_back
 from .memory import MemoryConnector
-from .redirects import without_secrets
+from .moved import KEPT
 from .resolver import join_threads, new_resolver
 from .socks import socks_connector
 from .uploads import Feeder, end_all
@@ -130,7 +131,7 @@ class Sessions:
         headers = self._own_headers if request.as_is else self._headers
         is_led_away = request.asked is not None and request.asked != url.origin()
         if is_led_away:
-            headers = without_secrets(headers)
+            headers = without_secrets(headers, KEPT)
         if request.headers or url.raw_user is not None:
             headers = self._with_own(headers, request.headers)
             if url.raw_user is not None:

@@ -14,12 +14,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import InvalidRequest, ProtocolError
-from ..messages.hop import Hop, Onward
-from ..messages.url import parse_url, same_origin
 from ..redaction import redact
-from .inside.contract import holds
+from .hop import Hop
+from .url import parse_url, same_origin
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Moved", "next_hop", "without_secrets"]
+__all__ = ["MAX_REDIRECTS", "REDIRECTS", "next_hop", "without_secrets"]
 
 MAX_REDIRECTS = 20
 _ONLY_SCHEME = re.compile(r"(https?):(?!//)(?=.)", re.IGNORECASE | re.DOTALL)
@@ -37,34 +36,30 @@ _FOREIGN_HEADERS = frozenset(
         "pragma",
         "range",
         "user-agent",
-        *(["proxy-authorization"] if holds("request") else []),  # which goes to no origin, but to the proxy again
     }
 )
 _BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
 
 
-class Moved(Exception):
-    """The request goes on at another host, and where limits count per host, from there."""
+def next_hop(hop: Hop, status: int, headers: Mapping[str, str], keep: frozenset[str] = frozenset()) -> Hop | None:
+    """Return the request that the answer, one of REDIRECTS, leads to; None if it names no place.
 
-    def __init__(self, onward: Onward) -> None:
-        super().__init__(onward)
-        self.onward = onward
-
-
-def next_hop(hop: Hop, status: int, headers: Mapping[str, str]) -> Hop | None:
-    """Return the request that the answer, one of REDIRECTS, leads to; None if it names no place."""
+    The headers of `keep`, in lower case, are no origin's and go everywhere. Raises ProtocolError or InvalidRequest for
+    what is not followed.
+    """
     if not (location := headers.get("Location")):
         return None
     url = _target(hop.url, location)
     rewritten = _rewritten(hop, status)
     if same_origin(url, hop.url):
         return rewritten._replace(url=url)
-    return _crossing(hop, rewritten, url)
+    return _crossing(hop, rewritten, url, keep)
 
 
-def without_secrets(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
-    """Return the headers that may go to another origin than the one that was asked for."""
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() in _FOREIGN_HEADERS)
+def without_secrets(headers: "CIMultiDict[str]", keep: frozenset[str] = frozenset()) -> "CIMultiDict[str]":
+    """Return the headers that may go to another origin than the one that was asked for, and those of `keep`."""
+    allowed = _FOREIGN_HEADERS | keep
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() in allowed)
 
 
 def _target(base: URL, location: str) -> URL:
@@ -116,7 +111,7 @@ def _rewritten(hop: Hop, status: int) -> Hop:
     return hop._replace(method="GET", body=None, headers=_without(hop.headers, _BODY_HEADERS))
 
 
-def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
+def _crossing(hop: Hop, rewritten: Hop, url: URL, keep: frozenset[str]) -> Hop:
     if hop.url.scheme == "https" and url.scheme == "http":
         raise ProtocolError(
             f"{redact(hop.url)}: the server redirects from https to http; not followed",
@@ -128,7 +123,7 @@ def _crossing(hop: Hop, rewritten: Hop, url: URL) -> Hop:
             " send it there yourself if that is meant",
             stage="headers",
         )
-    return rewritten._replace(url=url, headers=without_secrets(rewritten.headers))
+    return rewritten._replace(url=url, headers=without_secrets(rewritten.headers, keep))
 
 
 def _without(headers: "CIMultiDict[str]", names: frozenset[str]) -> "CIMultiDict[str]":

@@ -9,7 +9,7 @@ from yarl import URL
 
 from workerpool import ProtocolError, Request, RequestError, WorkerPool
 from workerpool.messages.hop import Hop
-from workerpool.transport.redirects import next_hop
+from workerpool.messages.redirects import next_hop
 
 BASE = "http://127.0.0.1:8080/a/b?q=1"
 CANNOT_BE = [

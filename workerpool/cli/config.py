@@ -1,0 +1,58 @@
+"""`workerpool config`: which values the options have when no flag says otherwise, and where each comes from."""
+
+import click
+
+from .defaults import Command, Option, files, origin_of, shown
+
+__all__ = ["config"]
+
+
+@click.group()
+def config() -> None:
+    """Show the settings, and where each value comes from.
+
+    \b
+    Flags come before the environment (WORKERPOOL_FETCH_RATE for one command, WORKERPOOL_RATE for all),
+    before ./workerpool.toml, before the user's file, before the defaults.
+    A file has names as they are typed, for all commands, or in a table for one:
+
+    \b
+      contact = "https://example.org/bot"
+      [fetch]
+      per-host = 4
+    """
+
+
+@config.command("show")
+@click.argument("command", required=False, type=click.Choice(["crawl", "fetch"]))
+@click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
+def show(command: str | None, everything: bool) -> None:
+    """Print `COMMAND.OPTION = VALUE  # WHERE FROM`; secrets are not told."""
+    for place in files():
+        click.echo(f"# {place}: {'read' if place.is_file() else 'not there'}")
+    for name in [command] if command else ["crawl", "fetch"]:
+        for line in _lines(_command(name), name, everything=everything):
+            click.echo(line)
+
+
+def _lines(command: Command, name: str, *, everything: bool) -> list[str]:
+    ctx = command.make_context(name, ["-"])  # a URL there must be
+    found = []
+    for parameter in command.params:
+        if not isinstance(parameter, Option):
+            continue
+        origin = origin_of(ctx, parameter)
+        if origin != "default" or everything:
+            typed = next(each for each in (*parameter.opts, "") if each.startswith("--"))[2:]
+            found.append(f"{name}.{typed} = {shown(parameter, ctx.params.get(parameter.name or ''))}  # {origin}")
+    return found
+
+
+def _command(name: str) -> Command:
+    if name == "fetch":
+        from .fetch import fetch  # the two commands load what they need, which is much
+
+        return fetch
+    from .crawl import crawl
+
+    return crawl

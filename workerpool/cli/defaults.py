@@ -1,0 +1,155 @@
+"""Where the values of options come from: flags, the environment, `./workerpool.toml`, the user's file, defaults."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..redaction import HIDDEN
+
+__all__ = ["Command", "Option", "files", "option", "origin_of", "shown"]
+
+_ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
+_SECRETS = frozenset({"headers", "data", "proxy"})
+_PREFIX = "WORKERPOOL_"
+_COMMANDS = ("crawl", "fetch")  # those that have settings
+
+
+class Option(click.Option):
+    """An option that the environment may set: `WORKERPOOL_FETCH_RATE` for one command, `WORKERPOOL_RATE` for all.
+
+    Of one that may be given several times each line of the variable is a value.
+    """
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the first variable that is set, and not to nothing."""
+        return next((os.environ[name] for name in _variables(self, ctx) if os.environ.get(name)), None)
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """Return the value, or those of each line."""
+        value = self.resolve_envvar_value(ctx)
+        if value is None or not self.multiple:
+            return value
+        return tuple(line for line in value.splitlines() if line.strip())
+
+
+option = partial(click.option, cls=Option)
+
+
+class Command(click.Command):
+    """A command whose options the files of settings may set, and the environment above them."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the arguments, with what the files say as defaults."""
+        if not extra.get("resilient_parsing") and not (parent and parent.resilient_parsing):
+            extra.setdefault("default_map", _from_files(self))
+        return super().make_context(info_name, args, parent, **extra)
+
+
+def files() -> tuple[Path, ...]:
+    """Return the files of settings, the one that counts most first."""
+    return Path("workerpool.toml"), Path(click.get_app_dir("workerpool")) / "config.toml"
+
+
+def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
+    """Return where a value comes from, as a person would look it up."""
+    source = ctx.get_parameter_source(parameter.name or "")
+    if source is ParameterSource.ENVIRONMENT:
+        return next(name for name in _variables(parameter, ctx) if os.environ.get(name))
+    if source is ParameterSource.DEFAULT_MAP and isinstance(ctx.command, Command):
+        return next(str(place) for place in files() if parameter.name in _read(place, ctx.command))
+    return "default"
+
+
+def shown(parameter: click.Parameter, value: Any) -> str:
+    """Return a value as it can be shown to anybody."""
+    empty = value is None or value == () or repr(value).startswith("Sentinel")
+    if empty:
+        return "-"
+    if parameter.name in _SECRETS:
+        return HIDDEN
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _variables(parameter: click.Parameter, ctx: click.Context) -> tuple[str, ...]:
+    name = (parameter.name or "").upper()
+    if parameter.name in _ACTS:
+        return ()
+    return f"{_PREFIX}{(ctx.info_name or '').upper()}_{_word(parameter)}", f"{_PREFIX}{_word(parameter) or name}"
+
+
+def _word(parameter: click.Parameter) -> str:
+    """Return the name of an option as it is typed, in the form of a variable."""
+    return _typed(parameter).upper().replace("-", "_")
+
+
+def _typed(parameter: click.Parameter) -> str:
+    return next((each[2:] for each in parameter.opts if each.startswith("--")), parameter.name or "")
+
+
+def _from_files(command: Command) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for place in reversed(files()):
+        found |= _read(place, command)
+    return found
+
+
+def _read(place: Path, command: Command) -> dict[str, Any]:
+    """Return what a file says for a command, by the options' names; raises a usage error for what is none."""
+    try:
+        text = place.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.UsageError(f"{place} cannot be read: {exc}; mend or remove it") from None
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise click.UsageError(f"{place} is no TOML: {exc}") from None
+    return dict(_checked(place, given, command))
+
+
+def _checked(place: Path, given: Mapping[str, Any], command: Command) -> Iterator[tuple[str, Any]]:
+    options = {_typed(each): each for each in command.params if isinstance(each, Option) and each.name not in _ACTS}
+    for name, value in given.items():
+        _check_name(place, name, value)
+        if not isinstance(value, dict) and name.replace("_", "-") in options:
+            yield _converted(place, options[name.replace("_", "-")], value)
+    own = given.get(command.name or "", {})
+    if not isinstance(own, dict):
+        raise click.UsageError(f"{place}: {command.name} is a table: [{command.name}]")
+    for name, value in own.items():
+        if name.replace("_", "-") not in options:
+            raise click.UsageError(f"{place}: [{command.name}] has no setting {name}; there are {', '.join(options)}")
+        yield _converted(place, options[name.replace("_", "-")], value)
+
+
+def _check_name(place: Path, name: str, value: Any) -> None:
+    """Raise a usage error for what no command has."""
+    if isinstance(value, dict):
+        if name not in _COMMANDS:
+            raise click.UsageError(f"{place}: there is no table [{name}]; there are {', '.join(_COMMANDS)}")
+        return
+    commands = (getattr(import_module(f"{__package__}.{each}"), each) for each in _COMMANDS)
+    if not any(name.replace("_", "-") == _typed(each) for command in commands for each in command.params):
+        raise click.UsageError(f"{place}: no command has a setting {name}")
+
+
+def _converted(place: Path, parameter: Option, value: Any) -> tuple[str, Any]:
+    if parameter.multiple and not isinstance(value, list):
+        value = [value]
+    try:
+        with click.Context(click.Command("settings")) as ctx:
+            parameter.type_cast_value(ctx, value)
+    except (click.BadParameter, TypeError, ValueError) as exc:
+        told = exc.format_message() if isinstance(exc, click.BadParameter) else str(exc)
+        raise click.UsageError(f"{place}: {_typed(parameter)}: {told}") from None
+    return parameter.name or "", value

@@ -1,0 +1,61 @@
+"""An item: one input of a run, as it was given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ..errors import InvalidRequest
+from ..messages.request import Request
+
+__all__ = ["Item"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """Describe one input of a run: the URL, and what its line said about it.
+
+    `line` is its number in the input, from 1; 0 where it was given as an argument. `depth` is how many links lie
+    between it and a seed, and `parent` the URL of the page that names it. `name` is of the file it is saved to. An
+    item is only data: whether it can be sent is found by `request()`.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    lane: str | None = None
+    priority: int = 0
+    name: str | None = None
+    line: int = 0
+    depth: int = 0
+    parent: str | None = None
+
+    def request(self, *, headers: tuple[tuple[str, str], ...] = (), **options: Any) -> Request:
+        """Return the request; `headers` go with its own. Raises InvalidRequest."""
+        return Request(
+            self.method, self.url, headers=(*self.headers, *headers), data=self.body, priority=self.priority, **options
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what differs from the defaults, ready for JSON; the URL is not in it."""
+        found = {name: getattr(self, name) for name in _NAMES if getattr(self, name) != _DEFAULTS[name]}
+        if self.body is not None:
+            found["body"] = self.body.decode("latin-1")
+        return found
+
+    @classmethod
+    def from_dict(cls, url: str, found: Mapping[str, Any]) -> Self:
+        """Return the item that `as_dict` has described."""
+        options = dict(found)
+        if "body" in options:
+            options["body"] = options["body"].encode("latin-1")
+        if "headers" in options:
+            options["headers"] = tuple((name, value) for name, value in options["headers"])
+        unknown = options.keys() - _NAMES
+        if unknown:
+            raise InvalidRequest(f"an item has no {', '.join(sorted(unknown))}; it has url, {', '.join(_NAMES)}")
+        return cls(url=url, **options)
+
+
+_DEFAULTS = {name: getattr(Item(url=""), name) for name in Item.__dataclass_fields__ if name != "url"}
+_NAMES = tuple(_DEFAULTS)

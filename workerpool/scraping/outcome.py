@@ -1,0 +1,67 @@
+"""An outcome: what became of one item."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..messages.response import Response
+from .item import Item
+
+__all__ = ["Attempt", "Change", "Outcome", "Verdict"]
+
+Verdict = Literal["fetched", "failed", "skipped"]
+Change = Literal["new", "changed", "same", "gone"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try: when it began (seconds since the epoch), how long it waited for its turn and took, and its end.
+
+    `error` is the name of an error's class, and `stage` how far the request had come when it struck.
+    """
+
+    started: float
+    waited: float = 0.0
+    took: float = 0.0
+    status: int | None = None
+    error: str | None = None
+    stage: str | None = None
+    message: str | None = None
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it led elsewhere: that is no failed try."""
+        return self.status is not None and 300 <= self.status < 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of an item: an answer, an error, or the rule that kept it from being asked for.
+
+    `index` counts the inputs from 0. `reason` is a rule's name where the item was skipped (`robots`, `scope`,
+    `trap:repeated-segment`), and an error's family where it failed (`dns`, `timeout`, `tls`, `5xx`). `preferences`
+    are what the site wishes for (robots.txt's Content-Usage and Content-Signal, X-Robots-Tag, meta robots), by the
+    name of the field; `fields` are what was extracted. `change` is told in runs that know of an earlier one.
+    """
+
+    index: int
+    item: Item
+    verdict: Verdict
+    response: Response | None = None
+    error: BaseException | None = None
+    reason: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    redirects: tuple[str, ...] = ()
+    preferences: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    change: Change | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL as it was given."""
+        return self.item.url
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an answer with a status below 400."""
+        return self.response is not None and self.response.ok
