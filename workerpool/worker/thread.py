@@ -12,6 +12,7 @@ from ..errors import WorkerLost
 from ..handover.job import Work, mark_worker_thread
 from ..handover.outstanding import Outstanding
 from ..lane import Lane
+from ..loading import keep_memory
 from ..loops import never_free
 from ..transport import Environment, has_struck
 from .dispatcher import Dispatcher
@@ -134,6 +135,7 @@ class Worker:
 
     def _run(self) -> None:
         mark_worker_thread()
+        keep_memory()
         self.loop.ident = threading.get_ident()
         try:
             while self._lives_on():

@@ -2,6 +2,7 @@
 
 import ssl
 from collections import OrderedDict
+from time import monotonic
 from typing import Any, Self
 
 from aiohttp import connector as _connector
@@ -11,6 +12,7 @@ from .contract import holds
 __all__ = ["ResumingContext", "context_for"]
 
 _KEPT = 256  # hosts whose session is kept, a few KiB each
+_LASTS = 60.0  # seconds that a session serves new connections before it is renewed by one of them
 
 
 class ResumingContext(ssl.SSLContext):
@@ -27,6 +29,7 @@ class ResumingContext(ssl.SSLContext):
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self._sessions: OrderedDict[str | None, ssl.SSLSession] = OrderedDict()
+        self._renewed: dict[str | None, float] = {}  # when each was kept, as monotonic() counts
 
     def wrap_bio(
         self,
@@ -42,14 +45,16 @@ class ResumingContext(ssl.SSLContext):
 
     def keep(self, connection: ssl.SSLObject) -> None:
         """Keep the session of a connection that is at its end, for the next one to the same host."""
-        session = connection.session
+        name, now = _name(connection.server_hostname), monotonic()
+        if connection.session_reused and now < self._renewed.get(name, 0.0) + _LASTS:
+            return
+        session = connection.session  # CPython makes a copy, which costs as much as what is saved by it
         if session is None or not session.has_ticket:
             return
-        name = _name(connection.server_hostname)
-        self._sessions[name] = session
+        self._sessions[name], self._renewed[name] = session, now
         self._sessions.move_to_end(name)
         if len(self._sessions) > _KEPT:
-            self._sessions.popitem(last=False)
+            del self._renewed[self._sessions.popitem(last=False)[0]]
 
 
 def context_for(given: ssl.SSLContext | bool) -> Any:
