@@ -1,4 +1,4 @@
-"""What is done with the first pool, so that an import of this one costs little: libraries are loaded, memory is kept."""
+"""What comes with the first pool, so that an import of this one costs little: libraries are loaded, memory is kept."""
 
 import concurrent.futures.thread  # noqa: F401  uvloop does, and its hooks must not come while a fork waits below
 import os
