@@ -129,10 +129,11 @@ def _complete(plan: _Plan, folder: Path, found: Findings, times: int, moments: "
         if sum(found.kills.values()) < times and moments.wait(child):
             kind = moments.chance.choice(SIGNALS)
             child.send_signal(kind)
-            found.kills[kind.name] += 1
         code = child.wait()
         if code == 0:
             return True
+        if kind is not None:
+            found.kills[kind.name] += 1
         if kind is None or code not in (_STOPPED, -kind):
             found.broken.append(f"{folder.name}: exit code {code} after {kind}:\n{_said(folder)}")
             return False
