@@ -77,10 +77,27 @@ def parked():
         kind.go_on.set()
 
 
-def started(folder, *arguments):
+def test_what_comes_slowly_is_asked_for_as_it_comes(parked, tmp_path):
+    """Ctrl-C ends the wait for more: exit 130; the same list goes on behind what was read."""
+    _, url = parked
+    with started(tmp_path, "-i", "-", "--state", "s.db", "-o", "o.jsonl", stdin=subprocess.PIPE) as process:
+        process.stdin.write(f"{url}now/1\n")
+        process.stdin.flush()
+        while not (tmp_path / "o.jsonl").exists() or not (tmp_path / "o.jsonl").read_text():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+    assert 130 == process.returncode
+    again = ["-q", "-i", "-", "--state", "s.db", "-o", "o.jsonl"]
+    done = fetch(tmp_path, *again, input=f"{url}now/1\n{url}now/2\n")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [f"{url}now/1", f"{url}now/2"] == [row["url"] for row in rows(tmp_path / "o.jsonl")]
+
+
+def started(folder, *arguments, **options):
     environment = os.environ | {"PYTHONPATH": os.getcwd(), "HOME": str(folder)}
     command = [*COMMAND, "fetch", *arguments]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, **options)
 
 
 def test_ctrl_c_once_drains_and_the_same_command_goes_on(parked, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from workerpool import (
     DeadlineExceeded,
     PoolClosed,
+    QueueFull,
     Request,
     Response,
     Timeout,
@@ -283,6 +284,27 @@ def test_waiting_for_room_ends_with_results_and_pool(way, end, full, site):
         full.shutdown(wait=False)
     reader.join(PATIENCE)
     assert [([], "WorkerPoolError" if end == "close" else "PoolClosed")] == outcome
+
+
+@pytest.mark.parametrize("way", ["for", "async for"])
+@pytest.mark.parametrize("has_room", [True, False])
+def test_closing_amid_a_post_is_no_end_of_the_inputs(way, has_room, site):
+    """At the moment at which an input is in nobody's hands: the reader is told, and nothing goes on behind it."""
+    with WorkerPool(workers=1) as pool:
+        results = pool.fetch_many([site.url_for("/hold/1")])
+        post = results._post
+
+        def post_amid_a_close(entry, **options):
+            closer = threading.Thread(target=results.close)
+            closer.start()
+            closer.join(PATIENCE)
+            if not has_room:
+                raise QueueFull("no room")
+            post(entry, **options)
+
+        results._post = post_amid_a_close
+        assert ([], "WorkerPoolError") == _read(results, way)
+        assert pool.drain(PATIENCE)
 
 
 def test_reading_is_refused_on_a_workers_own_thread_where_there_is_no_room(full, site):

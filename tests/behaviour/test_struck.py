@@ -13,6 +13,7 @@ import pytest
 from workerpool import WorkerLost, WorkerPool
 
 PATIENCE = 60
+_PARTS = 4  # of the points, a test for each: all of them would take long on a busy machine
 FILES = ("connector.py", "client_proto.py", "base_protocol.py", "answer.py", "connection.py", "fast_path.py", "protocol.py",
          "direct.py")  # fmt: skip
 # Where aiohttp makes a Connection, or the system a socket, that nobody can know of yet: Python drops it there itself.
@@ -98,17 +99,20 @@ def is_told(outcome, error):
     [("asyncio", ValueError), ("uvloop", ValueError), ("uvloop", MemoryError), ("uvloop", SystemExit)],
 )
 @pytest.mark.parametrize("kept", [True, False])
-def test_whatever_strikes_between_two_owners_leaves_no_connection(shared_site, monkeypatch, error, loop, kept):
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_whatever_strikes_between_two_owners_leaves_no_connection(shared_site, monkeypatch, error, loop, kept, part):
     """At each point of the way from the connector to the answer and back, on a connection that is kept and on a new one."""
     if loop == "uvloop" and not importlib.util.find_spec("uvloop"):
         pytest.skip("uvloop is not installed")
     logging.disable()  # what is logged keeps tracebacks, and with them what is to be collected
-    left, faults, number = [], [], 0
+    left, faults, number = [], [], part + 1 - _PARTS
     monkeypatch.setattr(sys, "unraisablehook", lambda told: left.append(str(told.exc_value)))  # a warning is one
     striker = None
+    gc.collect()
+    gc.freeze()  # what was there before is not looked at each time
     try:
         while striker is None or striker.where is not None:
-            number += 1
+            number += _PARTS
             striker = Striker(error, number)
             strange = [
                 repr(outcome)
@@ -121,6 +125,7 @@ def test_whatever_strikes_between_two_owners_leaves_no_connection(shared_site, m
                 faults.append((striker.where, *strange, *left))
                 left.clear()
     finally:
+        gc.unfreeze()
         logging.disable(logging.NOTSET)
     assert [] == faults
     assert number > 40

@@ -120,7 +120,7 @@ WITHIN = {
     "tests/behaviour/test_lanes.py": "_count",
     "tests/behaviour/test_lent_sessions.py": "_factory",
     "tests/behaviour/test_limits.py": "_count",
-    "tests/behaviour/test_results.py": "_give_up _queue _sync_mutex",
+    "tests/behaviour/test_results.py": "_give_up _post _queue _sync_mutex",
     "tests/behaviour/test_fast_path.py": "_request",
     "tests/behaviour/test_silent_names.py": "_AT_ONCE",
     "tests/behaviour/test_without_a_task.py": "_conns",

@@ -13,7 +13,7 @@ from workerpool.cli import live
 from workerpool.cli.estimate import Estimate
 from workerpool.cli.live import LiveView
 from workerpool.cli.picture import line, picture
-from workerpool.scraping import Progress
+from workerpool.scraping import Progress, Report
 from workerpool.scraping.progress import HostProgress
 
 SLOW = HostProgress(host="a.very-long-name-of-a-host.that-is-slow.example.org:443", waiting=90, in_flight=1,
@@ -192,6 +192,16 @@ def test_nothing_is_shown_where_nobody_wants_it(monkeypatch, options):
     with LiveView(run, console=console, **options):
         pass
     assert ("", 0) == (stderr.getvalue(), run.looks)
+
+
+def test_a_plot_goes_to_stderr_and_keeps_to_its_encoding(monkeypatch):
+    stderr = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stderr", stderr)
+    live.show_plot(Report())
+    stderr.seek(0)
+    assert "outcomes a second" in stderr.read()
+    monkeypatch.setattr(sys, "stderr", None)
+    live.show_plot(Report())
 
 
 def test_without_a_stderr_nothing_is_shown(monkeypatch):

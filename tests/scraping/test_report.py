@@ -49,7 +49,7 @@ def test_percentiles_are_right_within_six_percent():
         found.add(number / 1000)
     for part in (0.5, 0.9, 0.99):
         assert found.percentile(part) == pytest.approx(10 * part, rel=0.06)
-    assert found.percentile(1.0) == pytest.approx(10, rel=0.06)
+    assert 10.0 == found.percentile(1.0)
     assert (10_000, 10.0) == (found.count, found.most)
     assert sum(found.decades()[2]) == 10_000
 

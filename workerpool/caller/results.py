@@ -138,6 +138,7 @@ class Results:
     async def __aiter__(self) -> AsyncIterator[Result]:
         try:
             while True:
+                was_over = self._over
                 self._refill()
                 while not self._ready:
                     if self._entries:
@@ -149,6 +150,7 @@ class Results:
                         await self._room_for(entry, LoopBell).wait(seconds_left(entry.deadline))
                         self._check_open()
                     else:
+                        self._check_open(was_over=was_over)
                         return
                     self._refill()
                 yield self._handed_out()
@@ -188,6 +190,7 @@ class Results:
     def _next(self) -> Result:
         """Block for the next result; raises _NoMore."""
         with self._reading:
+            was_over = self._over
             self._refill()
             while not self._ready:
                 if self._entries:
@@ -201,6 +204,7 @@ class Results:
                     self._room_for(entry, ThreadBell).wait(seconds_left(entry.deadline))
                     self._check_open()
                 else:
+                    self._check_open(was_over=was_over)
                     raise _NoMore
                 self._refill()
             return self._handed_out()
@@ -218,8 +222,9 @@ class Results:
         check_may_block("waiting for results")
         self._process.check("fetch_many")
 
-    def _check_open(self) -> None:
-        if self._over:
+    def _check_open(self, *, was_over: bool = False) -> None:
+        """Raise where it was closed; what was so before this was called has its end, and is not cut."""
+        if self._over and not was_over:
             raise _closed()
 
     def _handed_out(self) -> Result:
@@ -247,6 +252,10 @@ class Results:
         while (entry := self._waiting or self._pull()) is not None:
             self._waiting = entry
             self._entries[entry.index] = entry
+            if self._over:  # closed since it was pulled: nobody gives it up any more
+                self._entries.pop(entry.index, None)
+                self._waiting = None
+                return
             try:
                 self._post(entry, block=False)
             except QueueFull:
@@ -256,6 +265,8 @@ class Results:
                     self._entries.pop(entry.index, None)
                     return
             self._waiting = None
+            if self._over:  # or since it was posted
+                self._give_up()
 
     def _pull(self) -> Entry | None:
         """Return the next input as an entry; what cannot be sent becomes a result at once."""

@@ -1,6 +1,6 @@
 """`workerpool crawl`: from seeds along links, within a scope."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -65,7 +65,7 @@ def _crawl(urls: tuple[str, ...], given: Mapping[str, Any]) -> None:
     onward = follow(scope, traps, made_extractor(given), nofollow=given["robots"])
     items = [*(Item(url=url) for url in urls), *map(sitemap_item, given["sitemaps"])]
 
-    def inputs(_pool: WorkerPool, _check: Callable[[], object]) -> Any:
+    def inputs(_pool: WorkerPool) -> Any:
         return Listed(items)
 
     if given["dry_run"]:

@@ -1,7 +1,8 @@
 """`--dry-run`: the pace and the length of a run, host by host, before it begins."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from time import sleep
 from typing import Any, NoReturn
 
 import click
@@ -10,6 +11,7 @@ from ..caller.pool import WorkerPool
 from ..scraping.backlog import Source
 from ..scraping.errors import InputError
 from ..scraping.forecast import HostForecast, forecast
+from ..scraping.item import Item
 from ..scraping.sinks.text import defused
 from .made import made_politeness
 from .progress import show_table, show_text
@@ -18,11 +20,12 @@ from .scrape import plain_pool
 __all__ = ["dry_run"]
 
 _SHOWN = 50  # hosts
+_LOOK = 0.05  # seconds between two looks at an input that comes slowly
 
 
 def dry_run(
     given: Mapping[str, Any],
-    inputs: Callable[[WorkerPool, Callable[[], object]], Source],
+    inputs: Callable[[WorkerPool], Source],
     *,
     note: str = "",
 ) -> NoReturn:
@@ -30,8 +33,7 @@ def dry_run(
     politeness = made_politeness(given)
     try:
         with plain_pool(given) as pool:
-            items = (item for item, _ in inputs(pool, lambda: None).read())
-            found = list(forecast(items, politeness, pool))
+            found = list(forecast(_items(inputs(pool)), politeness, pool))
     except (InputError, OSError) as exc:
         click.echo(f"workerpool: {defused(str(exc))}", err=True)
         sys.exit(4)
@@ -47,6 +49,14 @@ def dry_run(
     if note:
         show_text(note)
     sys.exit(0)
+
+
+def _items(source: Source) -> Iterator[Item]:
+    for found in source.read():
+        if found is None:
+            sleep(_LOOK)
+        else:
+            yield found[0]
 
 
 def _row(host: HostForecast) -> tuple[str, ...]:

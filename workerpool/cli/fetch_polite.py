@@ -1,6 +1,7 @@
 """`workerpool fetch` where a pool alone will not do: a Crawl over the inputs, without following anything."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from ..caller.pool import WorkerPool
+from ..scraping.ahead import Ahead
 from ..scraping.backlog import Source
 from ..scraping.errors import InputError
 from ..scraping.gathered import Gathered, SitemapInput, is_sitemap
@@ -20,7 +22,6 @@ from .dry_run import dry_run
 from .given import Asked, checked_request
 from .made import made_extractor, made_politeness, output_names, own_headers
 from .scrape import Run, digest, scrape
-from .stdin import open_stdin
 
 __all__ = ["fetch_politely"]
 
@@ -35,8 +36,8 @@ def fetch_politely(urls: tuple[str, ...], source: str | None, given: Mapping[str
 
     bad = _BadLines(source or "-")
 
-    def inputs(pool: WorkerPool, check: Callable[[], object]) -> Source:
-        return _inputs(pool, check, urls, source, given, asked, bad)
+    def inputs(pool: WorkerPool) -> Source:
+        return _inputs(pool, urls, source, given, asked, bad)
 
     if given["dry_run"]:
         dry_run(given, inputs)
@@ -106,7 +107,6 @@ def _column(given: str | None) -> str | int | None:
 
 def _inputs(
     pool: WorkerPool,
-    check: Callable[[], object],
     urls: tuple[str, ...],
     source: str | None,
     given: Mapping[str, Any],
@@ -115,7 +115,7 @@ def _inputs(
 ) -> Source:
     parts: list[Any] = [list(urls)]
     if source == "-":
-        parts.append(_Stdin(given["column"], check, bad))
+        parts.append(Ahead(_Stdin(given["column"], bad)))
     elif source is not None and is_sitemap(source):
         headers = made_politeness(given).headers
         parts.append(SitemapInput(source, pool, headers=headers, on_trouble=_tell))
@@ -141,18 +141,20 @@ class _BadLines:
 
 
 class _Stdin:
-    """Read stdin so that a signal ends the wait for it."""
+    """Read stdin, which nobody else reads: by a descriptor of its own, for a read may outlast the interpreter."""
 
-    def __init__(self, column: str | None, check: Callable[[], object], bad: "_BadLines") -> None:
+    def __init__(self, column: str | None, bad: "_BadLines") -> None:
         self._column = column
         self._bad = bad
-        self._check = check
 
     def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
         """Yield what comes, from behind the mark on."""
         column = _column(self._column)
-        with open_stdin(after_signal=self._check, encoding="utf-8-sig", errors="surrogateescape") as lines:
-            yield from Input(lines, format="csv" if column else None, column=column, on_bad=self._bad).read(mark)
+        if sys.stdin is None:
+            raise InputError("there is no stdin")
+        with os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0) as raw:
+            lines = Input(raw, format="csv" if column else "text", column=column, on_bad=self._bad)
+            yield from lines.read(mark)
 
 
 class _Asking:
@@ -162,12 +164,13 @@ class _Asking:
         self._source = source
         self._asked = asked
 
-    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
+    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any] | None]:
         """Yield the items of the source."""
         method, body = self._asked.get("method", "GET"), self._asked.get("data")
-        for item, behind in self._source.read(mark):
-            is_plain = item.method == "GET" and item.body is None
-            yield (replace(item, method=method, body=body) if is_plain else item), behind
+        for found in self._source.read(mark):
+            if found is not None and found[0].method == "GET" and found[0].body is None:
+                found = replace(found[0], method=method, body=body), found[1]
+            yield found
 
 
 def _identity(

@@ -16,14 +16,16 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from ..scraping.progress import Progress
+from ..scraping.report import Report
 from .estimate import Estimate
 from .picture import line, picture
 
-__all__ = ["LiveView", "Run"]
+__all__ = ["LiveView", "Run", "show_plot"]
 
 _FRAME = 0.25  # seconds between two pictures
 _SELDOM = 3.0  # and at most, where a run does so little that pictures would be much of it
-_SHARE = 0.02  # of the CPU of the process, that pictures may take
+_SHARE = 0.015  # of the CPU of the process, that pictures may take
+_PLOT = 100  # columns of a plot at most
 _LINE = 5.0  # seconds between two plain lines
 
 
@@ -72,8 +74,7 @@ class LiveView:
 
     def _show_on(self) -> None:
         if not self._is_screen:
-            while not self._ended.wait(_LINE):
-                self._say(line(self._look()))
+            self._tell_on()
             return
         with suppress(OSError), _Painter(self._console) as painter:  # the terminal has gone; the work goes on
             last = 0.0
@@ -83,6 +84,16 @@ class LiveView:
                     last = monotonic()
                 self.seconds = thread_time()
 
+    def _tell_on(self) -> None:
+        """Say how it stands from time to time; looked at is it more often, so that the first line knows a rate."""
+        last = monotonic()
+        while not self._ended.wait(min(_LINE, 1.0)):
+            seen = self._look()
+            if monotonic() - last >= _LINE:
+                _say(line(seen))
+                last = monotonic()
+            self.seconds = thread_time()
+
     def _look(self) -> Estimate:
         self._estimate.see(self._run.progress)
         return self._estimate
@@ -90,11 +101,6 @@ class LiveView:
     @property
     def _is_cheap(self) -> bool:
         return self.seconds <= _SHARE * (process_time() - self._began)
-
-    def _say(self, text: str) -> None:
-        self.seconds = thread_time()
-        with suppress(OSError, ValueError):  # nobody reads stderr any more; the work goes on
-            print(text, file=sys.stderr, flush=True)
 
 
 class _Painter:
@@ -163,3 +169,15 @@ def _handlers_follow() -> Iterator[None]:
 def _handlers() -> set[Handler]:
     loggers = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, Logger))]
     return {handler for each in loggers for handler in each.handlers}
+
+
+def show_plot(report: Report) -> None:
+    """Print a report's plots on stderr, as wide as there is room; in ASCII where nothing else can be written."""
+    console = Console(stderr=True)
+    if sys.stderr is not None:
+        _say(report.plot(min(console.width - 1, _PLOT), plain=not console.encoding.startswith("utf")))
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):  # nobody reads stderr any more; the work goes on
+        print(text, file=sys.stderr, flush=True)

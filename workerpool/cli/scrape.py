@@ -40,12 +40,9 @@ _HURRY = 5.0  # seconds that the pool gets to close when the run was stopped
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What makes a run beside the options that all have: `identity` names the inputs.
+    """What makes a run beside the options that all have: `inputs` are made with the pool, `identity` names them."""
 
-    They are made with the pool, and with what is to be called when a signal has come amid a wait.
-    """
-
-    inputs: Callable[[WorkerPool, Callable[[], object]], Source]
+    inputs: Callable[[WorkerPool], Source]
     identity: Mapping[str, str]
     total: int | None = None
     parse: Parse | None = None
@@ -70,10 +67,10 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
     with logs_on_stderr(given["verbose"], quiet=given["quiet"]), _told(names):
         if run.again:
             _begin_again(run, given["state"], identity, names, quiet=quiet)
-        stops = Stops(gently=given["state"] is not None)
+        stops = Stops(gently=given["state"] is not None, quiet=given["quiet"])
         with plain_pool(given) as pool:
             crawl = Crawl(
-                run.inputs(pool, stops.check), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
+                run.inputs(pool), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
                 mode=_mode(given), identity=identity, politeness=politeness, accepts=run.accepts, key=run.key,
                 headers=run.headers, signer=signer, sitemaps=run.sitemaps, retry=_retry(given), pool=pool,
                 max_pages=given["max_pages"], max_seconds=given["max_time"], max_bytes=given["max_bytes"],

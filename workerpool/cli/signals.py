@@ -21,7 +21,8 @@ class Stops:
     once: whoever sends it does not wait long, and what is under way is asked again.
     """
 
-    def __init__(self, *, gently: bool) -> None:
+    def __init__(self, *, gently: bool, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._crawl: Crawl | None = None
         self._gently = gently and threading.current_thread() is threading.main_thread()
         self._before: dict[int, Any] = {}
@@ -35,7 +36,8 @@ class Stops:
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM) if self._gently else ():
-            self._before[number] = signal.signal(number, self._strike)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as shells have it for what runs in the background
+                self._before[number] = signal.signal(number, self._strike)
         return self
 
     def __exit__(
@@ -44,11 +46,6 @@ class Stops:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt where a signal has come: for waits that nothing else ends."""
-        if self._count:
-            raise KeyboardInterrupt
-
     def _strike(self, number: int, _frame: FrameType | None) -> None:
         self._count += 1
         self.exit_code = 128 + number
@@ -56,10 +53,10 @@ class Stops:
             self._crawl.stop()
         if number == signal.SIGTERM and self._crawl is not None:
             self._crawl.stop()
-        elif self._count == 1:
-            self._tell()
-        else:
+        elif self._count > 1:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        elif not self._quiet:
+            self._tell()
 
     def _tell(self) -> None:
         with suppress(OSError):

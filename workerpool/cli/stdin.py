@@ -6,7 +6,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -16,18 +16,15 @@ __all__ = ["open_stdin"]
 
 
 @contextmanager
-def open_stdin(*, after_signal: Callable[[], object] = lambda: None, **options: Any) -> Iterator[IO[str]]:
-    """Give stdin, read with the options of TextIOWrapper; it stays open.
-
-    `after_signal` is called when a signal has come amid a wait for it, and may raise.
-    """
+def open_stdin(**options: Any) -> Iterator[IO[str]]:
+    """Give stdin, read with the options of TextIOWrapper; it stays open."""
     number = _number()
     if number is None:
         with click.open_file("-", **options) as file:
             yield file
         return
     with _bell() as bell:
-        yield io.TextIOWrapper(io.BufferedReader(_Waiting(number, bell, after_signal)), **options)
+        yield io.TextIOWrapper(io.BufferedReader(_Waiting(number, bell)), **options)
 
 
 class _Waiting(io.RawIOBase):
@@ -37,10 +34,9 @@ class _Waiting(io.RawIOBase):
     while that waits; a wait for both has an end.
     """
 
-    def __init__(self, number: int, bell: int, after_signal: Callable[[], object]) -> None:
+    def __init__(self, number: int, bell: int) -> None:
         self._number = number
         self._bell = bell
-        self._after_signal = after_signal
 
     def readable(self) -> bool:
         """Whether it can be read: yes."""
@@ -53,7 +49,6 @@ class _Waiting(io.RawIOBase):
             if self._bell not in ready:
                 return os.readv(self._number, [buffer])
             os.read(self._bell, 2**10)  # the signal's handler runs before the next turn
-            self._after_signal()
 
 
 @contextmanager

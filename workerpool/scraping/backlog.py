@@ -25,8 +25,8 @@ _BATCH = 500
 class Source(Protocol):
     """An input that can be gone on with: each item comes with a mark, ready for JSON, from which to read on."""
 
-    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
-        """Yield items from the mark on, from the beginning where there is none."""
+    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any] | None]:
+        """Yield items from the mark on, from the beginning where there is none; None where none is there yet."""
 
 
 class Backlog:
@@ -48,6 +48,7 @@ class Backlog:
         self.left_out: Counter[str] = Counter()  # what was found and is not asked for, by the rule
         self._known: set[bytes] = set()  # where no state holds them
         self._ways: dict[bytes, int] = {}  # where redirects have led to, and whose
+        self._inputs: Iterator[tuple[Item, Any] | None]
         self._inputs = iter(()) if record.input_ended else _marked(inputs, record.mark)
         self._fresh: set[str] = set()
         self._after = ""
@@ -57,14 +58,26 @@ class Backlog:
         """Bring what there is room for into the frontier."""
         state = self._record.state
         while not self._record.input_ended and (len(frontier) if state is None else state.waiting) < _AHEAD:
-            batch = list(islice(self._inputs, _BATCH))
+            batch = self._batch()
             self._add([item for item, _ in batch], frontier)
             if batch:
                 self._record.mark = batch[-1][1]
             if len(batch) < _BATCH:
-                self._record.input_ended = True
+                break
         if state is not None:
             self._open_hosts(state, frontier)
+
+    def _batch(self) -> list[tuple[Item, Any]]:
+        """Take the next items of the input: fewer where it ends, or where no more are there yet."""
+        batch: list[tuple[Item, Any]] = []
+        for each in self._inputs:
+            if each is None:
+                return batch
+            batch.append(each)
+            if len(batch) == _BATCH:
+                return batch
+        self._record.input_ended = True
+        return batch
 
     def more(self, host: str) -> Iterable[Entry]:
         """Return further entries of a host, out of the state."""
@@ -168,7 +181,7 @@ class Backlog:
         self._after = hosts[-1] if hosts else ""
 
 
-def _marked(inputs: Iterable[Given] | Source, mark: Any) -> Iterator[tuple[Item, Any]]:
+def _marked(inputs: Iterable[Given] | Source, mark: Any) -> Iterator[tuple[Item, Any] | None]:
     """Yield items with their marks; of a plain iterable the mark is how many were taken."""
     if isinstance(inputs, Source):
         yield from inputs.read(mark)

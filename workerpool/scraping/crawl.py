@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
-from time import monotonic
+from time import monotonic, process_time, thread_time
 
 from ..caller.pool import WorkerPool
 from ..settings import Retry
@@ -27,6 +27,8 @@ from .watching import Watcher
 __all__ = ["Crawl"]
 
 _LOOK = 0.25  # seconds between two looks at how the run stands
+_SELDOM = 2.0  # and at most, where with many hosts a look is much of what the run does
+_SHARE = 0.01  # of the CPU of the process, that looks may take
 _RETRY = Retry(attempts=3, wait_initial=1.0, wait_max=30.0)
 
 
@@ -76,11 +78,13 @@ class Crawl:
         self._politeness = Politeness() if politeness is None else politeness
         self._retry, self._pool, self._processes = retry, pool, processes
         self._pages, self._seconds, self._bytes = max_pages, max_seconds, max_bytes
-        self._telling = Telling(self._politeness, headers, signer)
+        self._telling = Telling(self._politeness, headers, signer, each_hop=accepts is not None or key is not None)
         self._sitemaps = sitemaps
         self._stops = 0
         self._began: float | None = None
         self._watchers: list[Watcher] = []
+        self._looking = 0.0  # seconds of CPU that looks have taken
+        self._cpu = 0.0  # of the process, before the run
 
     def run(self) -> Summary:
         """Run to the end, for the sinks' sake; return what became of the items. Blocks."""
@@ -104,7 +108,7 @@ class Crawl:
     def __iter__(self) -> Iterator[Outcome]:
         if self._began is not None:
             raise StateError("a Crawl runs once; make another one with the same state to go on")
-        self._began = monotonic()
+        self._began, self._cpu = monotonic(), process_time()
         with ExitStack() as stack:
             record = stack.enter_context(self._record)
             pool = self._pool or stack.enter_context(self._own_pool())
@@ -144,14 +148,17 @@ class Crawl:
     def _look(self, engine: Engine, every: float = _LOOK) -> None:
         assert self._began is not None
         seconds = monotonic() - self._began
-        if seconds - self.progress.seconds < every:
+        past = seconds - self.progress.seconds
+        if past < every or (every and past < _SELDOM and self._looking > _SHARE * (process_time() - self._cpu)):
             return
+        began = thread_time()
         self.progress = replace(
             engine.progress(self.summary, seconds),
             max_pages=self._pages, max_seconds=self._seconds, max_bytes=self._bytes,
         )  # fmt: skip
         for watcher in self._watchers:
             watcher.look(self.progress)
+        self._looking += thread_time() - began
 
     def _end(self, engine: Engine) -> None:
         assert self._began is not None

@@ -6,8 +6,6 @@ from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import replace
 from heapq import nlargest
 from itertools import islice
-from math import inf
-from operator import attrgetter
 from queue import Empty, SimpleQueue
 from time import monotonic, time
 from typing import Any
@@ -119,20 +117,21 @@ class Engine:
         now = monotonic()
         causes: Counter[str] = Counter()
         under_way = Counter(entry.host for entry in self.asked.values())
-        found = []
+        found: list[tuple[float, int, str, str]] = []
         for host, waiting in islice(self._frontier.waiting(), _MOST_LOOKED_AT):
-            cause = "robots" if self._frontier.holds(host) else self._hosts.why(host, now)
+            cause, due_in = ("robots", 0.0) if self._frontier.holds(host) else self._hosts.standing(host, now)
             causes[cause] += 1
-            due = self._hosts.ready_at(host)
-            found.append(HostProgress(host=host, waiting=waiting, in_flight=under_way[host], cause=cause,
-                                      due_in=max(0.0, due - now) if due < inf else 0.0))  # fmt: skip
+            found.append((due_in, waiting, host, cause))
         del causes[""]
         return Progress(
             at=now, seconds=seconds, known=self._record.known, fetched=summary.fetched, failed=summary.failed,
             skipped=summary.skipped, retried=self.retried, bytes=summary.bytes, in_flight=len(self.asked),
             waiting=self._backlog.waiting(self._frontier) + len(self._gate), input_ended=self._record.input_ended,
             statuses=dict(summary.statuses), reasons=dict(summary.reasons), causes=dict(causes),
-            hosts=tuple(nlargest(_MOST_SHOWN, found, key=attrgetter("due_in", "waiting"))),
+            hosts=tuple(
+                HostProgress(host=host, waiting=waiting, in_flight=under_way[host], cause=cause, due_in=due_in)
+                for due_in, waiting, host, cause in nlargest(_MOST_SHOWN, found)
+            ),
         )  # fmt: skip
 
     def give_up(self) -> None:

@@ -24,12 +24,12 @@ class Gathered:
     def __init__(self, parts: Iterable[Part]) -> None:
         self._parts = [part if isinstance(part, Source) else Listed(part) for part in parts]
 
-    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any]]:
+    def read(self, mark: Any = None) -> Iterator[tuple[Item, Any] | None]:
         """Yield each item with the mark behind it; with a mark those that come after it."""
         first, inner = mark or (0, None)
         for number, part in enumerate(self._parts[first:], first):
-            for item, behind in part.read(inner if number == first else None):
-                yield item, [number, behind]
+            for found in part.read(inner if number == first else None):
+                yield None if found is None else (found[0], [number, found[1]])
 
 
 class Listed:

@@ -91,15 +91,19 @@ class Hosts:
 
     def why(self, host: str, now: float) -> Cause:
         """Return what the next request to a host waits for; an empty text if it may start now."""
+        return self.standing(host, now)[0]
+
+    def standing(self, host: str, now: float) -> tuple[Cause, float]:
+        """Return what the next request to a host waits for, and for how many seconds, as far as that is known."""
         known = self._hosts.get(host)
         if known is None:
-            return ""
+            return "", 0.0
         if known.in_flight >= self._places(known):
             if known.set_aside_until is not None:
-                return "circuit"
-            return "crawl-delay" if self._floor(known) and known.in_flight < self._most else "per-host"
+                return "circuit", 0.0
+            return ("crawl-delay" if self._floor(known) and known.in_flight < self._most else "per-host"), 0.0
         until, cause = max(self._waits(known))
-        return cause if until > now else ""
+        return (cause, until - now) if until > now else ("", 0.0)
 
     def set_floor(self, host: str, seconds: float) -> None:
         """Keep starts to a host at least that far apart from now on; 0 for no such bound."""

@@ -22,14 +22,22 @@ class Telling:
     """Make the headers of each request anew.
 
     `headers` returns what goes with a URL that was given or found; where a redirect leads to another origin it is not
-    asked, since that may hold secrets. A signature is made for each request, wherever it goes.
+    asked, since that may hold secrets. A signature is made for each request, wherever it goes. `each_hop` has the run
+    follow redirects by itself: where each place that they lead to is to be judged.
     """
 
-    def __init__(self, politeness: Politeness, headers: Headers | None = None, signer: Signs | None = None) -> None:
+    def __init__(
+        self,
+        politeness: Politeness,
+        headers: Headers | None = None,
+        signer: Signs | None = None,
+        *,
+        each_hop: bool = False,
+    ) -> None:
         self._who = politeness.headers
         self._headers = headers
         self._signer = signer
-        self.follows = not politeness.robots and headers is None and signer is None
+        self.follows = not (politeness.robots or each_hop) and headers is None and signer is None
 
     def of(self, entry: Entry) -> tuple[tuple[str, str], ...]:
         """Return what goes with the request of an entry beside the item's own headers."""

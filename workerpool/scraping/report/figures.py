@@ -34,6 +34,7 @@ class Figures:
         self.failed: dict[str, Family] = {}
         self.skipped: dict[str, Family] = {}
         self.causes: dict[str, float] = {}  # host-seconds
+        self.looks = 0
         self.left = 0  # items without an outcome, when last looked at
         self._looked: float | None = None
 
@@ -66,6 +67,7 @@ class Figures:
         self._stretch(now, now)
         moment = self.timeline.at(now)
         moment.looks += 1
+        self.looks += 1
         moment.in_flight += progress.in_flight
         passed = 0.0 if self._looked is None else min(max(progress.at - self._looked, 0.0), _LONGEST_LOOK)
         self._looked = progress.at

@@ -33,6 +33,8 @@ class Histogram:
 
     def percentile(self, part: float) -> float:
         """Return the seconds that this part of all, 0 to 1, do not pass; 0 of nothing."""
+        if part >= 1:
+            return self.most
         left = part * self.count
         for step in sorted(self.classes):
             left -= self.classes[step]

@@ -36,7 +36,7 @@ def head(figures: Figures, title: str, complete: bool | None) -> Iterator[str]:
     tiles = [(name, number_text(figures.verdicts[name])) for name in ("fetched", "failed", "skipped")]
     tiles += [
         ("tried again", number_text(figures.retried)),
-        ("body bytes", ("at least " if figures.without_bytes else "") + size_text(figures.bytes)),
+        ("body bytes", _sizes(figures)),
         ("a second", number_text(figures.done / under_way) if under_way and took else "-"),
         ("typical answer", seconds_text(figures.took.percentile(0.5)) if figures.took.count else "-"),
         ("hosts", ("about " if figures.hosts.others else "") + number_text(figures.hosts.known)),
@@ -52,8 +52,9 @@ def _times(figures: Figures) -> Iterator[str]:
     yield "<h2>Rate over time</h2><p>How many outcomes came a second. A gap is a time in which the run stood still.</p>"
     yield '<noscript><p class="note">The curves need JavaScript; all else does not.</p></noscript>'
     yield '<div class="chart" data-chart="rate"></div>'
-    yield "<h3>Requests under way</h3><p>How many were asked for and not answered yet.</p>"
-    yield '<div class="chart" data-chart="flight"></div>'
+    if figures.looks:
+        yield "<h3>Requests under way</h3><p>How many were asked for and not answered yet.</p>"
+        yield '<div class="chart" data-chart="flight"></div>'
     if figures.bytes:
         yield '<h3>Bytes a second</h3><p>Bodies, unpacked.</p><div class="chart" data-chart="bytes"></div>'
 
@@ -66,7 +67,7 @@ def _durations(figures: Figures) -> Iterator[str]:
     yield " redirects and answers that were tried again included. Each step to the right is ten times as long.</p>"
     yield histogram(figures.took, [(kind, figures.took.percentile(part)) for kind, part in _MARKS])
     rows = [("answered within", figures.took), ("waited for its turn", figures.waited)]
-    heads = [("", "name"), *((name, "n wide" if part == 0.95 else "n") for name, part in _PARTS)]
+    heads = [("", "row"), *((name, "n wide" if part == 0.95 else "n") for name, part in _PARTS)]
     yield table(heads, ([name, *(seconds_text(each.percentile(part)) for _, part in _PARTS)] for name, each in rows))
     yield '<p class="note">The lines mark half, 9 in 10 and 99 in 100. All but the last are right within 6 %.</p>'
 
@@ -147,6 +148,12 @@ def _families(families: Iterable[Family], words: dict[str, str]) -> Iterator[str
             where = f'<span class="note">input {example.index}{tries}</span>'
             yield f"<li><code>{safe(example.url)}</code> {where}{said}</li>"
         yield "</ol></details>"
+
+
+def _sizes(figures: Figures) -> str:
+    if not figures.without_bytes:
+        return size_text(figures.bytes)
+    return f"at least {size_text(figures.bytes)}" if figures.bytes else "not known"
 
 
 def _explained(cause: str) -> Cell:
