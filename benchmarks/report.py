@@ -1,10 +1,7 @@
 """All figures on one page, with plots: docs/benchmarks.md."""
 
-import os
 import platform
-import shutil
 import ssl
-import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 
+from .machine import machine
 from .runner import Outcome
 from .table import Figures
 
@@ -45,7 +43,7 @@ def write(folder: Path, outcomes: Mapping[str, Outcome]) -> None:
     first = next(iter(outcomes.values()))
     head = _HEAD.format(
         what=_WHAT.format(runs=first.runs, turns=first.scenario.rounds),
-        machine=_machine(first.server),
+        machine=machine(first.server),
         versions=", ".join(_versions()),
         command=f"python -m benchmarks --runs {first.runs} --report docs",
     )
@@ -122,22 +120,6 @@ def _bars(axis: Any, figures: Mapping[str, Figures], key: str) -> None:
 
 def _colour(place: int, name: str) -> str:
     return _FLOOR if place == 0 else _OURS if "pool" in name else _OTHER
-
-
-def _machine(server: str) -> str:
-    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-    if server == "nginx" and Path(nginx).exists():
-        said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False).stderr
-        server = said.partition(": ")[2]
-    system = f"{platform.system()} {platform.release().partition('-')[0]}"
-    cores = f"{os.cpu_count()} cores ({cpu or platform.machine()})"
-    return f"{cores}, {memory:.0f} GiB, {system}; {server.strip()} on the same"
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 def _versions() -> Iterator[str]:

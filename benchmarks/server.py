@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-__all__ = ["SIZE", "Server", "serving"]
+__all__ = ["SIZE", "Server", "serving", "serving_links"]
 
 SIZE = 1024
 _IN_CONF = 4000  # bytes of a page that nginx is given in its configuration, where a word has less than 4096
@@ -90,6 +90,16 @@ def serving(
         with _running(name, command, port, root / "stderr"):
             url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/{'packed' if packed else 'page'}"
             yield Server(name, url, ca, root / "log" if closes else None)
+
+
+@contextmanager
+def serving_links(pages: int) -> Iterator[str]:
+    """Yield the URL of a site's first page; the others can be found by links."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.linked_server", str(port), str(pages)]
+        with _running("a site of links", command, port, Path(folder) / "stderr"):
+            yield f"http://127.0.0.1:{port}/p/0"
 
 
 def _free_port() -> int:

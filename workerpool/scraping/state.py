@@ -276,15 +276,19 @@ class State:
     def _begin(self, identity: Mapping[str, str] | None) -> None:
         db = self._db
         db.execute("PRAGMA locking_mode = NORMAL")
-        db.execute(f"PRAGMA journal_mode = {'WAL' if sqlite3.sqlite_version_info >= _SAFE_LOG else 'TRUNCATE'}")
-        db.execute("PRAGMA synchronous = FULL")
         is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if is_new:
-            db.executescript(f"PRAGMA application_id = {MARK}; BEGIN; {_SCHEMA} COMMIT;")
+        if is_new and identity is None:
+            raise OtherRun(f"{self._path}: no run has begun in it; run the command that is to have this state")
+        if is_new:  # before there is a log, in which the file's own head would not have it
+            db.execute(f"PRAGMA application_id = {MARK}")
         elif db.execute("PRAGMA application_id").fetchone()[0] != MARK:
             raise StateError(f"{self._path} is a database, but no state of a run; give another file")
+        db.execute(f"PRAGMA journal_mode = {'WAL' if sqlite3.sqlite_version_info >= _SAFE_LOG else 'TRUNCATE'}")
+        db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
-        if is_new:
+        if is_new:  # all in one transaction: a run that is killed here has begun, or has not
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
             self._put("format", _FORMAT)
             self._put("identity", dict(identity or {}))
             self._put("created", time())
