@@ -8,8 +8,10 @@ The ten that follow are N * 10 + 1 to N * 10 + 10: so each page is linked from o
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import cast
+
+from .slow_server import serve
 
 __all__: list[str] = []
 
@@ -51,21 +53,5 @@ def _links(number: int, pages: int, dice: random.Random) -> Iterator[int]:
     yield from (dice.randrange(pages) for _ in range(_LINKS))
 
 
-async def _serve(port: int, pages: int) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Server(pages), "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(int(sys.argv[1]), int(sys.argv[2])))
+    serve(int(sys.argv[1]), lambda: _Server(int(sys.argv[2])))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
-__all__: list[str] = []
+__all__ = ["serve"]
 
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
@@ -36,10 +36,16 @@ class _Server(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self._latency, self._transport.write, self._answer)
 
 
-async def _serve(port: int, size: int, latency: float) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Server(size, latency), "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+def serve(port: int, factory: Callable[[], asyncio.Protocol]) -> None:
+    """Serve with protocols of this kind, on uvloop where it is installed, until the process is killed."""
+
+    async def forever() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(factory, "127.0.0.1", port, backlog=4096)
+        await server.serve_forever()
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(forever())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -52,5 +58,4 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    serve(int(sys.argv[1]), lambda: _Server(int(sys.argv[2]), float(sys.argv[3])))

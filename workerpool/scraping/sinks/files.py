@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal, TypeAlias, cast
 
 from ..errors import SinkError
 
-__all__ = ["AppendFile", "Fsync", "checked_fsync", "named", "publish", "sync_folder"]
+__all__ = ["AppendFile", "Fsync", "checked_fsync", "named", "publish", "published", "sync_folder"]
 
 # When what was written is on the disk itself, so that it outlives a loss of power: at each flush, that is before the
 # state says so; or at the end only, which is quicker, and outlives the end of the process all the same.
@@ -168,6 +168,19 @@ def publish(part: Path, path: Path) -> None:
     with named(str(path)):
         os.replace(part, path)
         sync_folder(path.parent)
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """Give a place for a file that gets its name when the block has made it; what is half made is removed."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with named(str(part)):
+            yield part
+        publish(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)  # it is what has filled the disk
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from ..outcome import Outcome
@@ -21,7 +22,7 @@ class _Packer(Protocol):
     def flush(self) -> bytes: ...
 
 
-class LineSink:
+class LineSink(ABC):
     """Write a line for each outcome; the kinds say how one looks, and what the first line is.
 
     Where the name ends with `.gz` each flush ends a member of the gzip file: all readers take them as one, and the
@@ -33,9 +34,9 @@ class LineSink:
         self._is_packed = path is not None and str(path).endswith(".gz")
         self._member: _Packer | None = None
 
+    @abstractmethod
     def line(self, outcome: Outcome) -> bytes:
         """Return an outcome's line, with its end."""
-        raise NotImplementedError
 
     def head(self) -> bytes:
         """Return what the file begins with."""

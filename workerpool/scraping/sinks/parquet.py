@@ -12,7 +12,7 @@ from ..errors import SinkError
 from ..outcome import Outcome
 from ..rows import outcome_row
 from .base import Position
-from .files import AppendFile, Fsync, named, publish
+from .files import AppendFile, Fsync, publish, published
 
 __all__ = ["Parquet"]
 
@@ -93,14 +93,8 @@ class Parquet:
             return
         self._spool.close()
         size = self._spool.offset
-        part = self.path.with_name(f"{self.path.name}.part")
-        try:
-            with named(str(part)):
-                self._make(part, size)
-            publish(part, self.path)
-        except BaseException:
-            part.unlink(missing_ok=True)  # it is what has filled the disk
-            raise
+        with published(self.path) as part:
+            self._make(part, size)
         self._spool_path.unlink()
         self._finished = size
 

@@ -19,7 +19,7 @@ from ..errors import SinkError
 from ..outcome import Outcome
 from ..rows import well_formed
 from .base import Position
-from .files import AppendFile, Fsync, named, publish
+from .files import AppendFile, Fsync, named, publish, published
 from .records import warc_date
 from .warc import Warc
 
@@ -107,14 +107,8 @@ class Wacz:
         sizes = self._closing = self._closing or self.flush()
         self._warc.close()
         self._pages.close()
-        part = self.path.with_name(f"{self.path.name}.part")
-        try:
-            with named(str(part)):
-                self._pack(part, sizes)
-            publish(part, self.path)
-        except BaseException:
-            part.unlink(missing_ok=True)  # it is what has filled the disk
-            raise
+        with published(self.path) as part:
+            self._pack(part, sizes)
         self._finished = sizes
         self._remove_folder()
 
