@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from ..messages.request import Request
 from .entry import Entry
 from .frontier import Frontier
 from .item import Item
@@ -14,7 +15,7 @@ from .state import State
 
 __all__ = ["Accepts", "Backlog", "Given", "Source"]
 
-Given: TypeAlias = str | Item
+Given: TypeAlias = str | Item | Request
 Accepts: TypeAlias = Callable[[Item], str | None]
 _AHEAD = 10_000  # items that are taken from the input before they are asked for
 _HOSTS = 2_000  # hosts that have their turns at once
@@ -188,4 +189,4 @@ def _marked(inputs: Iterable[Given] | Source, mark: Any) -> Iterator[tuple[Item,
         return
     done = mark or 0
     for number, given in enumerate(islice(inputs, done, None), done + 1):
-        yield (given if isinstance(given, Item) else Item(url=given)), number
+        yield Item.of(given), number

@@ -11,6 +11,7 @@ from time import monotonic, process_time, thread_time
 from ..caller.pool import WorkerPool
 from ..settings import Retry
 from .backlog import Accepts, Backlog, Given, Source
+from .checking import check, check_inputs, check_options, checked_sinks
 from .engine import Engine
 from .errors import StateError
 from .outcome import Outcome
@@ -35,18 +36,20 @@ _RETRY = Retry(attempts=3, wait_initial=1.0, wait_max=30.0)
 class Crawl:
     """Fetch every input, and what `parse` finds in the answers, politely and each exactly once.
 
-    Iterate over it for the outcomes as they come, or `run()` it for its sinks alone; once. `inputs` are URLs or Items,
-    pulled as they are needed, or a Source. With a `state` file a run that was stopped or killed goes on where it was,
-    and its sinks with it: the same inputs, in the same order, are passed over as far as they were taken. An outcome
-    counts as done once the next one is asked for; `identity` says by which options another run is told apart.
+    Iterate over it for the outcomes as they come, or `run()` it for its sinks alone; once. `inputs` are URLs, Items or
+    Requests, pulled as they are needed, or a Source. With a `state` file a run that was stopped or killed goes on where
+    it was, and its sinks with it: the same inputs, in the same order, are passed over as far as they were taken. An
+    outcome counts as done once the next one is asked for; `identity` says by which options another run is told apart.
 
     `parse` gets each outcome that has an answer, on the thread of the run or in one of `processes`, and yields what it
-    finds: URLs and Items to follow, and Mappings that become `fields` of the outcome. `accepts` returns the rule by
-    which an item is left out, or None; `key` returns what tells items that are the same: redirects to what is left
-    out, or known, end there. `headers` returns what goes with a request for a URL, and is not asked where a redirect
-    has led to another origin; `signer` signs each request (see `signing.Signer`). `sitemaps` has those asked for that
-    robots.txt names. Without `pool` one is made and closed. Raises StateError, SinkError, InputError, OSError; what
-    goes wrong with an item is its outcome.
+    finds: URLs, which may be relative to the page, and Items to follow, and Mappings that become `fields` of the
+    outcome. `accepts` returns the rule by which an item is left out, or None; `key` returns what tells items that are
+    the same: redirects to what is left out, or known, end there. `headers` returns what goes with a request for a URL,
+    and is not asked where a redirect has led to another origin; `signer` signs each request (see `signing.Signer`).
+    `sitemaps` has those asked for that robots.txt names. Without `pool` one is made and closed.
+
+    Raises InvalidRequest at once for what cannot be, StateError, SinkError, InputError, OSError; what goes wrong with
+    an item is its outcome.
     """
 
     def __init__(
@@ -71,10 +74,13 @@ class Crawl:
         max_seconds: float | None = None,
         max_bytes: int | None = None,
     ) -> None:
+        check_inputs(inputs)
+        check_options(locals())
+        outputs = checked_sinks(sinks)
         self.summary = Summary()
         self.progress = Progress()  # as of a moment ago, while it runs; read by any thread
         self._inputs, self._parse, self._accepts, self._key = inputs, parse, accepts, key
-        self._record = Record(list(sinks), state, mode, identity or {})
+        self._record = Record(outputs, state, mode, identity or {})
         self._politeness = Politeness() if politeness is None else politeness
         self._retry, self._pool, self._processes = retry, pool, processes
         self._pages, self._seconds, self._bytes = max_pages, max_seconds, max_bytes
@@ -96,6 +102,7 @@ class Crawl:
         """Have a Watcher, a Report for one, look on from the beginning."""
         if self._began is not None:
             raise StateError("the run has begun; have it watched before that")
+        check("a watcher", watcher, lambda it: isinstance(it, Watcher), "a Watcher, such as Report('run.html')")
         self._watchers.append(watcher)
 
     def stop(self) -> None:

@@ -16,7 +16,8 @@ class Item:
 
     `line` is its number in the input, from 1; 0 where it was given as an argument. `depth` is how many links lie
     between it and a seed, and `parent` the URL of the page that names it. `name` is of the file it is saved to. An
-    item is only data: whether it can be sent is found by `request()`.
+    item is only data: whether it can be sent is found by `request()`. Headers may be given as a mapping, a body as
+    text. Raises InvalidRequest for what is of another type.
     """
 
     url: str
@@ -29,6 +30,26 @@ class Item:
     line: int = 0
     depth: int = 0
     parent: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.headers != ():
+            object.__setattr__(self, "headers", _pairs(self.headers))
+        if isinstance(self.body, str):
+            object.__setattr__(self, "body", self.body.encode())
+        for name, (kind, cure) in _KINDS.items():
+            if not isinstance(value := getattr(self, name), kind) or isinstance(value, bool):
+                raise InvalidRequest(f"{name} of an Item must be {cure}, not {type(value).__name__}")
+
+    @classmethod
+    def of(cls, given: object) -> Self:
+        """Return the item that an input stands for: a URL, a Request, or itself; of others one that cannot be sent."""
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, Request) and isinstance(given.body, bytes | None):
+            return cls(
+                url=given.url, method=given.method, headers=given.headers, body=given.body, priority=given.priority
+            )
+        return cls(url=given if isinstance(given, str) else f"{given!a}"[:200])
 
     def request(self, *, headers: tuple[tuple[str, str], ...] = (), **options: Any) -> Request:
         """Return the request; `headers` go with its own. Raises InvalidRequest."""
@@ -57,5 +78,21 @@ class Item:
         return cls(url=url, **options)
 
 
+def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = tuple((name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers))
+    except (TypeError, ValueError):
+        pairs = ((None, None),)
+    if not all(isinstance(each, str) for pair in pairs for each in pair):
+        raise InvalidRequest("headers of an Item must be a mapping of str to str, or pairs of these")
+    return pairs
+
+
+_TEXT = (str, type(None))
+_KINDS: dict[str, tuple[Any, str]] = {
+    "url": (str, "a str"), "method": (str, "a str"), "body": ((bytes, type(None)), "bytes, a str or None"),
+    "lane": (_TEXT, "a str or None"), "priority": (int, "a whole number"), "name": (_TEXT, "a str or None"),
+    "line": (int, "a whole number"), "depth": (int, "a whole number"), "parent": (_TEXT, "a str or None"),
+}  # fmt: skip
 _DEFAULTS = {name: getattr(Item(url=""), name) for name in Item.__dataclass_fields__ if name != "url"}
 _NAMES = tuple(_DEFAULTS)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urljoin
 
 from .item import Item
 from .outcome import Outcome
 
 __all__ = ["Parse", "Parsed", "parsed"]
 
-Parse: TypeAlias = Callable[[Outcome], Iterable[str | Item | Mapping[str, Any]] | None]
+Found: TypeAlias = str | Item | Mapping[str, Any]
+Parse: TypeAlias = Callable[[Outcome], Iterable[Found] | Found | None]
 
 
 class Parsed(NamedTuple):
@@ -24,7 +26,8 @@ def parsed(parse: Parse, outcome: Outcome) -> Parsed:
     items: list[Item] = []
     fields: dict[str, Any] = {}
     try:
-        for each in parse(outcome) or ():
+        found: Any = parse(outcome)
+        for each in (found,) if isinstance(found, str | Item | Mapping) else found or ():  # one is one, and no letters
             if isinstance(each, Mapping):
                 fields.update(each)
             else:
@@ -38,5 +41,6 @@ def _next_item(found: object, outcome: Outcome) -> Item:
     if isinstance(found, Item):
         return found
     if isinstance(found, str):
-        return Item(url=found, depth=outcome.item.depth + 1, parent=outcome.item.url)
+        base = outcome.item.url if outcome.response is None else outcome.response.url
+        return Item(url=urljoin(base, found), depth=outcome.item.depth + 1, parent=outcome.item.url)
     raise TypeError(f"parse yields URLs, Items and Mappings, not {type(found).__name__}")

@@ -17,7 +17,8 @@ __all__ = ["Record"]
 
 _EVERY = 1.0  # seconds between two commits at most, while outcomes come
 _QUIET = 0.1  # and where the run waits anyway
-_MUCH = 2000  # outcomes in one commit
+_SHARE = 0.05  # of the time that commits may take where it only seems to wait, since more comes at once
+_MUCH = 5000  # outcomes in one commit
 
 
 class Record:
@@ -41,6 +42,7 @@ class Record:
         self._begun: set[int] = set()  # what is asked for, by index
         self._news = 0
         self._last = monotonic()
+        self._took = 0.0  # seconds that the last commit took
         self._number = 0
 
     def __enter__(self) -> Self:
@@ -109,16 +111,21 @@ class Record:
 
     def commit_when_due(self, *, idle: bool = False) -> None:
         """Commit where there is enough that is new, or, while the run waits, anything."""
-        if self._news and (self._news >= _MUCH or monotonic() - self._last >= (_QUIET if idle else _EVERY)):
+        if not self._news:
+            return
+        pause = max(_QUIET, min(self._took / _SHARE, _EVERY)) if idle else _EVERY
+        if self._news >= _MUCH or monotonic() - self._last >= pause:
             self.commit()
 
     def commit(self) -> None:
         """Hand what was written to the system, and make it true in the state."""
+        began = monotonic()
         positions = [sink.flush() for sink in self._opened]
         if self.state is not None:
             self.state.commit(positions, self.mark, input_ended=self.input_ended)
         self._news = 0
         self._last = monotonic()
+        self._took = self._last - began
 
     def finish(self) -> None:
         """Bring the outputs to their final form: the run is complete."""

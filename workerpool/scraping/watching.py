@@ -1,6 +1,6 @@
 """Watching a run: what is told to whoever looks on, and keeps nothing that the run depends on."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .outcome import Outcome
 from .progress import Progress
@@ -10,6 +10,7 @@ from .summary import Summary
 __all__ = ["Watcher"]
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Look on at a run; all calls come from its thread: `begin`, then `outcome` and `look` in turn, then `end`.
 
