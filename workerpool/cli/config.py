@@ -24,19 +24,19 @@ def config() -> None:
 
 
 @config.command("show")
-@click.argument("command", required=False, type=click.Choice(["crawl", "fetch"]))
+@click.argument("command", required=False, type=click.Choice(["crawl", "fetch", "serve"]))
 @click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
 def show(command: str | None, everything: bool) -> None:
     """Print `COMMAND.OPTION = VALUE  # WHERE FROM`; secrets are not told."""
     for place in files():
         click.echo(f"# {place}: {'read' if place.is_file() else 'not there'}")
-    for name in [command] if command else ["crawl", "fetch"]:
+    for name in [command] if command else ["crawl", "fetch", "serve"]:
         for line in _lines(_command(name), name, everything=everything):
             click.echo(line)
 
 
 def _lines(command: Command, name: str, *, everything: bool) -> list[str]:
-    ctx = command.make_context(name, ["-"])  # a URL there must be
+    ctx = command.make_context(name, [] if name == "serve" else ["-"])  # a URL there must be
     found = []
     for parameter in command.params:
         if not isinstance(parameter, Option):
@@ -53,6 +53,10 @@ def _command(name: str) -> Command:
         from .fetch import fetch  # the two commands load what they need, which is much
 
         return fetch
+    if name == "serve":
+        from .serve import serve
+
+        return serve
     from .crawl import crawl
 
     return crawl

@@ -13,12 +13,12 @@ from click.core import ParameterSource
 
 from ..redaction import HIDDEN
 
-__all__ = ["Command", "Option", "files", "option", "origin_of", "shown"]
+__all__ = ["Command", "Option", "files", "option", "origin_of", "settings_of", "shown"]
 
 _ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
 _SECRETS = frozenset({"headers", "data", "proxy"})
 _PREFIX = "WORKERPOOL_"
-_COMMANDS = ("crawl", "fetch")  # those that have settings
+_COMMANDS = ("crawl", "fetch", "serve")  # those that have settings
 
 
 class Option(click.Option):
@@ -67,6 +67,11 @@ def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
     if source is ParameterSource.DEFAULT_MAP and isinstance(ctx.command, Command):
         return next(str(place) for place in files() if parameter.name in _read(place, ctx.command))
     return "default"
+
+
+def settings_of(place: Path, command: "Command") -> dict[str, Any]:
+    """Return what a file says for a command, by the options' names; raises a usage error for what is none."""
+    return _read(place, command)
 
 
 def shown(parameter: click.Parameter, value: Any) -> str:

@@ -35,7 +35,7 @@ from .records import (
 
 __all__ = ["Begun", "Store"]
 
-Begun = tuple[Leased, Attempt]
+Begun = tuple[Leased, Sequence[Attempt]]  # with all attempts of this run, the new one last
 
 
 class Jobs(Protocol):
@@ -126,7 +126,7 @@ class Queue(Protocol):
         """Store what came of requests, one result each; returns the keys taken. A stale token's is refused."""
 
     async def give_back(self, leases: Sequence[tuple[Leased, Sequence[Attempt]]]) -> None:
-        """Let others have these at once, with their attempts as they are: what was begun and not sent is left out."""
+        """Let others have these at once; their attempts become those given: what was begun and not sent is left out."""
 
     async def note_waits(self, owner: str, waits: Mapping[str, str]) -> None:
         """Say why jobs wait, in place of what this runner has said before: it is shown as their `waiting_for`."""
