@@ -18,6 +18,7 @@ COMMANDS = {
     "fetch": "Fetch URLS, and those of a file, all at once; write a line of JSON for each.",
     "identity": "Make a key and its directory in FOLDER, to sign requests (Web Bot Auth), and print what to publish.",
     "serve": "Take jobs over HTTP, fetch what they ask for, and keep the results.",
+    "work": "Fetch what the job service has to fetch, beside it; both share a PostgreSQL database.",
     "why": "Say why URL was skipped, failed or fetched: the rule, each attempt, redirects, where it was found.",
 }
 

@@ -1,19 +1,33 @@
 """Fixtures: a service on each home of the store."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cluster import BINARIES, Cluster, cluster
 from served import Served, served
 
-HOMES = ["sqlite"]
+HOMES = ["sqlite", "postgres"]
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL of this process of tests; in CI there has to be one."""
+    if BINARIES is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("PostgreSQL is not installed")
+    with cluster() as found:
+        yield found
 
 
 @pytest.fixture(scope="session", params=HOMES)
 def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
     """Return the names of new databases, of one home after the other."""
+    if request.param == "postgres":
+        found: Cluster = request.getfixturevalue("postgres")
+        return found.new_database
     folder = tmp_path_factory.mktemp("databases")
     return lambda: str(folder / f"{next(_numbers)}.sqlite")
 

@@ -18,7 +18,7 @@ __all__ = ["Command", "Option", "files", "option", "origin_of", "settings_of", "
 _ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
 _SECRETS = frozenset({"headers", "data", "proxy"})
 _PREFIX = "WORKERPOOL_"
-_COMMANDS = ("crawl", "fetch", "serve")  # those that have settings
+_COMMANDS = ("crawl", "fetch", "serve", "work")  # those that have settings
 
 
 class Option(click.Option):

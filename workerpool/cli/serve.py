@@ -16,19 +16,21 @@ from .defaults import Command, option, settings_of
 from .given import POSITIVE
 from .logs import logs_on_stderr
 
-__all__ = ["serve"]
+__all__ = ["networks", "read_config", "serve", "service_logs"]
 
 _REFUSED = 4  # exit code: the database or the address cannot be used
 _EXTRA = ("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "jinja2", "standardwebhooks")
 
 
-def _read_config(ctx: click.Context, _option: click.Parameter, place: str | None) -> str | None:
+def read_config(ctx: click.Context, _option: click.Parameter, place: str | None) -> str | None:
+    """Have the file of settings say what the command line doesn't."""
     if place is not None and isinstance(ctx.command, Command):
         ctx.default_map = {**(ctx.default_map or {}), **settings_of(Path(place), ctx.command)}
     return place
 
 
-def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+def networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is no network."""
     for each in given:
         try:
             ip_network(each, strict=False)
@@ -38,7 +40,7 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
 
 
 @click.command(cls=Command)
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), is_eager=True, callback=_read_config,
+@click.option("--config", type=click.Path(exists=True, dir_okay=False), is_eager=True, callback=read_config,
               help="A file of settings, before ./workerpool.toml.")  # fmt: skip
 @option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; others than this machine's "
         "need tokens.")  # fmt: skip
@@ -47,7 +49,7 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
         help="Where jobs and results are kept; a file is made if it isn't there.")  # fmt: skip
 @option("--public-host", "public_hosts", multiple=True, metavar="NAME[:PORT]",
         help="A name by which clients call the service, beside its address; may be repeated.")  # fmt: skip
-@option("--allow-address", "allow_addresses", multiple=True, metavar="NETWORK", callback=_networks,
+@option("--allow-address", "allow_addresses", multiple=True, metavar="NETWORK", callback=networks,
         help="Let requests go to these addresses, too, such as 127.0.0.0/8; may be repeated.")  # fmt: skip
 @option("--workers", type=click.IntRange(1), help="Threads that fetch; as many as pay off if left out.")
 @option("--robots/--no-robots", help="Obey robots.txt.")
@@ -80,7 +82,7 @@ def serve(**given: Any) -> None:
         tokens = tokens_of(os.environ.get("WORKERPOOL_TOKENS", ""))
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
-    with _logs(given["log_format"], given["verbose"]):
+    with service_logs(given["log_format"], given["verbose"]):
         try:
             asyncio.run(serve_calls(_settings(given), tokens, _tell))
         except StoreRefused as exc:
@@ -114,7 +116,8 @@ def _tell(address: str) -> None:
     logging.getLogger("workerpool.service").info("listening on %s", address)
 
 
-def _logs(kind: str, verbose: int) -> Any:
+def service_logs(kind: str, verbose: int) -> Any:
+    """Show on stderr what the service logs, as text or JSON."""
     return logs_on_stderr(max(1, verbose), formatter=_Json() if kind == "json" else None)
 
 

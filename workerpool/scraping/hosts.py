@@ -149,6 +149,11 @@ class Hosts:
             self._adapt(known, now, status, took)
         self._forget_some(now)
 
+    def hold(self, host: str, until: float) -> None:
+        """Let no request start before that moment: the host has asked somebody else for it."""
+        known = self._known(host)
+        known.held_until = max(known.held_until, until)
+
     def forget(self, host: str) -> None:
         """Let go of all that is known of a host: nothing of it is to come, and nothing is under way."""
         self._hosts.pop(host, None)

@@ -244,6 +244,7 @@ class Leased:
     keep_bodies: bool
     expires_at: float | None
     attempts: tuple[Attempt, ...] = ()
+    held_until: float | None = None  # before then its host is not to be asked, as another process was told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

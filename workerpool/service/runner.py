@@ -204,6 +204,8 @@ class Runner:
         self._held[leased.key] = ticket
         self._of_job[leased.job].add(ticket)
         self._weight += ticket.weight
+        if leased.held_until is not None:
+            self._common.hold(ticket.host, monotonic() + leased.held_until - time())
         lane.turns.add(ticket)
 
     def _let_go(self, lease: Leased) -> None:
@@ -355,6 +357,9 @@ class Runner:
             asked = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
             took = time() - ticket.tried[-1].started_at
             self._common.ended(ticket.host, now, status=answer.status_code, retry_after=asked, took=took)
+            if asked and self._settings.politeness.respect_retry_after:
+                until = time() + min(asked, self._settings.politeness.max_retry_after)
+                self._spawn(self._tell_pace(ticket.host, until=until))
         else:
             self._common.ended(ticket.host, now, failed=is_unreachable(answer))
 
@@ -382,11 +387,20 @@ class Runner:
         tickets, delay = await self._rules.ask(first, request)
         self._common.ended(first.host, monotonic())
         self._common.set_floor(first.host, delay)
+        if delay:
+            self._spawn(self._tell_pace(first.host, gap=delay))
         for ticket in tickets:
             self._lanes[ticket.lease.lane].turns.add(ticket)
         for each in self._lanes.values():
             each.turns.let_go(first.host)
         self._move.set()
+
+    async def _tell_pace(self, host: str, *, until: float = 0.0, gap: float = 0.0) -> None:
+        """Let other processes know what a host wants."""
+        try:
+            await self._store.note_pace(host, until=until, gap=gap)
+        except ServiceError as exc:
+            log.warning("%s: %s", self.owner, exc)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

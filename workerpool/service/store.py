@@ -131,6 +131,9 @@ class Queue(Protocol):
     async def note_waits(self, owner: str, waits: Mapping[str, str]) -> None:
         """Say why jobs wait, in place of what this runner has said before: it is shown as their `waiting_for`."""
 
+    async def note_pace(self, host: str, *, until: float = 0.0, gap: float = 0.0) -> None:
+        """Keep until when a host is not to be asked, and how far apart: whichever process asks it next has to know."""
+
     async def work(self, timeout: float) -> None:
         """Wait until there may be something new to lease, or for `timeout` seconds."""
 

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from time import time
 
 from ..records import Ending, Failure, State
-from .rows import attempts_of, packed
+from ..rows import attempts_of, packed
 from .writer import Change
 
 __all__ = ["close_done", "end_all", "note_state"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Self
 
+from ..bell import Bell
 from ..errors import Conflict
 from ..records import (
     FINAL,
@@ -34,7 +35,6 @@ from ..records import (
 )
 from ..store import Begun
 from . import jobs, queue, results, settings, tending
-from .bell import Bell
 from .file import has_log, lock, open_writing
 from .readers import Readers
 from .schema import VERSION
@@ -225,6 +225,9 @@ class SQLiteStore:
     async def note_waits(self, owner: str, waits: Mapping[str, str]) -> None:
         """Say why jobs wait; of no use after a restart, so it is not stored."""
         self._waits = dict(waits)
+
+    async def note_pace(self, host: str, *, until: float = 0.0, gap: float = 0.0) -> None:
+        """Keep what a host wants: the one process that there is knows it."""
 
     async def work(self, timeout: float) -> None:
         """Wait for something to lease."""

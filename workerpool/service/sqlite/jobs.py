@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import Conflict, Fingerprint, NoSuch
 from ..records import FINAL, Bulk, Ending, Filter, Idempotency, Job, NewJob, NewRequest, Page, State, Submitted
+from ..rows import JOB, cursor_of, job_of, packed, position_of
 from .endings import end_all, note_state
-from .rows import JOB, cursor_of, job_of, packed, position_of
 from .writer import Change
 
 __all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "key_of", "publish", "retry"]

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from time import time
 
 from ..records import Attempt, Ending, Finished, Leased, State
+from ..rows import attempts_of, packed, packed_attempts
 from ..store import Begun
 from .endings import close_done, note_state
-from .rows import attempts_of, packed, packed_attempts
 from .writer import Change
 
 __all__ = ["begin", "finish", "give_back", "heartbeat", "lease", "rescue"]

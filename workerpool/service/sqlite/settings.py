@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import Conflict, NoSuch
 from ..records import Delivery, LaneSettings, LaneState, Page, Role, Token
+from ..rows import cursor_of, packed, position_of
 from .jobs import key_of
-from .rows import cursor_of, packed, position_of
 from .writer import Change
 
 __all__ = [

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..records import (
+from .records import (
     FINAL,
     Attempt,
     Body,

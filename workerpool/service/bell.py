@@ -1,12 +1,28 @@
-"""What wakes tasks when the writer has something on disk: news, work, jobs withdrawn. Of one loop, but for `ring`."""
+"""What wakes tasks when something is on disk: news, work, jobs withdrawn. Of one loop, but for `ring`."""
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
-
-from .writer import Change
+from typing import Protocol
 
 __all__ = ["Bell"]
+
+
+class Brought(Protocol):
+    """What a transaction has brought."""
+
+    @property
+    def sequence(self) -> int:
+        """The newest number of results and events."""
+
+    @property
+    def work(self) -> bool:
+        """Whether there may be something new to lease."""
+
+    @property
+    def withdrawn(self) -> Sequence[str]:
+        """Jobs whose requests were taken from runners."""
 
 
 class Bell:
@@ -20,10 +36,14 @@ class Bell:
         self._gone: deque[str] = deque()
         self._any_gone = asyncio.Event()
 
-    def ring(self, change: Change) -> None:
+    def ring(self, change: Brought) -> None:
         """Tell of a transaction. From any thread."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits there
             self._loop.call_soon_threadsafe(self._note, change.sequence, change.work, change.withdrawn)
+
+    def ring_for_work(self) -> None:
+        """Tell that there may be something new to lease. On the loop."""
+        self._work.set()
 
     async def news(self, after: int, timeout: float) -> int:
         """Wait for a number above that one."""
@@ -47,7 +67,7 @@ class Bell:
             await self._any_gone.wait()
         return self._gone.popleft()
 
-    def _note(self, sequence: int, work: bool, withdrawn: list[str]) -> None:
+    def _note(self, sequence: int, work: bool, withdrawn: Sequence[str]) -> None:
         if sequence > self.last:
             self.last = sequence
             self._news.set()
