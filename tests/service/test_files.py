@@ -19,6 +19,12 @@ def refusal(database, **options):
 
 
 @pytest.fixture
+def database(tmp_path):
+    """A file, whatever other tests have."""
+    return str(tmp_path / "service.sqlite")
+
+
+@pytest.fixture
 def made(database, tmp_path):
     """A database that a service has made."""
     with served(database, tmp_path) as service:

@@ -6,11 +6,11 @@ from time import time
 from typing import Any
 
 from ..errors import Conflict, Fingerprint, NoSuch
-from ..records import FINAL, Bulk, Ending, Filter, Idempotency, Job, NewJob, NewRequest, Page, State, Submitted
+from ..records import FINAL, Bulk, Counts, Ending, Filter, Idempotency, Job, NewJob, NewRequest, Page, State, Submitted
 from ..rows import JOB, cursor_of, job_of, packed, position_of
 from .endings import end_all, note_states
 from .link import Connection, first, rows
-from .turns import group_of, need_turns
+from .turns import defer_turns, group_of, need_turns
 from .writer import Change
 
 __all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "key_of", "publish", "retry"]
@@ -18,24 +18,49 @@ __all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", 
 _DAY = 86_400.0
 _STALE = "10 minutes"  # without a new part a submission is taken for given up
 _PUBLISH = """
-    INSERT INTO job (key, id, state, lane, priority, labels, created, not_before, expires, total, webhook, attempts,
-        keep, owner, first, held)
-    VALUES (%s, %s, 'queued', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-        coalesce((SELECT url FROM request WHERE job = %s AND n = 0), ''), %s)
+    WITH {given}, published AS (
+        INSERT INTO job (key, id, state, lane, priority, labels, created, not_before, expires, total, webhook, attempts,
+            keep, owner, first, held)
+        VALUES (%(key)s, %(id)s, 'queued', %(lane)s, %(priority)s, %(labels)s, %(created)s, %(not_before)s, %(expires)s,
+            %(total)s, %(webhook)s, %(attempts)s, %(keep)s, %(owner)s,
+            coalesce((SELECT url FROM given WHERE n = 0), ''), %(stage)s = 0)
+    ), labelled AS (
+        INSERT INTO label
+        SELECT name, value, %(key)s FROM unnest(%(names)s::text[], %(values)s::text[]) AS v(name, value)
+    ), opened AS (
+        INSERT INTO lane SELECT %(lane)s, connections, per_host, rate, per_host_rate, false FROM lane
+        WHERE name = 'default' ON CONFLICT DO NOTHING
+    ), queued AS (
+        INSERT INTO queue (job, n, lane, priority, host, grp, stage)
+        SELECT %(key)s, n, %(lane)s, %(priority)s, host, grp, %(stage)s FROM given ORDER BY n
+    ), marked AS (
+        INSERT INTO idempotency
+        SELECT %(owner)s, %(mark)s, %(fingerprint)s, %(id)s, %(now)s WHERE %(mark)s::text IS NOT NULL
+        ON CONFLICT (owner, key)
+        DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, at = excluded.at
+    ), noted AS (
+        INSERT INTO event (id, job, kind, at, state, run) VALUES (%(event)s, %(key)s, 'job', %(now)s, 'queued', 1)
+    ) SELECT DISTINCT grp FROM given WHERE %(stage)s = 1 AND NOT EXISTS (
+        SELECT 1 FROM procrastinate_jobs WHERE lock = 'hosts-' || grp AND status IN ('todo', 'doing')
+    )
 """
-_ENQUEUE = """
-    INSERT INTO queue (job, n, lane, priority, host, grp, stage)
-    SELECT job, n, %s, %s, host, grp, %s FROM request WHERE job = %s ORDER BY n
-"""
-_REQUESTS = """
-    INSERT INTO request (job, n, url, host, grp, ref, spec)
-    SELECT %s, nr + %s, url, host, grp, ref, spec
-    FROM unnest(%s::text[], %s::text[], %s::smallint[], %s::text[], %s::text[])
+_COLUMNS = """
+    unnest(%(urls)s::text[], %(hosts)s::text[], %(groups)s::smallint[], %(refs)s::text[], %(specs)s::text[])
         WITH ORDINALITY AS v(url, host, grp, ref, spec, nr)
 """
-_IDEMPOTENCY = """
-    INSERT INTO idempotency VALUES (%s, %s, %s, %s, %s) ON CONFLICT (owner, key)
-    DO UPDATE SET fingerprint = excluded.fingerprint, job = excluded.job, at = excluded.at
+_STORED = "given AS (SELECT n, url, host, grp FROM request WHERE job = %(key)s)"
+_NEW = f"""given AS (SELECT nr - 1 AS n, url, host, grp, ref, spec FROM {_COLUMNS}), stored AS (
+        INSERT INTO request (job, n, url, host, grp, ref, spec)
+        SELECT %(key)s, n, url, host, grp, ref, spec FROM given
+    )"""
+_REQUESTS = f"""
+    INSERT INTO request (job, n, url, host, grp, ref, spec)
+    SELECT %(key)s, nr + %(start)s - 1, url, host, grp, ref, spec FROM {_COLUMNS}
+"""
+_KNOWN = """
+    SELECT fingerprint, job.id FROM idempotency JOIN job ON job.id = idempotency.job
+    WHERE idempotency.owner = %(owner)s AND idempotency.key = %(mark)s AND at > %(since)s
+    UNION ALL SELECT NULL, id FROM job WHERE id = %(id)s
 """
 _AGAIN = """
     INSERT INTO queue (job, n, lane, priority, host, grp, stage)
@@ -64,12 +89,7 @@ async def new_key(change: Change, idempotency: Idempotency | None) -> int:
 
 async def add_requests(change: Change, key: int, start: int, requests: Sequence[NewRequest]) -> None:
     """Store requests of a job, the first of them with that number."""
-    await change.db.execute(_REQUESTS.encode(), (
-        key, start - 1, [each.url for each in requests], [each.host for each in requests],
-        [group_of(each.host) for each in requests],
-        [None if each.ref is None else packed(each.ref) for each in requests],
-        [packed(dict(each.spec)) if each.spec else None for each in requests],
-    ))  # fmt: skip
+    await change.db.execute(_REQUESTS.encode(), {"key": key, "start": start, **_columns(requests)})
     await change.db.execute("UPDATE draft SET touched = now() WHERE job = %s", (key,))
 
 
@@ -85,9 +105,7 @@ async def submit(
     """Store a job whole."""
     if (known := await _known(change, new, idempotency)) is not None:
         return known
-    key = change.next()
-    await add_requests(change, key, 0, requests)
-    return await _publish(change, key, new, idempotency)
+    return await _publish(change, change.next(), new, idempotency, requests)
 
 
 async def publish(change: Change, key: int, new: NewJob, idempotency: Idempotency | None) -> Submitted:
@@ -96,40 +114,56 @@ async def publish(change: Change, key: int, new: NewJob, idempotency: Idempotenc
         return known
     if not await rows(change.db, "DELETE FROM draft WHERE job = %s RETURNING job", (key,)):
         raise Conflict("storing it took so long that it was given up; submit it again")
-    return await _publish(change, key, new, idempotency)
+    return await _publish(change, key, new, idempotency, None)
 
 
 async def _known(change: Change, new: NewJob, idempotency: Idempotency | None) -> Submitted | None:
     """Return the job that came with this key before; raises Fingerprint where that was another one, and Conflict."""
-    if idempotency is not None:
-        found = await find_idempotent(change.db, idempotency.key, idempotency.owner)
-        if found is not None and found[0] != idempotency.fingerprint:
+    owner, mark = (None, None) if idempotency is None else (idempotency.owner, idempotency.key)
+    values = {"owner": owner, "mark": mark, "since": time() - _DAY, "id": new.id}
+    for fingerprint, id in await rows(change.db, _KNOWN, values):
+        if fingerprint is None or idempotency is None:
+            raise Conflict(f"there is a job {new.id} already; take another id")
+        if fingerprint != idempotency.fingerprint:
             raise Fingerprint("this Idempotency-Key came with another request before; take a new key")
-        if found is not None:
-            return Submitted(job=await job(change.db, found[1]), replayed=True)
-    if await rows(change.db, "SELECT 1 FROM job WHERE id = %s", (new.id,)):
-        raise Conflict(f"there is a job {new.id} already; take another id")
+        return Submitted(job=await job(change.db, id), replayed=True)
     return None
 
 
-async def _publish(change: Change, key: int, new: NewJob, idempotency: Idempotency | None) -> Submitted:
-    db, held = change.db, new.not_before is not None and new.not_before > time()
-    retry, owner, keep = new.retry_attempts, new.owner, new.keep_bodies
-    row = (key, new.id, new.lane, new.priority, packed(dict(new.labels)), new.created_at, new.not_before,
-           new.expires_at, new.total, new.webhook_url, retry, keep, owner, key, held)  # fmt: skip
-    await db.execute(_PUBLISH.encode(), row)
-    for name, value in new.labels.items():
-        await db.execute("INSERT INTO label VALUES (%s, %s, %s)", (packed(name), packed(value), key))
-    await db.execute("INSERT INTO lane SELECT %s, connections, per_host, rate, per_host_rate, false FROM lane"
-                     " WHERE name = 'default' ON CONFLICT DO NOTHING", (new.lane,))  # fmt: skip
-    await db.execute(_ENQUEUE.encode(), (new.lane, new.priority, 0 if held else 1, key))
-    if idempotency is not None:
-        known_by = (idempotency.owner, idempotency.key, idempotency.fingerprint, new.id, time())
-        await db.execute(_IDEMPOTENCY.encode(), known_by)
-    await note_states(change, "job", [(key, State.QUEUED, 1)])
-    if not held:
-        await need_turns(change, (key,))
-    return Submitted(job=await job(db, new.id))
+async def _publish(
+    change: Change, key: int, new: NewJob, idempotency: Idempotency | None, requests: Sequence[NewRequest] | None
+) -> Submitted:
+    """Store all of a job, and its requests unless these are stored, by one statement."""
+    held = new.not_before is not None and new.not_before > time()
+    values = {
+        "key": key, "id": new.id, "lane": new.lane, "priority": new.priority, "labels": packed(dict(new.labels)),
+        "created": new.created_at, "not_before": new.not_before, "expires": new.expires_at, "total": new.total,
+        "webhook": new.webhook_url, "attempts": new.retry_attempts, "keep": new.keep_bodies, "owner": new.owner,
+        "stage": 0 if held else 1, "names": list(map(packed, new.labels)),
+        "values": list(map(packed, new.labels.values())), "event": change.next(), "now": time(),
+        "mark": None if idempotency is None else idempotency.key,
+        "fingerprint": None if idempotency is None else idempotency.fingerprint,
+        **({} if requests is None else _columns(requests)),
+    }  # fmt: skip
+    statement = _PUBLISH.format(given=_STORED if requests is None else _NEW)
+    await defer_turns(change, [group for (group,) in await rows(change.db, statement, values)])
+    counts = Counts(total=new.total, queued=new.total, running=0, succeeded=0, failed=0, cancelled=0, expired=0)
+    return Submitted(job=Job(
+        id=new.id, state=State.QUEUED, lane=new.lane, priority=new.priority, labels=new.labels,
+        created_at=new.created_at, started_at=None, finished_at=None, not_before=new.not_before,
+        expires_at=new.expires_at, counts=counts, webhook_url=new.webhook_url, retry_attempts=new.retry_attempts,
+        keep_bodies=new.keep_bodies, owner=new.owner,
+    ))  # fmt: skip
+
+
+def _columns(requests: Sequence[NewRequest]) -> dict[str, list[Any]]:
+    return {
+        "urls": [each.url for each in requests],
+        "hosts": [each.host for each in requests],
+        "groups": [group_of(each.host) for each in requests],
+        "refs": [None if each.ref is None else packed(each.ref) for each in requests],
+        "specs": [packed(dict(each.spec)) if each.spec else None for each in requests],
+    }
 
 
 async def find_idempotent(db: Connection, key: str, owner: str) -> tuple[str, str] | None:

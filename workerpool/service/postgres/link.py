@@ -28,13 +28,11 @@ _SETUP = f"""
 
 
 async def connect(address: Address, *, reading: bool = False) -> Connection:
-    """Make a connection; one that reads cannot write, and sees the same state of things throughout a transaction."""
+    """Make a connection; one that reads cannot write."""
     db: Connection = await psycopg.AsyncConnection.connect(address.conninfo, autocommit=True)
     await db.execute(_SETUP.encode())
     if reading:
-        await db.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        await db.set_read_only(True)
-        await db.set_autocommit(False)
+        await db.execute("SET default_transaction_read_only = on")
     return db
 
 
@@ -56,7 +54,7 @@ async def close_quietly(db: Connection | None) -> None:
 
 
 class Readers:
-    """Run queries on a few connections, made when needed. Of one loop.
+    """Run queries on a few connections, made when needed; each sees what is stored by then. Of one loop.
 
     A pool of psycopg's would wait for a database that is down, longer and longer; here each caller is told at once.
     """
@@ -103,14 +101,10 @@ class Readers:
     async def _on(self, db: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             found = await work(db)
-            await db.rollback()
         except BaseException as exc:
             if isinstance(exc, psycopg.Error | asyncio.CancelledError):
                 await close_quietly(db)
-            else:
-                with suppress(psycopg.Error):
-                    await db.rollback()
-                self._keep(db)
+            self._keep(db)
             raise
         self._keep(db)
         return found

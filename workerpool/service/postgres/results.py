@@ -30,7 +30,10 @@ async def results(
     db: Connection, id: str, cursor: str | None, limit: int, ok: bool | None, newest_first: bool
 ) -> Page[Result]:
     """Return results in the order they were finished."""
-    key, kind = await key_of(db, id), "n" if newest_first else "r"
+    row = await first(db, "SELECT key, state FROM job WHERE id = %s", (id,))
+    if row is None:
+        raise NoSuch(f"there is no job {id}")
+    key, is_final, kind = row[0], row[1] in FINAL, "n" if newest_first else "r"  # if it is final, all is there by now
     behind = position_of(kind, cursor)
     rule = "" if ok is None else f"AND ending {'=' if ok else '!='} 'succeeded'"
     order, sign = ("DESC", "<") if newest_first else ("ASC", ">")
@@ -41,7 +44,7 @@ async def results(
         (key, start, limit + 1),
     )
     found = tuple(map(_result, page[:limit]))
-    more = len(page) > limit or (not newest_first and not await _is_final(db, key))
+    more = len(page) > limit or (not newest_first and not is_final)
     return Page(found, cursor_of(kind, found[-1].seq if found else start) if more else None)
 
 
@@ -92,10 +95,6 @@ def _event(row: tuple[object, ...], job: str) -> Event:
 
 async def _names(db: Connection, keys: set[int]) -> dict[int, str]:
     return dict(await rows(db, "SELECT key, id FROM job WHERE key = ANY(%s)", (list(keys),)))
-
-
-async def _is_final(db: Connection, key: int) -> bool:
-    return (await rows(db, "SELECT state FROM job WHERE key = %s", (key,)))[0][0] in FINAL
 
 
 def _result(row: tuple[Any, ...]) -> Result:

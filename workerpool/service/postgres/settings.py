@@ -149,7 +149,7 @@ def _lane(row: tuple[Any, ...]) -> LaneState:
     settings = LaneSettings(
         name=row[0], connections=row[1], per_host=row[2], rate=row[3], per_host_rate=row[4], paused=bool(row[5])
     )
-    return LaneState(settings=settings, queued=row[6], running=row[7])
+    return LaneState(settings=settings, queued=int(row[6]), running=int(row[7]))
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

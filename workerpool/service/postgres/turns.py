@@ -26,6 +26,7 @@ from .writer import Change
 
 __all__ = [
     "ALIVE",
+    "defer_turns",
     "end_turn",
     "gap_of",
     "give_turn_back",
@@ -91,14 +92,18 @@ def group_of(host: str) -> int:
 
 async def need_turns(change: Change, jobs: Sequence[int]) -> None:
     """See to it that each group of which something of these jobs waits has a turn."""
-    missing = [row[0] for row in await rows(change.db, _MISSING, (list(jobs),))]
-    if missing:
+    await defer_turns(change, [group for (group,) in await rows(change.db, _MISSING, (list(jobs),))])
+
+
+async def defer_turns(change: Change, groups: Sequence[int]) -> None:
+    """Make turns of groups that have none; there may be something to lease, whether or not."""
+    change.work = True
+    if groups:
         await manager_of(change.db).batch_defer_jobs_async([
             Job(queue=QUEUE, task_name=_TASK, lock=f"hosts-{group}", queueing_lock=f"hosts-{group}",
                 task_kwargs={"group": group})
-            for group in missing
+            for group in groups
         ])  # fmt: skip
-    change.work = True
 
 
 async def end_turn(change: Change, id: int, group: int) -> bool:

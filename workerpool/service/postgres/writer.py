@@ -124,7 +124,8 @@ class Writer:
                 replies.append((call, *await _one(change, call)))
                 if monotonic() > end:
                     break
-            await self._commit(change)
+            async with change.db.pipeline():
+                await _commit(change)
         except BaseException:
             await close_quietly(self._db)  # whatever was under way there is undone
             self._db = None
@@ -147,22 +148,24 @@ class Writer:
         self._db = await connect(self._address)
         return await _begin(self._db)
 
-    async def _commit(self, change: Change) -> None:
-        gone = change.withdrawn
-        for start in range(0, len(gone), _AT_ONCE):
-            await _notify(change, gone[start : start + _AT_ONCE])
-        if not gone and (change.work or change.sequence != change.begun_at):
-            await _notify(change, [])
-        if change.sequence != change.begun_at:
-            await change.db.execute("UPDATE counter SET number = %s", (change.sequence,))
-        await change.db.execute("COMMIT")
-
 
 async def _begin(db: Connection) -> Change:
-    await db.execute("BEGIN")
-    row = await (await db.execute("SELECT number FROM counter FOR UPDATE")).fetchone()
+    async with db.pipeline():
+        await db.execute("BEGIN")
+        row = await (await db.execute("SELECT number FROM counter FOR UPDATE")).fetchone()
     assert row is not None
     return Change(db, int(row[0]))
+
+
+async def _commit(change: Change) -> None:
+    gone = change.withdrawn
+    for start in range(0, len(gone), _AT_ONCE):
+        await _notify(change, gone[start : start + _AT_ONCE])
+    if not gone and (change.work or change.sequence != change.begun_at):
+        await _notify(change, [])
+    if change.sequence != change.begun_at:
+        await change.db.execute("UPDATE counter SET number = %s", (change.sequence,))
+    await change.db.execute("COMMIT")
 
 
 async def _notify(change: Change, gone: list[str]) -> None:
