@@ -1,6 +1,7 @@
 """A ticket: one leased request on its way through the runner."""
 
 from concurrent.futures import Future
+from functools import cache
 from typing import Any
 
 from ..messages.request import Request
@@ -23,7 +24,7 @@ class Ticket(Entry):
         super().__init__(lease.n, Item(url=lease.url))
         self.lease = lease
         self.tried: list[Attempt] = [_interrupted(each) for each in lease.attempts]
-        self.retry = Retry(attempts=lease.retry_attempts or default_attempts)
+        self.retry = _retry(lease.retry_attempts or default_attempts)
         self.request: Request | None = None  # made when it is first sent
         self.future: Future[Any] | None = None  # while it is sent
         self.gone = False  # whether the lease was lost: what comes is nobody's
@@ -33,6 +34,11 @@ class Ticket(Entry):
     def sendings(self) -> int:
         """How many attempts count against the retry's limit: those that a process's end has cut do not."""
         return sum(1 for each in self.tried if each.outcome != "interrupted")
+
+
+@cache
+def _retry(attempts: int) -> Retry:
+    return Retry(attempts=attempts)
 
 
 def _interrupted(attempt: Attempt) -> Attempt:
