@@ -42,8 +42,9 @@ class LaneRun:
             self._pace = None if settings.rate is None else Pace(Rate(settings.rate))
         self.settings = settings
         own, now = _own(settings), monotonic()
-        for ticket in self.under_way if own is not None else ():
-            own.started(ticket.host, now)
+        if own is not None:
+            for ticket in self.under_way:
+                own.started(ticket.host, now)
         self.turns.own = own
         self.turns.renew_all()
 

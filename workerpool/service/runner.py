@@ -272,7 +272,7 @@ class Runner:
         failure = self._rules.refusal(ticket)
         if failure is None and ticket.request is None:
             try:
-                ticket.request = request_of(ticket.lease.url, ticket.lease.spec, self._settings)
+                ticket.request = request_of(ticket.lease.url, ticket.lease.spec)
             except (InvalidRequest, ValueError) as exc:
                 failure = failure_of(exc)
         if failure is not None:
