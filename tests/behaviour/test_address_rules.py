@@ -266,27 +266,36 @@ async def by_aiohttp(session, url, **options):
         return response.status
 
 
+def opened(context):
+    with context as it:
+        return it
+
+
+WAYS = [
+    lambda client, url: client.get(url),
+    lambda client, url: client.post(url, data=b"a" * 100_000),
+    lambda client, url: client.put(url, data=iter([b"a"])),
+    lambda client, url: client.head(url),
+    lambda client, url: client.submit(url).result(),
+    lambda client, url: next(iter(client.fetch_many([url]))).unwrap(),
+    lambda client, url: opened(client.stream("GET", url)),
+    lambda client, url: opened(client.websocket(url.replace("http", "ws"))),
+    lambda client, url: client.submit(by_aiohttp, url).result(),
+    lambda client, url: client.submit(by_aiohttp, "http://1.1.1.1/", proxy=url).result(),
+]
+
+
 def test_every_way_is_guarded(canary):
     """Each verb, functions, streams, WebSockets, sessions, and other lanes' requests that lead here."""
     url = f"http://127.0.0.1:{canary.port}/"
-
-    def opened(context):
-        with context as it:
-            return it
 
     with WorkerPool(lanes=[Lane("guarded", addresses=RULES, retry=Retry(attempts=5))]) as pool, ExitStack() as stack:
         session = stack.enter_context(pool.session(addresses=RULES))
         alike = stack.enter_context(pool.like("guarded", headers={"a": "b"}))
         for client in (pool.lane("guarded"), session, alike):
-            ways = [
-                lambda: client.get(url), lambda: client.post(url, data=b"a" * 100_000), lambda: client.put(url, data=iter([b"a"])),
-                lambda: client.head(url), lambda: client.submit(url).result(), lambda: next(iter(client.fetch_many([url]))).unwrap(),
-                lambda: opened(client.stream("GET", url)), lambda: opened(client.websocket(url.replace("http", "ws"))),
-                lambda: client.submit(by_aiohttp, url).result(), lambda: client.submit(by_aiohttp, "http://1.1.1.1/", proxy=url).result(),
-            ]  # fmt: skip
-            for way in ways:
+            for way in WAYS:
                 with pytest.raises(Forbidden) as caught:
-                    way()
+                    way(client, url)
                 assert caught.value.attempts <= 1
     assert not canary.is_reached
 
