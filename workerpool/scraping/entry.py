@@ -32,7 +32,8 @@ class Entry:
         if host is None or host == NOWHERE:
             self.go_to(item)
         else:  # found before, and kept: it takes as long as a tenth of a request to find it
-            self.item, self.host, self.problem = item, host, None
+            self.item, self.host = item, host
+            self.problem: str | None = None
             self.origin = f"{item.url.partition(':')[0].lower()}://{host}"
         self.home = self.origin
 
