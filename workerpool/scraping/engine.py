@@ -32,6 +32,7 @@ from .progress import HostProgress, Progress
 from .record import Record
 from .summary import Summary
 from .telling import Telling
+from .validators import digest_of, judged
 
 __all__ = ["Engine"]
 
@@ -56,6 +57,7 @@ class Engine:
         telling: Telling,
         *,
         sitemaps: bool = False,
+        skip_existing: bool = False,
     ) -> None:
         self.asked: dict[Future[Any], Entry] = {}
         self.retried = 0
@@ -64,7 +66,7 @@ class Engine:
         self._parse, self._processes = parse, processes
         self._hosts = Hosts(politeness)
         self._frontier = Frontier(self._hosts, backlog.more)
-        self._telling, self._sitemaps = telling, sitemaps
+        self._telling, self._sitemaps, self._skips_existing = telling, sitemaps, skip_existing
         self._gate = Gate(politeness, telling)
         self._limit = 2 * (pool.lane_settings.connections or _AT_ONCE)
         self._rules_asked: dict[Future[Any], Entry] = {}
@@ -89,6 +91,11 @@ class Engine:
             room = min(room, most)
         now = monotonic()
         while room > 0 and (entry := self._frontier.next(now)) is not None:
+            if self._is_there(entry):
+                self._record.begin(entry)
+                self._frontier.renew(entry.host)
+                yield _outcome(entry, verdict="skipped", reason="exists")
+                continue
             if not self._gate.lets(entry):
                 self._ask_rules(entry)
                 continue
@@ -164,11 +171,18 @@ class Engine:
         reason = self._gate.reason(entry)
         return None if reason is None else _outcome(entry, verdict="skipped", reason=reason)
 
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether an item need not be asked for, since its file is there."""
+        return self._skips_existing and not entry.redirects and self._record.finds(entry.item)
+
     def _ask(self, entry: Entry, now: float) -> Outcome | None:
         """Ask for an item; returns its outcome where it cannot be asked for."""
         item = entry.item
         try:
             client = self._pool if item.lane is None else self._pool.lane(item.lane)
+            if entry.before is not None:
+                entry.may_be_unchanged = self._record.keeps(entry.given)
+            entry.was_conditional = bool(entry.conditions())
             request = item.request(headers=self._telling.of(entry), retry=None, allow_redirects=self._telling.follows)
             job = client.submit(request)
         except InvalidRequest as exc:
@@ -297,11 +311,22 @@ class Engine:
             reason=None if good else family_of(answer),
             redirects=redirects,
             preferences=self._gate.preferences(entry, answer),
+            **self._compared(entry, answer),
         )
+
+    def _compared(self, entry: Entry, answer: Response) -> dict[str, Any]:
+        """Return what has become of a page since the last round, and what a state keeps of it for the next one."""
+        state = self._record.state
+        if state is None:
+            return {}
+        digest = digest_of(answer) if 200 <= answer.status_code < 300 else ""
+        captured = entry.attempts[-1].started
+        change, kept = judged(entry.before, answer, digest, captured, was_conditional=entry.was_conditional)
+        return {"change": change if self._record.tells_changes else None, "validators": kept}
 
     def _read(self, entry: Entry, outcome: Outcome) -> Outcome | None:
         """Have the user's own code read the answer: at once, or in another process."""
-        if self._parse is None:
+        if self._parse is None or outcome.is_unchanged:
             return outcome
         if self._processes is None:
             return self._follow(entry, outcome, parsed(self._parse, outcome))
@@ -311,13 +336,16 @@ class Engine:
 
     def _follow(self, entry: Entry, outcome: Outcome, found: Parsed) -> Outcome:
         if found.error is not None:
-            return replace(outcome, verdict="failed", reason="parse", error=found.error)
+            # What was not read counts as not seen: the next round asks for it anew.
+            failed = replace(outcome, verdict="failed", reason="parse", error=found.error)
+            return replace(failed, change=None, validators=entry.before)
         self._backlog.found(found.items, self._frontier)
         return replace(outcome, fields=found.fields)
 
 
 def _outcome(entry: Entry, **facts: Any) -> Outcome:
     facts.setdefault("redirects", tuple(entry.redirects))
+    facts.setdefault("validators", entry.before)
     return Outcome(index=entry.index, item=entry.given, attempts=tuple(entry.attempts), **facts)
 
 

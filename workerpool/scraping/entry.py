@@ -8,6 +8,7 @@ from yarl import URL
 from ..redaction import redact
 from .item import Item
 from .outcome import Attempt
+from .validators import Validators, asks_plainly
 
 __all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
 
@@ -18,14 +19,22 @@ class Entry:
     """Hold what a run knows of one item until it has its outcome. Of the run's thread only.
 
     `item` is what is asked for next: the input, or where a redirect has led it. `problem` says what is wrong with its
-    URL; such a one has no host.
+    URL; such a one has no host. `before` is what an earlier round has kept of it.
     """
 
-    __slots__ = ("attempts", "given", "home", "host", "index", "item", "origin", "problem", "redirects", "since")
+    __slots__ = (
+        "attempts", "before", "given", "home", "host", "index", "item", "may_be_unchanged", "origin", "problem",
+        "redirects", "since", "was_conditional",
+    )  # fmt: skip
 
-    def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = ()) -> None:
+    def __init__(
+        self, index: int, item: Item, attempts: Iterable[Attempt] = (), before: Validators | None = None
+    ) -> None:
         self.index = index
         self.given = item
+        self.before = before
+        self.may_be_unchanged = True  # there is still what came before
+        self.was_conditional = False  # what was asked last
         self.attempts = list(attempts)
         self.redirects: list[str] = []
         self.since = monotonic()  # since when it waits for its turn
@@ -36,6 +45,17 @@ class Entry:
     def is_at_home(self) -> bool:
         """Whether no redirect has led it away from the origin that it was given for."""
         return self.origin == self.home
+
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers that ask for it only if it has changed: where it is what has answered before."""
+        if (
+            self.before is None
+            or not self.may_be_unchanged
+            or self.item.url != self.before.url
+            or not asks_plainly(self.item)
+        ):
+            return ()
+        return self.before.conditions
 
     def go_to(self, item: Item) -> None:
         """Ask for this next: the input itself, or where a redirect leads."""

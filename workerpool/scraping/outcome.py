@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from ..messages.response import Response
 from .item import Item
+from .validators import Change, Validators
 
 __all__ = ["Attempt", "Change", "Outcome", "Verdict"]
 
 Verdict = Literal["fetched", "failed", "skipped"]
-Change = Literal["new", "changed", "same", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,8 @@ class Outcome:
     `index` counts the inputs from 0. `reason` is a rule's name where the item was skipped (`robots`, `scope`,
     `trap:repeated-segment`), and an error's family where it failed (`dns`, `timeout`, `tls`, `5xx`). `preferences`
     are what the site wishes for (robots.txt's Content-Usage and Content-Signal, X-Robots-Tag, meta robots), by the
-    name of the field; `fields` are what was extracted. `change` is told in runs that know of an earlier one.
+    name of the field; `fields` are what was extracted. `change` is told in rounds (`since_last`): what was never there,
+    and is not, has none, nor has what failed. `validators` are what a state keeps, for the next round to ask by.
     """
 
     index: int
@@ -55,11 +56,17 @@ class Outcome:
     preferences: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     change: Change | None = None
+    validators: Validators | None = None
 
     @property
     def url(self) -> str:
         """The URL as it was given."""
         return self.item.url
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the site has said that nothing has changed since the last round: there is no body, and no field."""
+        return self.change == "same" and self.response is not None and self.response.status_code == 304
 
     @property
     def ok(self) -> bool:
