@@ -29,6 +29,8 @@ __all__ = ["fetch_politely"]
 def fetch_politely(urls: tuple[str, ...], source: str | None, given: Mapping[str, Any]) -> NoReturn:
     """Run it, and exit."""
     again = given["again"]
+    if given["max_filesize"] and not given["save"]:
+        raise click.UsageError("--max-filesize needs --save DIR: it bounds the files there")
     if given["skip_existing"] and not given["save"]:
         raise click.UsageError("--skip-existing needs --save DIR: the folder in which the files are looked for")
     if given["skip_existing"] and (given["since"] or again):

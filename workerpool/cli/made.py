@@ -45,7 +45,15 @@ def _folder(given: Mapping[str, Any]) -> Sink:
     is_local = "://" not in given["save"] or given["save"].startswith("file://")
     if given.get("skip_existing") and not is_local:
         raise click.UsageError("--skip-existing looks into a folder of this machine; give such a one to --save")
-    return folder_for(given["save"], **({"keep": True} if keeps and is_local else {}))
+    if not is_local:
+        return folder_for(given["save"])
+    return folder_for(given["save"], keep=keeps, stream=_may_stream(given), largest=given.get("max_filesize"))
+
+
+def _may_stream(given: Mapping[str, Any]) -> bool:
+    """Whether bodies are wanted as files alone: then large ones need not be held in memory."""
+    archives = any(name.lower().endswith((".warc", ".warc.gz", ".wacz")) for name in given["outputs"])
+    return given["is_list"] and not (archives or given["body"] or given["extracts"])
 
 
 def _sink(name: str, given: Mapping[str, Any]) -> Sink:

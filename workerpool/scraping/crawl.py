@@ -12,6 +12,7 @@ from ..caller.pool import WorkerPool
 from ..settings import Retry
 from .backlog import Accepts, Backlog, Given, Source
 from .checking import check, check_inputs, check_options, checked_sinks
+from .downloads import Downloads
 from .engine import Engine
 from .errors import StateError
 from .outcome import Outcome
@@ -20,6 +21,7 @@ from .politeness import Politeness
 from .progress import Progress
 from .record import Record
 from .sinks.base import Sink
+from .sinks.folder import Folder
 from .state import Mode
 from .summary import Summary
 from .telling import Headers, Signs, Telling
@@ -86,6 +88,7 @@ class Crawl:
         self.summary = Summary()
         self.progress = Progress()  # as of a moment ago, while it runs; read by any thread
         self._inputs, self._parse, self._accepts, self._key = inputs, parse, accepts, key
+        self._sinks = sinks
         self._record = Record(sinks, state, mode, identity or {}, since_last=since_last)
         self._politeness = Politeness() if politeness is None else politeness
         self._retry, self._pool, self._processes = retry, pool, processes
@@ -129,8 +132,11 @@ class Crawl:
             pool = self._pool or stack.enter_context(self._own_pool())
             processes = stack.enter_context(_processes(self._processes)) if self._processes else None
             backlog = Backlog(self._inputs, record, self._accepts, self._key)
+            downloads = self._downloads()
+            stack.callback(downloads.close if downloads is not None else bool)
             engine = Engine(pool, record, backlog, self._politeness, self._retry, self._parse, processes,
-                            self._telling, sitemaps=self._sitemaps, skip_existing=self._skips_existing)  # fmt: skip
+                            self._telling, sitemaps=self._sitemaps, skip_existing=self._skips_existing,
+                            downloads=downloads)  # fmt: skip
             stack.callback(engine.give_up)
             for watcher in self._watchers:
                 watcher.begin(record.state)
@@ -195,6 +201,14 @@ class Crawl:
 
     def _room(self, engine: Engine) -> int | None:
         return None if self._pages is None else self._pages - self.summary.asked - len(engine.asked)
+
+    def _downloads(self) -> Downloads | None:
+        """Return what brings large bodies into the files of a sink that wants them so."""
+        for sink in self._sinks:
+            if isinstance(sink, Folder) and sink.parts is not None:
+                digests = self._record.state is not None
+                return Downloads(sink.parts, held=sink.held, digests=digests, largest=sink.largest)
+        return None
 
     def _own_pool(self) -> WorkerPool:
         return WorkerPool(retry=None)

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, time
 from typing import Any
 
+from ..caller.client import Client
 from ..caller.pool import WorkerPool
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, InvalidRequest, RequestError, WorkerPoolError
 from ..handover.job import Job
@@ -18,6 +19,7 @@ from ..messages.response import Response
 from ..policies.retry import is_good, wait_before_retry
 from ..settings import Retry
 from .backlog import Backlog
+from .downloads import Download, Downloaded, Downloads
 from .entry import Entry
 from .families import family_of
 from .frontier import Frontier
@@ -58,6 +60,7 @@ class Engine:
         *,
         sitemaps: bool = False,
         skip_existing: bool = False,
+        downloads: Downloads | None = None,
     ) -> None:
         self.asked: dict[Future[Any], Entry] = {}
         self.retried = 0
@@ -67,6 +70,7 @@ class Engine:
         self._hosts = Hosts(politeness)
         self._frontier = Frontier(self._hosts, backlog.more)
         self._telling, self._sitemaps, self._skips_existing = telling, sitemaps, skip_existing
+        self._downloads = downloads
         self._gate = Gate(politeness, telling)
         self._limit = 2 * (pool.lane_settings.connections or _AT_ONCE)
         self._rules_asked: dict[Future[Any], Entry] = {}
@@ -183,14 +187,24 @@ class Engine:
             if entry.before is not None:
                 entry.may_be_unchanged = self._record.keeps(entry.given)
             entry.was_conditional = bool(entry.conditions())
-            request = item.request(headers=self._telling.of(entry), retry=None, allow_redirects=self._telling.follows)
-            job = client.submit(request)
+            job = self._submitted(client, entry)
         except InvalidRequest as exc:
             return _failed(entry, exc)
         self._hosts.started(entry.host, now)
         entry.attempts.append(Attempt(started=time(), waited=max(0.0, now - entry.since)))
         self._follow_up(job, self.asked, entry)
         return None
+
+    def _submitted(self, client: Client, entry: Entry) -> Future[Any]:
+        item, headers, follows = entry.item, self._telling.of(entry), self._telling.follows
+        if self._downloads is None:
+            return client.submit(item.request(headers=headers, retry=None, allow_redirects=follows))
+        if not self._downloads.wants(entry):
+            limit = self._downloads.limit(client)
+            return client.submit(item.request(headers=headers, retry=None, allow_redirects=follows, max_body=limit))
+        timeout = self._downloads.timeout(client)
+        request = item.request(headers=headers, retry=None, allow_redirects=follows, timeout=timeout)
+        return self._downloads.begin(client, request, entry.given.url, identity=bool(entry.attempts))
 
     def _ask_rules(self, entry: Entry) -> None:
         """Have the entry wait for the rules of its origin; the first one to wait has them asked for."""
@@ -210,7 +224,7 @@ class Engine:
         is_rules = future in self._rules_asked
         entry = (self._rules_asked if is_rules else self.asked).pop(future)
         try:
-            answer: Response | WorkerPoolError = future.result()
+            answer: Response | WorkerPoolError = self._unpacked(entry, future.result())
         except CancelledError:
             self._take_back(entry, was_rules=is_rules)  # it comes again when the run goes on
             return None
@@ -226,6 +240,15 @@ class Engine:
         self._frontier.renew(entry.host)
         return outcome if outcome is None or outcome.verdict != "fetched" else self._read(entry, outcome)
 
+    def _unpacked(self, entry: Entry, found: Response | Downloaded) -> Response:
+        """Return the answer, and note where its body is."""
+        if not isinstance(found, Downloaded):
+            return found
+        entry.saved, entry.is_stale = found.saved, found.stale
+        if self._downloads is not None and found.saved is None and not found.stale:
+            self._downloads.note_size(entry, is_large=False)
+        return found.response
+
     def _take_back(self, entry: Entry, *, was_rules: bool) -> None:
         self._hosts.ended(entry.host, monotonic())
         if not was_rules:
@@ -240,7 +263,8 @@ class Engine:
             )
         elif isinstance(answer, Response):
             pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
-            took = future.elapsed if isinstance(future, Job) else None
+            job = future.job if isinstance(future, Download) else future
+            took = job.elapsed if isinstance(job, Job) else None
             self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took)
         else:
             self._hosts.ended(entry.host, now)
@@ -266,6 +290,13 @@ class Engine:
         entry.attempts[-1] = attempt
         if isinstance(answer, WorkerPoolError) and not isinstance(answer, RequestError):
             return _failed(entry, answer)
+        if self._downloads is not None and self._downloads.takes(entry, answer):
+            self._downloads.note_size(entry, is_large=True)
+            entry.is_stale = True
+        if entry.is_stale:  # a part of another file is gone now, or a body is large: it is asked for from its beginning
+            entry.is_stale, entry.since = False, monotonic()
+            self._frontier.add(entry, first=True)
+            return None
         pause = self._pause(entry, answer)
         if pause is not None:
             self.retried += 1
@@ -294,7 +325,7 @@ class Engine:
         if is_good(self._retry, answer):
             return None
         since = self._record.since
-        tried = sum(1 for each in entry.attempts if not each.is_redirect and each.started >= since)
+        tried = sum(1 for each in entry.attempts if each.is_try and each.started >= since)
         request = entry.item.request()
         pause = wait_before_retry(self._retry, request, tried, answer)
         if pause is None or pause > self._politeness.max_retry_after:
@@ -311,6 +342,7 @@ class Engine:
             reason=None if good else family_of(answer),
             redirects=redirects,
             preferences=self._gate.preferences(entry, answer),
+            saved=entry.saved,
             **self._compared(entry, answer),
         )
 
@@ -319,7 +351,8 @@ class Engine:
         state = self._record.state
         if state is None:
             return {}
-        digest = digest_of(answer) if 200 <= answer.status_code < 300 else ""
+        is_good = 200 <= answer.status_code < 300
+        digest = (entry.saved and entry.saved.digest) or (digest_of(answer) if is_good else "")
         captured = entry.attempts[-1].started
         change, kept = judged(entry.before, answer, digest, captured, was_conditional=entry.was_conditional)
         return {"change": change if self._record.tells_changes else None, "validators": kept}

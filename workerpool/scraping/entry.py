@@ -7,7 +7,7 @@ from yarl import URL
 
 from ..redaction import redact
 from .item import Item
-from .outcome import Attempt
+from .outcome import Attempt, Saved
 from .validators import Validators, asks_plainly
 
 __all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
@@ -23,8 +23,8 @@ class Entry:
     """
 
     __slots__ = (
-        "attempts", "before", "given", "home", "host", "index", "item", "may_be_unchanged", "origin", "problem",
-        "redirects", "since", "was_conditional",
+        "attempts", "before", "given", "home", "host", "index", "is_large", "is_stale", "item", "may_be_unchanged",
+        "origin", "problem", "redirects", "saved", "since", "was_conditional",
     )  # fmt: skip
 
     def __init__(
@@ -33,6 +33,9 @@ class Entry:
         self.index = index
         self.given = item
         self.before = before
+        self.saved: Saved | None = None  # the body of its answer, where that is in a file
+        self.is_large = False  # too large for memory
+        self.is_stale = False  # its answer was to be the rest of a file that is another one now
         self.may_be_unchanged = True  # there is still what came before
         self.was_conditional = False  # what was asked last
         self.attempts = list(attempts)

@@ -20,7 +20,7 @@ _BEGIN = """
 
 def check_round(place: object, before: Mapping[str, str], identity: Mapping[str, str]) -> None:
     """Raise OtherRun where a round is not over the same: its validators would be of other answers."""
-    for name in sorted({*before, *identity} - _FREE):
+    for name in sorted({*before, *identity} - _FREE, key=lambda name: (name != "command", name)):
         if before.get(name) != identity.get(name):
             was, now = before.get(name, "not there"), identity.get(name, "not there")
             raise OtherRun(

@@ -38,7 +38,7 @@ class Summary:
         """Count an outcome."""
         setattr(self, outcome.verdict, getattr(self, outcome.verdict) + 1)
         if outcome.response is not None:
-            self.bytes += len(outcome.response.content)
+            self.bytes += outcome.size
             kind = f"{outcome.response.status_code // 100}xx"
             self.statuses[kind] = self.statuses.get(kind, 0) + 1
         if outcome.change is not None:

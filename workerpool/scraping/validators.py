@@ -3,12 +3,20 @@
 import base64
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from ..messages.response import Response
 from .item import Item
 
-__all__ = ["Change", "Validators", "asks_plainly", "digest", "digest_of", "judged"]
+__all__ = ["Change", "Validators", "asks_plainly", "digest", "digest_of", "judged", "told"]
+
+
+class Hash(Protocol):
+    """What hashlib makes, which has no public name."""
+
+    def digest(self) -> bytes:
+        """Return the digest."""
+
 
 Change = Literal["new", "changed", "same", "gone"]
 _GONE = frozenset({404, 410})
@@ -54,7 +62,12 @@ def digest_of(response: Response) -> str:
 
 def digest(data: bytes) -> str:
     """Return the digest of data as archives write it, whose readers find the body by that."""
-    return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")
+    return told(hashlib.sha1(data, usedforsecurity=False))
+
+
+def told(found: Hash) -> str:
+    """Return the same of what a hash was fed with piece by piece."""
+    return "sha1:" + base64.b32encode(found.digest()).decode("ascii")
 
 
 def judged(

@@ -21,7 +21,7 @@ from .names import given_name, has_body, numbered, safe_parts, url_name
 
 __all__ = ["Folder"]
 
-_JOURNAL, _PART = ".files.jsonl", ".files.part"  # no name of a body begins with a dot
+_JOURNAL, _PART, _PARTS = ".files.jsonl", ".files.part", ".parts"  # no name of a body begins with a dot
 
 
 class Folder:
@@ -34,7 +34,9 @@ class Folder:
     were not committed are removed. An outcome that comes again overwrites its own file. With `fsync="flush"` each
     file is on the disk before it has its name, which costs the most where files are small.
 
-    With `keep` what earlier runs have noted stays, and each file its URL's: for `since_last` and `skip_existing`.
+    With `keep` what earlier runs have noted stays, and each file its URL's: for `since_last` and `skip_existing`. With
+    `stream` bodies of GETs over `held` bytes go to `.parts` as they come, of up to `largest` bytes: those no other sink
+    sees, nor `parse`. A part that was cut is gone on with, also by a later run, if its file is the same still.
     """
 
     def __init__(
@@ -43,10 +45,15 @@ class Folder:
         *,
         errors: bool = False,
         keep: bool = False,
+        stream: bool = False,
+        held: int = 2**23,
+        largest: int | None = None,
         fsync: Fsync = "close",
     ) -> None:
         self.path = Path(path)
         self._keep = keep
+        self.parts = self.path / _PARTS if stream else None
+        self.held, self.largest = held, largest
         self._errors = errors
         self._fsync = checked_fsync(fsync)
         self._journal = AppendFile(self.path / _JOURNAL, fsync=fsync)
@@ -74,16 +81,21 @@ class Folder:
         if response is None or not has_body(outcome, errors=self._errors):
             return
         if outcome.change == "same" and self.keeps(outcome.item):
+            if outcome.saved is not None:
+                outcome.saved.file.drop()
             return
         given = given_name(outcome.item)
         target = self._place(outcome, given)
         name = target.relative_to(self.path).as_posix()
         entry = {"index": outcome.index, "url": well_formed(outcome.url), "name": name, "given": bool(given)}
         offset = self._journal.offset
-        self._journal.write(json.dumps(entry | {"bytes": len(response.content)}).encode("ascii") + b"\n")
+        self._journal.write(json.dumps(entry | {"bytes": outcome.size}).encode("ascii") + b"\n")
         self._journal.hand_over()
         self._note(entry, offset)
-        self._save(target, response.content)
+        if outcome.saved is None:
+            self._save(target, response.content)
+        else:
+            outcome.saved.file.publish(target, sync=self._fsync == "flush")
 
     def flush(self) -> Position:
         """Return how much of the journal there is; the files are with the system already."""
@@ -92,6 +104,9 @@ class Folder:
     def close(self) -> None:
         """Close the journal, and have all on the disk. May be called again."""
         self._journal.close()
+        if self.parts is not None:
+            with suppress(OSError):  # there is none, or something in it to go on with
+                self.parts.rmdir()
         if self._fsync == "close" and hasattr(os, "sync"):
             os.sync()
 
