@@ -28,7 +28,13 @@ class Entry:
     )  # fmt: skip
 
     def __init__(
-        self, index: int, item: Item, attempts: Iterable[Attempt] = (), before: Validators | None = None
+        self,
+        index: int,
+        item: Item,
+        attempts: Iterable[Attempt] = (),
+        before: Validators | None = None,
+        *,
+        host: str | None = None,
     ) -> None:
         self.index = index
         self.given = item
@@ -40,8 +46,13 @@ class Entry:
         self.was_conditional = False  # what was asked last
         self.attempts = list(attempts)
         self.redirects: list[str] = []
+        self.problem: str | None = None
         self.since = monotonic()  # since when it waits for its turn
-        self.go_to(item)
+        if host is None or host == NOWHERE:
+            self.go_to(item)
+        else:  # found before, and kept: it takes as long as a tenth of a request to find it
+            self.item, self.host = item, host
+            self.origin = f"{item.url.partition(':')[0].lower()}://{host}"
         self.home = self.origin
 
     @property

@@ -70,7 +70,7 @@ class State:
         since_last: bool = False,
     ) -> None:
         self._path = Path(path)
-        self._begun: list[tuple[int]] = []
+        self._begun: dict[int, None] = {}  # in their order
         self._put_back: list[tuple[int]] = []
         self._ended: list[tuple[Any, ...]] = []
         self._tries: list[tuple[Any, ...]] = []
@@ -151,6 +151,7 @@ class State:
         Returns the indices of those that were not known.
         """
         new: list[int] = []
+        rows: list[tuple[Any, ...]] = []  # of items without a key, which are all new
         with self._told():
             for item, host, key, reason in items:
                 stage = QUEUED if reason is None else SKIPPED
@@ -158,12 +159,14 @@ class State:
                 index = returned(self._db, item, key) if self._has_before else None
                 if index is not None:
                     self._db.execute(_AGAIN, (*about, index))
-                elif self._db.execute(_ADD, (self._known, *about)).rowcount:
-                    index = self._known
-                    self._known += 1
-                if index is not None:
-                    new.append(index)
-                    self._waiting += stage == QUEUED
+                elif key is None:
+                    rows.append((self._known, *about))
+                elif not self._db.execute(_ADD, (self._known, *about)).rowcount:
+                    continue
+                new.append(self._known if index is None else index)
+                self._known += index is None
+                self._waiting += stage == QUEUED
+            self._db.executemany(_ADD, rows)
         return new
 
     def recall(self) -> int:
@@ -193,16 +196,20 @@ class State:
 
     def begin(self, index: int) -> None:
         """Note that an item is asked for, once for each. True with the next commit."""
-        self._begun.append((index,))
+        self._begun[index] = None
         self._waiting -= 1
 
     def put_back(self, index: int) -> None:
         """Note that an item that was begun has not been sent, and waits again. True with the next commit."""
-        self._put_back.append((index,))
+        if index in self._begun:  # since the last time that all was written
+            del self._begun[index]
+        else:
+            self._put_back.append((index,))
         self._waiting += 1
 
     def end(self, outcome: Outcome) -> None:
         """Note what became of an item that was begun. True with the next commit."""
+        self._begun.pop(outcome.index, None)  # that it was asked for is told by what became of it
         status, final = (None, None) if outcome.response is None else _facts(outcome.response)
         stage, kept = _STAGES[outcome.verdict], _kept(outcome)
         self._ended.append((stage, status, outcome.reason, final, time(), *kept, outcome.index))
@@ -212,13 +219,19 @@ class State:
                 each.message,
             ))  # fmt: skip
 
-    def waiting_of(self, host: str, limit: int = 100) -> list[Entry]:
+    def waiting_of(self, host: str, limit: int) -> list[Entry]:
         """Return what waits at a host: the highest priority first, then in the order of the input."""
         with self._told():
             self._write()
             rows = self._db.execute(_WAITING, (host, limit)).fetchall()
             return [
-                Entry(index, _unpacked(url, more), self._attempts(index) if tried else (), self._before(url, *kept))
+                Entry(
+                    index,
+                    _unpacked(url, more),
+                    self._attempts(index) if tried else (),
+                    self._before(url, *kept),
+                    host=host,
+                )
                 for index, url, more, tried, *kept in rows
             ]
 
@@ -378,8 +391,8 @@ class State:
 
     def _write(self) -> None:
         if self._begun:
-            self._db.executemany("UPDATE item SET stage = 1 WHERE id = ?", self._begun)
-            self._begun = []
+            self._db.executemany("UPDATE item SET stage = 1 WHERE id = ?", [(index,) for index in self._begun])
+            self._begun = {}
         if self._put_back:
             self._db.executemany("UPDATE item SET stage = 0 WHERE id = ?", self._put_back)
             self._put_back = []
