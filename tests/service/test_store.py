@@ -8,11 +8,11 @@ from time import time
 import pytest
 from disks import fill, small_disk
 
+from workerpool.service.bell import Bell
 from workerpool.service.errors import StoreDown, StoreRefused
 from workerpool.service.homes import open_store
 from workerpool.service.records import Attempt, Ending, Filter, Finished, NewJob, NewRequest, Retention, State
 from workerpool.service.settings import ServiceSettings
-from workerpool.service.sqlite.bell import Bell
 
 _ALL = Filter()
 
@@ -117,9 +117,9 @@ def test_what_is_old_or_too_much_goes(database, run):
         async with opened(database) as store:
             for id in "abc":
                 await store.submit(*new(id))
-                await store.finish(ended(await store.lease("x", "default", 1, seconds=60), bytes(200_000)))
+                await store.finish(ended(await store.lease("x", "default", 1, seconds=60), bytes(300_000)))
             await store.submit(*new("open"))
-            assert await store.sweep(Retention(age=60, size=700_000), time()) == 1
+            assert await store.sweep(Retention(age=60, size=800_000), time()) == 1
             assert [each.id for each in (await store.jobs(_ALL, cursor=None, limit=9)).rows] == ["open", "c", "b"]
             assert await store.sweep(Retention(age=0, size=None), time() + 1) == 2
             assert [each.id for each in (await store.jobs(_ALL, cursor=None, limit=9)).rows] == ["open"]

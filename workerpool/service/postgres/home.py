@@ -44,6 +44,8 @@ from .writer import Change, Writer
 
 __all__ = ["PostgresStore"]
 
+_PATIENCE = 5.0  # seconds that the first lease waits until this process takes turns
+_GRACE = 15.0  # seconds after the database was away in which no lease is taken for lost
 _REPEATED = 5.0  # seconds after which why jobs wait is said again, though it is the same
 
 
@@ -103,9 +105,9 @@ class PostgresStore:
         if self._membership is not None:
             self._membership.look()
 
-    def _member(self, seconds: float) -> Membership:
+    def _member(self) -> Membership:
         if self._membership is None:
-            self._membership = Membership(self._address, self._writer, self._bell.ring_for_work, seconds)
+            self._membership = Membership(self._address, self._writer, self._bell.ring_for_work)
         return self._membership
 
     # Jobs.
@@ -221,7 +223,16 @@ class PostgresStore:
         self, owner: str, lane: str, n: int, *, seconds: float, without: Collection[str] = ()
     ) -> tuple[Leased, ...]:
         """Give requests to a runner, of hosts whose turns this process has; it begins to take turns by that."""
-        member = self._member(seconds)
+        member = self._member()
+        await member.joined(_PATIENCE)
+        found = await self._lease(member, lane, n, seconds, without)
+        if not found and await member.take():
+            found = await self._lease(member, lane, n, seconds, without)
+        return found
+
+    async def _lease(
+        self, member: Membership, lane: str, n: int, seconds: float, without: Collection[str]
+    ) -> tuple[Leased, ...]:
         if member.worker is None:
             return ()
         return await self._writer.do(
@@ -237,12 +248,9 @@ class PostgresStore:
         return await self._writer.do(queue.begin, member.worker, begun, alone=not member.others)
 
     async def heartbeat(self, owner: str, leases: Iterable[Leased], *, seconds: float) -> frozenset[int]:
-        """Say which leases are lost; what keeps the others is the process' own heartbeat, for all that it has."""
-        held, member = [(each.key, each.token) for each in leases], self._member(seconds)
-        lost = await self._readers.do(queue.lost, held)
-        if member.worker is not None:
-            await self._writer.do(queue.reclaim, member.worker, [key for key, _token in held])
-        return lost
+        """Keep leases."""
+        pairs = [(each.key, each.token) for each in leases]
+        return await self._writer.do(queue.heartbeat, pairs, seconds=seconds)
 
     async def finish(self, finished: Sequence[Finished]) -> frozenset[int]:
         """Store results."""
@@ -328,10 +336,14 @@ class PostgresStore:
     # Looking after it.
 
     async def tend(self, now: float) -> Tended:
-        """Let begin, expire, where there is something to do; what stalled is given out again all the time."""
-        if not await self._readers.do(tending.is_due, now):
+        """Give out again, let begin, expire: nothing is written where there is nothing to do.
+
+        After the database was away, others are to say first what they still have.
+        """
+        late = self._writer.steady > _GRACE and await self._readers.do(queue.is_late)
+        if not late and not await self._readers.do(tending.is_due, now):
             return Tended()
-        return await self._writer.do(tending.tend, now)
+        return await self._writer.do(tending.tend, now, late=late)
 
     async def sweep(self, retention: Retention, now: float) -> int:
         """Remove what need not be kept, some at a time."""

@@ -23,6 +23,7 @@ _SETUP = f"""
     SET lock_timeout = '15s';
     SET idle_in_transaction_session_timeout = '20s';
     SET statement_timeout = '120s';
+    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """  # a process that hangs amid a transaction holds up others for 20 s at most
 

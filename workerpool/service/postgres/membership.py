@@ -13,9 +13,9 @@ from time import monotonic
 
 import psycopg
 
-from ..errors import ServiceError
-from .address import Address, meaning
-from .link import Connection, close_quietly, connect, first, rows
+from ..errors import ServiceError, StoreDown
+from .address import Address, meaning, told
+from .link import Connection, close_quietly, connect, rows
 from .schema import QUEUE
 from .turns import ALIVE, end_turn, gap_of, give_turn_back, manager_of, release_all, rescue_turns
 from .writer import Writer
@@ -26,6 +26,8 @@ log = logging.getLogger("workerpool.service")
 
 _LOOK = 1.0  # seconds between two looks, at most
 _LINGER = 3.0  # seconds that a turn is kept with nothing to send: more may come
+_BEAT = 10.0  # seconds between two heartbeats
+_DEAD = 30.0  # seconds without a heartbeat from which on others have a process' turns, though its session is there
 _GRACE = 3.0  # seconds that a session may be away before its process is taken for dead
 _PAUSE = 0.5  # seconds before a broken connection is tried again
 _MINE = """
@@ -47,14 +49,16 @@ _STALLED = "SELECT 1 FROM procrastinate_workers WHERE last_heartbeat < now() - m
 class Membership:
     """Hold turns for a process. `worker` is its number at procrastinate's; of one loop."""
 
-    def __init__(self, address: Address, writer: Writer, gained: Callable[[], None], seconds: float) -> None:
-        self._address, self._writer, self._gained, self._seconds = address, writer, gained, seconds
+    def __init__(self, address: Address, writer: Writer, gained: Callable[[], None]) -> None:
+        self._address, self._writer, self._gained = address, writer, gained
         self.worker: int | None = None
         self.leaving: frozenset[int] = frozenset()  # groups of which nothing more is leased, so that others get them
         self.others = 0  # processes beside this one that fetch
-        self._look = asyncio.Event()
+        self._look, self._joined = asyncio.Event(), asyncio.Event()
+        self._busy = asyncio.Lock()  # whoever takes turns
+        self._db: Connection | None = None
         self._since = monotonic()  # when the connection was made
-        self._beaten = -self._seconds
+        self._beaten = -_BEAT
         self._idle: dict[int, float] = {}  # since when groups have nothing to send
         self._missing: dict[int, float] = {}  # since when workers' sessions are away
         self._task = asyncio.create_task(self._run())
@@ -62,6 +66,19 @@ class Membership:
     def look(self) -> None:
         """Look for turns now: there may be new ones."""
         self._look.set()
+
+    async def joined(self, timeout: float) -> None:
+        """Wait until this process takes turns, but not longer than that."""
+        if not self._joined.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._joined.wait()
+
+    async def take(self) -> bool:
+        """Take turns that nobody has, up to this process' share; returns whether there were any."""
+        with told(self._address.name):
+            async with self._busy:
+                return self._db is not None and await self._take(self._db)
 
     async def close(self) -> None:
         """Leave: others have at once what this process held."""
@@ -76,20 +93,23 @@ class Membership:
         while True:
             db = None
             try:
-                db = await self._join()
+                db = self._db = await self._join()
                 while True:
-                    await self._once(db)
+                    async with self._busy:
+                        await self._once(db)
+                    self._joined.set()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_LOOK):
                             await self._look.wait()
                     self._look.clear()
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
-                log.warning("%s: %s", self._address.name, meaning(exc))
+                log.info("%s: %s", self._address.name, meaning(exc))  # whoever wants to store something warns
             except ServiceError as exc:
                 log.warning("%s", exc)
             except Exception:
                 log.exception("%s: taking turns has failed; it is tried again", self._address.name)
             finally:
+                self._db = None
                 await close_quietly(db)
             await asyncio.sleep(_PAUSE)
 
@@ -97,9 +117,9 @@ class Membership:
         """Make the connection by which this process is known to be there, under the number that it had, if it had."""
         db = await connect(self._address)
         try:
-            if self.worker is None or not await rows(db, _KNOWN, (self.worker,)):
+            if self.worker is None or not await rows(db, _KNOWN, (self.worker,)) or not await _locked(db, self.worker):
                 self.worker = await manager_of(db).register_worker()
-            await db.execute(b"SELECT pg_advisory_lock(%s, (%s %% 2147483648)::int)", (ALIVE, self.worker))
+                await _locked(db, self.worker)
         except BaseException:
             await close_quietly(db)
             raise
@@ -110,20 +130,30 @@ class Membership:
     async def _once(self, db: Connection) -> None:
         assert self.worker is not None
         now = monotonic()
-        if now - self._beaten >= self._seconds / 3:
+        if now - self._beaten >= _BEAT:
             if not await rows(db, _KNOWN, (self.worker,)):  # it was taken for dead; what it had is others' by now
-                raise psycopg.OperationalError("this process was not heard of for long; it joins anew")
+                raise StoreDown(f"{self._address.name}: this process was not heard of for long; it joins anew")
             await manager_of(db).update_heartbeat(self.worker)
             self._beaten = now
         await self._rescue(db, now)
-        share = ceil((await first(db, _COUNT, (QUEUE,)))[0] / (self.others + 1))
-        mine = await rows(db, _MINE, (self.worker,))
-        number = len(mine) - len(self.leaving)
-        while number < share and await manager_of(db).fetch_job([QUEUE], self.worker) is not None:
-            number += 1
-        if number > len(mine) - len(self.leaving):
+        if await self._take(db):
             self._gained()
-        await self._settle(db, mine, share, now)
+        await self._settle(db, now)
+
+    async def _take(self, db: Connection) -> bool:
+        mine, share = await self._has(db), await self._share(db)
+        number = before = len(mine) - len(self.leaving)
+        while number < share and self.worker and await manager_of(db).fetch_job([QUEUE], self.worker) is not None:
+            number += 1
+        return number > before
+
+    async def _has(self, db: Connection) -> list[tuple[int, int, bool]]:
+        """Return the turns of this process: job, group, and whether something of it waits or is leased."""
+        return await rows(db, _MINE, (self.worker,))
+
+    async def _share(self, db: Connection) -> int:
+        ((number,),) = await rows(db, _COUNT, (QUEUE,))
+        return ceil(int(number) / (self.others + 1))
 
     async def _rescue(self, db: Connection, now: float) -> None:
         """Give others what those hold who are no more. Whoever was away itself lets others come back first."""
@@ -131,14 +161,15 @@ class Membership:
         self.others = sum(live.values())
         self._missing = {worker: self._missing.get(worker, now) for worker, alive in live.items() if not alive}
         dead = [worker for worker, since in self._missing.items() if now - since > _GRACE]
-        stalled = now - self._since > self._seconds and await rows(db, _STALLED, (self._seconds,))
+        stalled = now - self._since > _DEAD and await rows(db, _STALLED, (_DEAD,))
         if dead or stalled:
-            number = await self._writer.do(rescue_turns, self._seconds, dead)
+            number = await self._writer.do(rescue_turns, _DEAD, dead)
             if number:
                 log.warning("%s requests were held by a process that is no more; they are given out again", number)
 
-    async def _settle(self, db: Connection, mine: list[tuple[int, int, bool]], share: int, now: float) -> None:
+    async def _settle(self, db: Connection, now: float) -> None:
         """End turns with nothing to send, and give back what is beyond this process' share."""
+        mine, share = await self._has(db), await self._share(db)
         idle = {group for _id, group, busy in mine if not busy}
         self._idle = {group: self._idle.get(group, now) for group in idle}
         for id, group, _busy in mine:
@@ -152,3 +183,9 @@ class Membership:
         for id, group in leaving:
             if await self._writer.do(give_turn_back, id, group):
                 self.leaving -= {group}
+
+
+async def _locked(db: Connection, worker: int) -> bool:
+    """Show that this worker is there, for as long as the session is; not if an older session of it does so still."""
+    ((is_locked,),) = await rows(db, "SELECT pg_try_advisory_lock(%s, (%s %% 2147483648)::int)", (ALIVE, worker))
+    return bool(is_locked)

@@ -19,7 +19,7 @@ from .endings import close_done, note_states
 from .link import Connection, first, rows
 from .writer import Change
 
-__all__ = ["begin", "finish", "give_back", "lease", "lost", "reclaim"]
+__all__ = ["begin", "finish", "give_back", "heartbeat", "is_late", "lease", "rescue"]
 
 _LEASE = """
     WITH next AS (
@@ -53,9 +53,10 @@ _END = """
     DELETE FROM queue USING unnest(%s::bigint[], %s::bigint[]) AS v(key, token)
     WHERE queue.key = v.key AND queue.token = v.token RETURNING queue.key, job, begun
 """
-_LOST = """
-    SELECT v.key FROM unnest(%s::bigint[], %s::bigint[]) AS v(key, token)
-    LEFT JOIN queue ON queue.key = v.key AND queue.token = v.token WHERE queue.key IS NULL
+_KEEP = """
+    UPDATE queue SET until = now() + make_interval(secs => %s)
+    FROM unnest(%s::bigint[], %s::bigint[]) AS v(key, token)
+    WHERE queue.key = v.key AND queue.token = v.token RETURNING queue.key
 """
 _BACK = """
     WITH back AS (
@@ -68,9 +69,7 @@ _BACK = """
     ), counted AS (SELECT job, count(*) FILTER (WHERE had > 0) AS begun FROM back GROUP BY job)
     UPDATE job SET running = running - counted.begun FROM counted WHERE job.key = counted.job
 """
-_ORPHANS = """
-    SELECT key, token, attempts FROM queue WHERE stage = 2 AND worker = %s AND until < now() AND key <> ALL(%s)
-"""
+_LATE = "SELECT key, token, attempts FROM queue WHERE stage = 2 AND until < now()"
 _RESULT = """
     INSERT INTO result (seq, job, n, ending, status, final, error, headers, elapsed, attempts, size, sha256, media, at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -141,17 +140,23 @@ async def begin(change: Change, worker: int, begun: Sequence[Begun], *, alone: b
     return frozenset(key for key, _job, _number in found)
 
 
-async def lost(db: Connection, leases: Sequence[tuple[int, int]]) -> frozenset[int]:
-    """Return the keys of those leases that are others' by now, or nobody's."""
-    found = await rows(db, _LOST, ([key for key, _ in leases], [token for _, token in leases]))
-    return frozenset(key for (key,) in found)
+async def heartbeat(change: Change, leases: Sequence[tuple[int, int]], *, seconds: float) -> frozenset[int]:
+    """Keep leases; returns the keys of those that are lost."""
+    keys, tokens = [key for key, _ in leases], [token for _, token in leases]
+    kept = await rows(change.db, _KEEP, (seconds, keys, tokens))
+    return frozenset(keys) - {key for (key,) in kept}
 
 
-async def reclaim(change: Change, worker: int, held: Sequence[int]) -> int:
-    """Give out again what this process has leased and knows nothing of: the answer to the lease was lost on its way."""
-    found = await rows(change.db, _ORPHANS, (worker, list(held)))
+async def rescue(change: Change) -> int:
+    """Let others have what no runner has kept in time, such as what it never heard of since the answer was lost."""
+    found = await rows(change.db, _LATE)
     await _give_back(change, [tuple(row) for row in found])
     return len(found)
+
+
+async def is_late(db: Connection) -> bool:
+    """Whether there is something to rescue, as a reader sees it."""
+    return bool(await first(db, f"{_LATE} LIMIT 1"))
 
 
 async def finish(change: Change, finished: Sequence[Finished], *, alone: bool) -> frozenset[int]:

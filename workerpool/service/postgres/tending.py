@@ -4,6 +4,7 @@ from ..records import Ending, Retention, State, Stats, Tended
 from .endings import end_all
 from .jobs import remove
 from .link import Connection, first, rows
+from .queue import rescue
 from .turns import need_turns
 from .writer import Change
 
@@ -27,9 +28,9 @@ async def is_due(db: Connection, now: float) -> bool:
     return bool(await first(db, _DUE, (now, 1)) or await first(db, _EXPIRED, (now, 1)))
 
 
-async def tend(change: Change, now: float) -> Tended:
-    """Let begin, expire."""
-    db = change.db
+async def tend(change: Change, now: float, *, late: bool) -> Tended:
+    """Give out again, let begin, expire."""
+    db, rescued = change.db, await rescue(change) if late else 0
     due = [key for (key,) in await rows(db, _DUE, (now, _FEW))]
     if due:
         await db.execute("UPDATE queue SET stage = 1 WHERE job = ANY(%s) AND stage = 0", (due,))
@@ -38,7 +39,7 @@ async def tend(change: Change, now: float) -> Tended:
     expired = await rows(db, _EXPIRED, (now, _FEW))
     for key, _id in expired:
         await end_all(change, key, Ending.EXPIRED)
-    return Tended(due=len(due), expired=tuple(id for _key, id in expired))
+    return Tended(rescued=rescued, due=len(due), expired=tuple(id for _key, id in expired))
 
 
 async def sweep(change: Change, retention: Retention, now: float) -> int:
@@ -62,7 +63,7 @@ async def sweep(change: Change, retention: Retention, now: float) -> int:
 
 async def used(db: Connection) -> int:
     """Return the bytes that are kept: of bodies, and of rows as far as they were counted by the last vacuum."""
-    row = await first(db, "SELECT coalesce(sum(size), 0) FROM result JOIN body USING (seq)")
+    row = await first(db, "SELECT coalesce(sum(octet_length(data)), 0) FROM body")
     other = await first(
         db, "SELECT coalesce(sum(reltuples) FILTER (WHERE reltuples > 0), 0) FROM pg_class"
         " WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'",

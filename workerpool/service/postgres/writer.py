@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 from time import monotonic
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -63,6 +64,7 @@ class Writer:
         self._calls: list[_Call] = []
         self._any = asyncio.Event()
         self._closed = False
+        self._since = -inf  # when the database was there again; it may never have been away
         self._task = asyncio.create_task(self._run())
 
     async def do(self, work: Callable[Concatenate[Change, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -78,6 +80,11 @@ class Writer:
         self._calls.append(_Call(lambda change: work(change, *args, **kwargs), reply))
         self._any.set()
         return await reply
+
+    @property
+    def steady(self) -> float:
+        """For how many seconds the database has been there."""
+        return monotonic() - self._since
 
     async def close(self) -> None:
         """Do what was asked for, and end."""
@@ -102,6 +109,7 @@ class Writer:
             with told(self._address.name):
                 return await self._transact(calls)
         except StoreDown as exc:
+            self._since = inf
             for call in calls:
                 _fail(call, exc)
             return len(calls)
@@ -130,6 +138,7 @@ class Writer:
             await close_quietly(self._db)  # whatever was under way there is undone
             self._db = None
             raise
+        self._since = min(self._since, monotonic())
         self._told(change)
         for call, value, exc in replies:
             if exc is not None:
