@@ -19,11 +19,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import sleep
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from served import Served
 
-__all__ = ["Findings", "torment_service"]
+__all__ = ["Findings", "Submitter", "Target", "compare", "target_server", "torment_service"]
 
 _PER_JOB = 50
 _LIFE = 0.6  # seconds that a service lives at most, once it takes calls
@@ -50,19 +51,28 @@ class Findings:
         """Whether nothing is wrong."""
         return not (self.lost or self.missing or self.doubled or self.changed or self.unseen)
 
+    def told(self, requests: int) -> str:
+        """Return it in words."""
+        return (
+            f"kills {self.kills}, requests {requests} in {self.accepted} jobs: lost {self.lost}, missing {self.missing},"
+            f" doubled {self.doubled}, changed {self.changed} of {self.seen_final} that were seen done;"
+            f" sent {self.sent} by the target's count, attempts {self.attempts}, sendings without an attempt {self.unseen}"
+        )
+
 
 @dataclass
-class _Target:
-    """A server that counts what it is asked for."""
+class Target:
+    """A server that counts what it is asked for, on one port or several."""
 
-    url: str = ""
+    urls: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @contextmanager
-def _target() -> Iterator[_Target]:
-    target = _Target()
+def target_server(ports: int = 1) -> Iterator[Target]:
+    """Serve for a block; each port is a host of its own."""
+    target = Target()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -77,24 +87,26 @@ def _target() -> Iterator[_Target]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections that a kill has cut
-    server.daemon_threads = True
-    target.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(ports)]
+    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
+    for server, thread in zip(servers, threads, strict=True):
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections that a kill has cut
+        server.daemon_threads = True
+        target.urls.append(f"http://127.0.0.1:{server.server_port}")
+        thread.start()
     try:
         yield target
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        for server, thread in zip(servers, threads, strict=True):
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
 
-class _Submitter(threading.Thread):
+class Submitter(threading.Thread):
     """Submit jobs for as long as it takes, and look at those that are done; whatever does not answer is asked again."""
 
-    def __init__(self, service: Served, target: _Target, number: int) -> None:
+    def __init__(self, service: Served, target: Target, number: int) -> None:
         super().__init__(name="submitter")
         self._service, self._target, self._number = service, target, number
         self.accepted: list[str] = []
@@ -105,7 +117,8 @@ class _Submitter(threading.Thread):
         """Submit all, one job after the other, and go on looking until it is ended."""
         for job in range(-(-self._number // _PER_JOB)):
             size = min(_PER_JOB, self._number - job * _PER_JOB)
-            urls = [f"{self._target.url}/{job}/{n}" for n in range(size)]
+            hosts = self._target.urls
+            urls = [f"{hosts[n % len(hosts)]}/{job}/{n}" for n in range(size)]
             body = {"id": f"job-{job}", "requests": urls}
             while self._ask("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": f"key-{job}"}) is None:
                 sleep(0.02)
@@ -137,12 +150,12 @@ class _Submitter(threading.Thread):
 def torment_service(database: str, folder: Path, *, requests: int, times: int, seed: int = 1) -> Findings:
     """Kill the service so many times while it works, let it finish, and say what came of it."""
     chance, found = random.Random(seed), Findings()
-    with _target() as target:
+    with target_server() as target:
         service = Served(database, folder, "--drain", "1").start()
         try:
             rate = max(20.0, requests / max(1, times) / _LIFE * 2)
             service.call("PUT", "/v1/lanes/default", json={"rate": rate, "per_host": 0})
-            submitter = _Submitter(service, target, requests)
+            submitter = Submitter(service, target, requests)
             submitter.start()
             while found.kills < times:
                 sleep(chance.uniform(0.0, _LIFE))
@@ -152,13 +165,14 @@ def torment_service(database: str, folder: Path, *, requests: int, times: int, s
             submitter.ended.set()
             submitter.join()
             service.call("PUT", "/v1/lanes/default", json={"rate": None, "per_host": 0})
-            _compare(service, submitter, target, found)
+            compare(service, submitter, target, found)
         finally:
             service.stop(signal.SIGKILL)
     return found
 
 
-def _compare(service: Served, submitter: _Submitter, target: _Target, found: Findings) -> None:
+def compare(service: Served, submitter: Submitter, target: Target, found: Findings) -> None:
+    """Compare what is there at the end with what was accepted, seen, and counted by the target."""
     found.accepted = len(submitter.accepted)
     found.seen_final = len(submitter.final)
     for id in submitter.accepted:
@@ -172,7 +186,7 @@ def _compare(service: Served, submitter: _Submitter, target: _Target, found: Fin
         if id in submitter.final and submitter.final[id] != (job["state"], results):
             found.changed += 1
         for each in results:
-            sent = target.counts[each["url"].removeprefix(target.url)]
+            sent = target.counts[urlsplit(each["url"]).path]
             found.sent += sent
             found.attempts += len(each["attempts"])
             found.unseen += max(0, sent - len(each["attempts"]))
@@ -189,10 +203,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         database = given.database or str(Path(place, "service.sqlite"))
         found = torment_service(database, Path(place), requests=given.requests, times=given.times, seed=given.seed)
-    print(f"kills {found.kills}, requests {given.requests} in {found.accepted} jobs: lost {found.lost}, missing"
-          f" {found.missing}, doubled {found.doubled}, changed {found.changed} of {found.seen_final} that were seen done;"
-          f" sent {found.sent} by the target's count, attempts {found.attempts}, sendings without an attempt"
-          f" {found.unseen}")  # fmt: skip
+    print(found.told(given.requests))
     return not found.is_good
 
 

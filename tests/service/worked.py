@@ -1,0 +1,66 @@
+"""A process that only fetches, `workerpool work`: started, stopped, killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+__all__ = ["Worked", "worked"]
+
+_PATIENCE = 60.0  # seconds; only what hangs takes longer
+
+
+class Worked:
+    """One such process on a database, after another one."""
+
+    def __init__(self, database: str, folder: Path, name: str, *options: str) -> None:
+        self._database, self._options = database, options
+        self._log = folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def start(self) -> "Worked":
+        """Start a process, and wait for nothing."""
+        command = [sys.executable, "-m", "workerpool", "work", "--database", self._database]
+        command += ["--allow-address", "127.0.0.0/8", *self._options]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, "WORKERPOOL_TOKENS": ""})
+        return self
+
+    def wait(self) -> "Worked":
+        """Wait until it fetches."""
+        end = monotonic() + _PATIENCE
+        while "working for" not in self.log:
+            assert monotonic() < end, self.log
+            sleep(0.01)
+        return self
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, and return the exit code."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        code = self.process.wait(_PATIENCE)
+        self.process = None
+        return code
+
+
+@contextmanager
+def worked(database: str, folder: Path, *options: str, number: int = 1) -> Iterator[list[Worked]]:
+    """Have so many of them fetch for a block."""
+    found = [Worked(database, folder, f"work-{n}", *options) for n in range(number)]
+    try:
+        for each in found:
+            each.start()
+        yield [each.wait() for each in found]
+    finally:
+        for each in found:
+            each.stop(signal.SIGKILL)
