@@ -13,11 +13,24 @@ HOMES = ["sqlite", "postgres"]
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
-    """A PostgreSQL of this process of tests; in CI there has to be one."""
+def _needs_postgres() -> None:
+    """In CI there has to be one."""
     if BINARIES is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("PostgreSQL is not installed")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL of this process of tests."""
+    _needs_postgres()
+    with cluster() as found:
+        yield found
+
+
+@pytest.fixture
+def postgres_of_ones_own() -> Iterator[Cluster]:
+    """A PostgreSQL that a test may stop."""
+    _needs_postgres()
     with cluster() as found:
         yield found
 
