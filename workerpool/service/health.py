@@ -75,7 +75,7 @@ async def metrics(request: Request, _caller: Caller = as_reader) -> Response:
 
 @router.get("/v1/policy/explain", responses={200: {"model": ExplainOut}}, summary="What address rules say of a URL")
 async def explain(
-    request: Request, url: Annotated[str, Query(min_length=1, max_length=16_384)], _caller: Caller = as_reader
+    request: Request, url: Annotated[str, Query(min_length=1, max_length=2048)], _caller: Caller = as_reader
 ) -> Response:
     """Say whether the address rules let a URL through, by which rule, and what it resolves to."""
     accepts(request, "application/json")
