@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ..addresses import AddressRules
+from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option
 from .serve import networks, read_config, service_logs
@@ -57,14 +59,15 @@ def work(**given: Any) -> None:
     who = {name: given[name] for name in ("agent", "contact") if given[name]}
     settings = ServiceSettings(
         database=database,
-        allow_addresses=tuple(given["allow_addresses"]),
+        addresses=AddressRules(allow=given["allow_addresses"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],
     )
     with service_logs(given["log_format"], given["verbose"]):
         try:
-            asyncio.run(work_on(settings, _tell))
+            with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
+                runner.run(work_on(settings, _tell))
         except StoreRefused as exc:
             click.echo(f"workerpool: {exc}", err=True)
             sys.exit(_REFUSED)
