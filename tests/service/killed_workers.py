@@ -49,9 +49,10 @@ def _kill(
 ) -> None:
     restarted = 0
     while found.kills < times:
+        worker = workers[found.kills % len(workers)].wait()
         sleep(chance.uniform(0.0, _LIFE))
-        workers[found.kills % len(workers)].stop(signal.SIGKILL)
-        workers[found.kills % len(workers)].start()
+        worker.stop(signal.SIGKILL)
+        worker.start()
         found.kills += 1
         if found.kills * restarts // times > restarted:
             restarted += 1

@@ -20,6 +20,7 @@ class Worked:
     def __init__(self, database: str, folder: Path, name: str, *options: str) -> None:
         self._database, self._options = database, options
         self._log = folder / f"{name}.log"
+        self._before = 0  # how long the log was when the process was started
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -31,6 +32,7 @@ class Worked:
         """Start a process, and wait for nothing."""
         command = [sys.executable, "-m", "workerpool", "work", "--database", self._database]
         command += ["--allow-address", "127.0.0.0/8", *self._options]
+        self._before = len(self.log)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, env={**os.environ, "WORKERPOOL_TOKENS": ""})
         return self
@@ -38,7 +40,7 @@ class Worked:
     def wait(self) -> "Worked":
         """Wait until it fetches."""
         end = monotonic() + _PATIENCE
-        while "working for" not in self.log:
+        while "working for" not in self.log[self._before :]:
             assert monotonic() < end, self.log
             sleep(0.01)
         return self

@@ -78,7 +78,7 @@ _COUNT = """
     UPDATE job SET running = running - %s, succeeded = succeeded + %s, failed = failed + %s,
         cancelled = cancelled + %s, expired = expired + %s WHERE key = %s
 """
-_SLACK = 0.05  # seconds of a rate that may be made up
+_SLACK = 0.25  # seconds of a rate that may be made up: so long one transaction may wait for another one
 
 
 async def lease(
