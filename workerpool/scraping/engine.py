@@ -93,7 +93,7 @@ class Engine:
                 self._ask_rules(entry)
                 continue
             self._record.begin(entry)
-            outcome = self._refused(entry) or self._ask(entry, now)
+            outcome = self._refused(entry) or self._ask(entry)
             self._frontier.renew(entry.host)
             if outcome is not None:
                 yield outcome
@@ -164,7 +164,7 @@ class Engine:
         reason = self._gate.reason(entry)
         return None if reason is None else _outcome(entry, verdict="skipped", reason=reason)
 
-    def _ask(self, entry: Entry, now: float) -> Outcome | None:
+    def _ask(self, entry: Entry) -> Outcome | None:
         """Ask for an item; returns its outcome where it cannot be asked for."""
         item = entry.item
         try:
@@ -173,6 +173,7 @@ class Engine:
             job = client.submit(request)
         except InvalidRequest as exc:
             return _failed(entry, exc)
+        now = monotonic()  # anew: whoever takes outcomes may have taken its time since the turn began
         self._hosts.started(entry.host, now)
         entry.attempts.append(Attempt(started=time(), waited=max(0.0, now - entry.since)))
         self._follow_up(job, self.asked, entry)
@@ -220,16 +221,16 @@ class Engine:
 
     def _note_pace(self, entry: Entry, future: Future[Any], answer: Response | WorkerPoolError) -> None:
         now = monotonic()
+        sent = future.sent_at if isinstance(future, Job) else None
         if isinstance(answer, RequestError):
-            self._hosts.ended(
-                entry.host, now, failed=isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
-            )
+            failed = isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
+            self._hosts.ended(entry.host, now, failed=failed, sent=sent)
         elif isinstance(answer, Response):
             pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
-            took = future.elapsed if isinstance(future, Job) else None
-            self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took)
+            took = _answering(future, sent)
+            self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took, sent=sent)
         else:
-            self._hosts.ended(entry.host, now)
+            self._hosts.ended(entry.host, now, sent=sent)
 
     def _open(self, first: Entry, answer: Response | WorkerPoolError) -> None:
         """Let what waited for an origin's rules go on; where they are elsewhere, ask there."""
@@ -331,6 +332,11 @@ def _ended(attempt: Attempt, answer: Response | WorkerPoolError) -> Attempt:
         return replace(attempt, took=took, status=answer.status_code)
     stage = answer.stage if isinstance(answer, RequestError) else None
     return replace(attempt, took=took, error=type(answer).__name__, stage=stage, message=str(answer))
+
+
+def _answering(future: Future[Any], sent: float | None) -> float | None:
+    """Return the seconds from the sending to the answer: what it has waited before that tells nothing of the host."""
+    return None if not isinstance(future, Job) or sent is None else max(0.0, future.started + future.elapsed - sent)
 
 
 def _parsed_elsewhere(future: Future[Any]) -> Parsed:
