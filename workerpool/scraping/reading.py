@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .errors import OtherRun, StateError
-from .state import MARK, State
+from .state import State
+from .state_file import MARK
 
 __all__ = ["Standing", "reading", "standing"]
 

@@ -4,7 +4,6 @@ One connection writes, on the run's thread (SQLite before 3.51.3 can damage a lo
 written in batches and becomes true with `commit`; a run that is killed goes on from the last one.
 """
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -12,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
-from typing import IO, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urljoin
 
 from ..messages.redirects import REDIRECTS
@@ -21,30 +20,15 @@ from .entry import Entry
 from .errors import OtherRun, StateError
 from .item import Item
 from .outcome import Attempt, Outcome
+from .state_file import MARK, SCHEMA, check_ours, locked, make_private, meaning, remove
 
-__all__ = ["ASKED", "FAILED", "FETCHED", "MARK", "QUEUED", "SKIPPED", "State"]
+__all__ = ["ASKED", "FAILED", "FETCHED", "QUEUED", "SKIPPED", "State"]
 
 QUEUED, ASKED, FETCHED, FAILED, SKIPPED = range(5)
 T = TypeVar("T")
 _STAGES = {"fetched": FETCHED, "failed": FAILED, "skipped": SKIPPED}
-MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
 _FORMAT = 1
 _SAFE_LOG = (3, 51, 3)
-_SCHEMA = """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-    CREATE TABLE item (
-        id INTEGER PRIMARY KEY, url TEXT NOT NULL, key BLOB, host TEXT NOT NULL, priority INTEGER NOT NULL,
-        stage INTEGER NOT NULL, more TEXT, status INTEGER, reason TEXT, final TEXT, ended REAL,
-        etag TEXT, modified TEXT, digest TEXT
-    );
-    CREATE UNIQUE INDEX known ON item (key) WHERE key IS NOT NULL;
-    CREATE INDEX waiting ON item (host, priority DESC, id) WHERE stage = 0;
-    CREATE INDEX asked ON item (id) WHERE stage = 1;
-    CREATE TABLE attempt (
-        item INTEGER, number INTEGER, started REAL, waited REAL, took REAL, status INTEGER,
-        error TEXT, stage TEXT, message TEXT, PRIMARY KEY (item, number)
-    ) WITHOUT ROWID;
-"""
 _ADD = "INSERT OR IGNORE INTO item (id, url, key, host, priority, stage, more, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _END = """
     UPDATE item SET stage = ?, status = ?, reason = ?, final = ?, ended = ?, etag = ?, modified = ?, digest = ?
@@ -80,11 +64,12 @@ class State:
         self._known = self._waiting = 0
         if mode == "resume" and not self._path.exists():
             raise OtherRun(f"{self._path}: there is no state to resume; leave out --resume to begin")
-        self._lock = _locked(self._path)
+        self._lock = locked(self._path)
         try:
             if mode == "restart":
-                _check_ours(self._path)
-                _remove(self._path)
+                check_ours(self._path)
+                remove(self._path)
+            make_private(self._path)
             with self._told():
                 self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except BaseException:
@@ -287,7 +272,7 @@ class State:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
         if is_new:  # all in one transaction: a run that is killed here has begun, or has not
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA.split(";"):
                 db.execute(statement)
             self._put("format", _FORMAT)
             self._put("identity", dict(identity or {}))
@@ -300,8 +285,11 @@ class State:
         db.execute("BEGIN IMMEDIATE")
 
     def _check(self, identity: Mapping[str, str]) -> None:
-        if self._get("format") != _FORMAT:
-            raise StateError(f"{self._path} is of another version of workerpool; finish it there, or begin anew")
+        if (found := self._get("format")) != _FORMAT:
+            age = "a newer" if isinstance(found, int) and found > _FORMAT else "another"
+            raise StateError(
+                f"{self._path} is of {age} version of workerpool; finish it there, or begin anew with --restart"
+            )
         before = self.identity
         for name in sorted({*before, *identity}):
             if before.get(name) != identity.get(name):
@@ -358,7 +346,7 @@ class State:
         try:
             yield
         except sqlite3.Error as exc:
-            raise StateError(f"{self._path}: {_meaning(exc)}") from exc
+            raise StateError(f"{self._path}: {meaning(exc)}") from exc
 
 
 def _facts(answer: Response) -> tuple[int, str, str | None, str | None]:
@@ -367,53 +355,6 @@ def _facts(answer: Response) -> tuple[int, str, str | None, str | None]:
         with suppress(ValueError):
             final = urljoin(final, headers["Location"])
     return answer.status_code, final, headers.get("ETag"), headers.get("Last-Modified")
-
-
-def _meaning(exc: sqlite3.Error) -> str:
-    text = str(exc)
-    if "full" in text:
-        return "the disk is full; free some of it and run the same again: what was committed is safe"
-    if "readonly" in text or "unable to open" in text:
-        return f"it cannot be written ({text}); give a file in a folder that can"
-    if "locked" in text or "busy" in text:
-        return "another program keeps it locked; end that, or give another state file"
-    if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-        return f"it is damaged, or no state of a run ({text}); restore a copy, or begin anew with --restart"
-    return f"SQLite says: {text}"
-
-
-def _locked(path: Path) -> IO[str]:
-    """Open the lock beside the state, so that no two runs have it. It is left there: to remove it would be a race."""
-    place = path.with_name(path.name + ".lock")
-    try:
-        lock = place.open("w")
-    except OSError as exc:
-        raise StateError(f"{place}: it cannot be written ({exc.strerror}); give a file in a folder that can") from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        lock.close()
-        raise StateError(f"{path} is in use by another run; wait for its end, or give another state file") from exc
-    return lock
-
-
-def _check_ours(path: Path) -> None:
-    """Raise StateError for a file that is no state, damaged or not: it may be somebody's work."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(72)
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise StateError(f"{path} cannot be read ({exc.strerror}); give another file") from exc
-    if head and not (head.startswith(b"SQLite format 3\0") and head[68:] == MARK.to_bytes(4, "big")):
-        raise StateError(f"{path} is no state of a run, so it is not removed; give another file")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            os.remove(f"{path}{suffix}")
 
 
 def _packed(item: Item) -> str | None:
