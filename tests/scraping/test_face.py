@@ -35,7 +35,7 @@ def test_type_checkers_see_what_is_loaded_later():
     tree = ast.parse(Path(scraping.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     named = {alias.name: node.module for node in block.body for alias in node.names}
-    assert scraping._LATER == named
+    assert scraping.LATER == named
     assert named.keys() < set(scraping.__all__)
 
 

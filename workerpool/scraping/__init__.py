@@ -102,7 +102,7 @@ __all__ = [
     "url_key",
 ]
 
-_LATER = {
+LATER = {
     "BadLine": "inputs",
     "Explanation": "explaining",
     "Extractor": "extracting",
@@ -137,7 +137,7 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     """Load what is named for the first time; raises ImportError with the cure where an extra is missing."""
-    if (place := _LATER.get(name)) is None:
+    if (place := LATER.get(name)) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f".{place}", __name__), name)
     return found

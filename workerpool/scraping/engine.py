@@ -1,7 +1,7 @@
 """The engine of a run: asks for what may be asked for, and makes outcomes of what comes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import replace
 from heapq import nlargest
@@ -70,6 +70,7 @@ class Engine:
         self._rules_asked: dict[Future[Any], Entry] = {}
         self._parsing: dict[Future[Any], tuple[Entry, Outcome]] = {}
         self._arrived: SimpleQueue[Future[Any]] = SimpleQueue()
+        backlog.ask_by(self._ask_aside)
 
     @property
     def is_busy(self) -> bool:
@@ -92,10 +93,13 @@ class Engine:
             if not self._gate.lets(entry):
                 self._ask_rules(entry)
                 continue
-            self._record.begin(entry)
+            if entry.aside is None:
+                self._record.begin(entry)
             outcome = self._refused(entry) or self._ask(entry)
             self._frontier.renew(entry.host)
-            if outcome is not None:
+            if outcome is not None and entry.aside is not None:
+                entry.aside(outcome)
+            elif outcome is not None:
                 yield outcome
             else:
                 room -= 1
@@ -179,6 +183,12 @@ class Engine:
         self._follow_up(job, self.asked, entry)
         return None
 
+    def _ask_aside(self, item: Item, tell: Callable[[Outcome], object]) -> None:
+        """Ask for what an input needs itself: by robots.txt, the pace and the signature of all others."""
+        entry = Entry(-1, item)
+        entry.aside = tell
+        self._frontier.add(entry, first=True)
+
     def _ask_rules(self, entry: Entry) -> None:
         """Have the entry wait for the rules of its origin; the first one to wait has them asked for."""
         self._frontier.hold(entry.host)
@@ -211,12 +221,17 @@ class Engine:
         self._note_pace(entry, future, answer)
         outcome = self._judged(entry, answer)
         self._frontier.renew(entry.host)
+        if entry.aside is not None:
+            if outcome is not None:
+                entry.aside(outcome)
+            return None
         return outcome if outcome is None or outcome.verdict != "fetched" else self._read(entry, outcome)
 
     def _take_back(self, entry: Entry, *, was_rules: bool) -> None:
         self._hosts.ended(entry.host, monotonic())
         if not was_rules:
-            self._record.put_back(entry)
+            if entry.aside is None:
+                self._record.put_back(entry)
             self._frontier.add(entry, first=True)
 
     def _note_pace(self, entry: Entry, future: Future[Any], answer: Response | WorkerPoolError) -> None:
@@ -267,7 +282,7 @@ class Engine:
             return _failed(entry, exc)
         if following is None or len(entry.redirects) >= _MOST_REDIRECTS:
             return self._answered(entry, answer)
-        reason = self._backlog.reason_against(following, entry)
+        reason = self._backlog.reason_against(following, entry) if entry.aside is None else None
         if reason is not None:
             return _outcome(entry, verdict="skipped", response=answer, reason=reason)
         entry.redirects.append(entry.item.url)

@@ -1,13 +1,13 @@
 """An entry: an item on its way through a run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from yarl import URL
 
 from ..redaction import redact
 from .item import Item
-from .outcome import Attempt
+from .outcome import Attempt, Outcome
 
 __all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
 
@@ -18,16 +18,29 @@ class Entry:
     """Hold what a run knows of one item until it has its outcome. Of the run's thread only.
 
     `item` is what is asked for next: the input, or where a redirect has led it. `problem` says what is wrong with its
-    URL; such a one has no host.
+    URL; such a one has no host. `aside` takes the outcome of what is no input of the run, and in no record of it.
     """
 
-    __slots__ = ("attempts", "given", "home", "host", "index", "item", "origin", "problem", "redirects", "since")
+    __slots__ = (
+        "aside",
+        "attempts",
+        "given",
+        "home",
+        "host",
+        "index",
+        "item",
+        "origin",
+        "problem",
+        "redirects",
+        "since",
+    )
 
     def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = ()) -> None:
         self.index = index
         self.given = item
         self.attempts = list(attempts)
         self.redirects: list[str] = []
+        self.aside: Callable[[Outcome], object] | None = None
         self.since = monotonic()  # since when it waits for its turn
         self.go_to(item)
         self.home = self.origin
