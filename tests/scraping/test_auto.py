@@ -83,18 +83,3 @@ def test_the_pace_goes_down_and_comes_up_again(labouring, complaint):
     assert eased
     assert is_up
     assert (kind.complaints > 0) is (complaint is not None)
-
-
-def test_less_is_under_way_where_answers_take_longer(labouring):
-    """The server's own count, without `auto` and with it."""
-    kind, url = labouring
-    loads = {}
-    for auto in (False, True):
-        kind.labours = False
-        kind.log.clear()
-        for number, _ in enumerate(
-            Crawl([f"{url}{n}" for n in range(120)], politeness=Politeness(per_host=12, auto=auto))
-        ):
-            kind.labours = number >= 40
-        loads[auto] = sum(kind.log[80:])
-    assert loads[True] < loads[False]

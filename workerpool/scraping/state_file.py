@@ -17,7 +17,7 @@ SCHEMA = """
     CREATE TABLE item (
         id INTEGER PRIMARY KEY, url TEXT NOT NULL, key BLOB, host TEXT NOT NULL, priority INTEGER NOT NULL,
         stage INTEGER NOT NULL, more TEXT, status INTEGER, reason TEXT, final TEXT, ended REAL,
-        etag TEXT, modified TEXT, digest TEXT
+        place TEXT, digest TEXT, captured REAL, etag TEXT, modified TEXT
     );
     CREATE UNIQUE INDEX known ON item (key) WHERE key IS NOT NULL;
     CREATE INDEX waiting ON item (host, priority DESC, id) WHERE stage = 0;
