@@ -1,6 +1,7 @@
 """Several inputs as one, read one after the other, each from where it was left."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -93,7 +94,7 @@ class SitemapInput:
         for place in tree:
             if not _is_url(place):
                 with open(place, "rb") as file:
-                    yield from self._listed(place, None, iter(lambda file=file: file.read(_PIECE), b""), tree)
+                    yield from self._listed(place, None, iter(partial(file.read, _PIECE), b""), tree)
                 continue
             found: list[Outcome] = []
             self._ask(Item(url=place), found.append)
