@@ -1,0 +1,104 @@
+"""The service as its routes see it: what each call may need, in one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+from fastapi import Depends, Request
+
+from .access import Access, Caller
+from .problems import Problem
+from .records import LaneState, Role
+from .settings import ServiceSettings
+from .store import Store
+
+__all__ = ["Service", "accepts", "as_admin", "as_reader", "as_submitter", "the_service"]
+
+_FRESH = 0.25  # seconds that lanes are taken for known, where they only say why a job waits
+
+
+@dataclass(slots=True)
+class Service:
+    """Hold what routes need. Of the service's loop."""
+
+    store: Store
+    settings: ServiceSettings
+    access: Access
+    hosts: frozenset[str] = frozenset()  # values of Host by which it is called; known once it listens
+    event_clients: int = 0
+    stopping: bool = False
+    _lanes: Mapping[str, LaneState] = field(default_factory=dict)
+    _until: float = 0.0
+    _unfinished: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    async def lanes(self) -> Mapping[str, LaneState]:
+        """Return the lanes by name, as they were a moment ago."""
+        if monotonic() >= self._until:
+            self._lanes = {each.settings.name: each for each in await self.store.lanes()}
+            self._until = monotonic() + _FRESH
+        return self._lanes
+
+    async def unfinished_of(self, owner: str) -> int:
+        """Return how many jobs of a token's are not final, as it was a moment ago."""
+        until, number = self._unfinished.get(owner, (0.0, 0))
+        if monotonic() >= until:
+            number = await self.store.unfinished_of(owner)
+            self._unfinished[owner] = monotonic() + _FRESH, number
+        return number
+
+
+def the_service(request: Request) -> Service:
+    """Return the service of a call."""
+    found: Service = request.app.state.service
+    return found
+
+
+class _Needs:
+    def __init__(self, role: Role) -> None:
+        self._role = role
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await the_service(request).access.caller(request)
+        if not caller.role.includes(self._role):
+            raise Problem(403, f"this needs the role {self._role.value}; the token has {caller.role.value}")
+        return caller
+
+
+as_reader = Depends(_Needs(Role.READ))
+as_submitter = Depends(_Needs(Role.SUBMIT))
+as_admin = Depends(_Needs(Role.ADMIN))
+
+
+def accepts(request: Request, *media_types: str) -> str:
+    """Return the one of these media types that the caller likes best; raises a 406 for none."""
+    asked = request.headers.get("Accept", "*/*")
+    best, found = 0.0, ""
+    for each in media_types:
+        quality = _quality(asked, each)
+        if quality > best:
+            best, found = quality, each
+    if not found:
+        raise Problem(406, f"there is {', '.join(media_types)}")
+    return found
+
+
+def _quality(asked: str, media_type: str) -> float:
+    """Return how much an Accept likes a media type: the most exact range counts."""
+    exact, quality = -1, 0.0
+    for part in asked.split(","):
+        name, *parameters = (each.strip().lower() for each in part.split(";"))
+        rank = (media_type, f"{media_type.partition('/')[0]}/*", "*/*").index(name) if name in (
+            media_type, f"{media_type.partition('/')[0]}/*", "*/*") else None  # fmt: skip
+        if rank is not None and 3 - rank > exact:
+            exact, quality = 3 - rank, _weight(parameters)
+    return quality
+
+
+def _weight(parameters: list[str]) -> float:
+    for each in parameters:
+        if each.startswith("q="):
+            try:
+                return min(1.0, max(0.0, float(each[2:])))
+            except ValueError:
+                return 0.0
+    return 1.0
