@@ -6,8 +6,6 @@ from .defaults import Command, Option, files, not_taken, origin_of, shown
 
 __all__ = ["config"]
 
-_NAMES = ("crawl", "fetch", "serve")
-
 
 @click.group()
 def config() -> None:
@@ -27,7 +25,7 @@ def config() -> None:
 
 
 @config.command("show")
-@click.argument("command", required=False, type=click.Choice(_NAMES))
+@click.argument("command", required=False, type=click.Choice(["crawl", "fetch", "serve"]))
 @click.option("--config", "named", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
               help="As of the commands: in the place of ./workerpool.toml.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
@@ -36,16 +34,16 @@ def show(command: str | None, named: str | None, everything: bool) -> None:
     for place in files(named):
         click.echo(f"# {place}: {'read' if place.is_file() else 'not there'}")
     if named is None:
-        refused = ", ".join(not_taken(_command(each) for each in _NAMES))
+        refused = ", ".join(sorted({*not_taken(_command("fetch")), *not_taken(_command("serve"))}))
         click.echo(f"# {files()[0]} sets no {refused}, and no places outside of its folder; --config FILE may")
-    for name in [command] if command else _NAMES:
+    for name in [command] if command else ["crawl", "fetch", "serve"]:
         for line in _lines(_command(name), name, named, everything=everything):
             click.echo(line)
 
 
 def _lines(command: Command, name: str, named: str | None, *, everything: bool) -> list[str]:
-    needed = [] if name == "serve" else ["-"]  # a URL there must be
-    ctx = command.make_context(name, [*(["--config", named] if named else []), *needed])
+    urls = [] if name == "serve" else ["-"]  # there must be one
+    ctx = command.make_context(name, [*(["--config", named] if named else []), *urls])
     found = []
     for parameter in command.params:
         if not isinstance(parameter, Option):

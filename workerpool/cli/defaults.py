@@ -6,7 +6,7 @@ requests led elsewhere, secrets sent or files overwritten; `--config FILE` names
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -22,8 +22,10 @@ __all__ = ["Command", "Option", "files", "not_taken", "option", "origin_of", "sh
 _ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
 _SECRETS = frozenset({"headers", "data", "proxy"})
 # Not taken from a folder's file. Inputs neither: headers that are given go to each URL.
-_OWN = frozenset({"proxy", "insecure", "headers", "method", "data", "source", "sign", "sign_as",
-                  "host", "public_hosts", "allow_addresses"})  # fmt: skip
+_OWN = frozenset({
+    "proxy", "insecure", "headers", "method", "data", "source", "sign", "sign_as", "host", "public_hosts",
+    "allow_addresses",
+})  # fmt: skip
 _PLACES = frozenset({"outputs", "save", "state", "report", "database"})  # taken from it where they are in the folder
 _PREFIX = "WORKERPOOL_"
 _CONFIG = "workerpool.config"  # of a context: the file that was named
@@ -70,9 +72,9 @@ def files(named: str | None = None) -> tuple[Path, ...]:
     return Path(named or "workerpool.toml"), Path(click.get_app_dir("workerpool")) / "config.toml"
 
 
-def not_taken(commands: Iterable[click.Command]) -> list[str]:
-    """Return the options of commands that a folder's file does not set, as they are typed."""
-    return sorted({f"--{_typed(each)}" for command in commands for each in command.params if each.name in _OWN})
+def not_taken(command: click.Command) -> list[str]:
+    """Return the options of a command that a folder's file does not set, as they are typed."""
+    return sorted(f"--{_typed(each)}" for each in command.params if each.name in _OWN)
 
 
 def _take_files(ctx: click.Context, _parameter: click.Parameter, named: str | None) -> None:
