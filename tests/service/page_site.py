@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["HOSTILE", "Site", "site"]
 
 HOSTILE = (
-    "\"'><script>window.canary=1;alert(1)</script><img src=x onerror=\"window.canary=2;alert(2)\">"
+    '"\'><script>window.canary=1;alert(1)</script><img src=x onerror="window.canary=2;alert(2)">'
     '{{7*7}} javascript:alert(3) " onfocus="alert(4)" autofocus x="'
 )
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import time
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -122,9 +121,7 @@ async def _rows(service: Service, job: Job, show: str, cursor: str | None) -> Pa
     if show == "all":
         page = await store.requests(job.id, cursor=cursor, limit=_LIMIT)
         results = await asyncio.gather(*(_result(service, job.id, n) for n, _ in page.rows))
-        rows = tuple(
-            Row(n, each.url, each.ref, result) for (n, each), result in zip(page.rows, results, strict=True)
-        )
+        rows = tuple(Row(n, each.url, each.ref, result) for (n, each), result in zip(page.rows, results, strict=True))
         return Page(rows, page.next)
     ok = None if show == "newest" else show == "succeeded"
     found = await store.results(job.id, cursor=cursor, limit=_LIMIT, ok=ok, newest_first=show == "newest")
@@ -142,10 +139,7 @@ async def _result(service: Service, id: str, n: int) -> Result | None:
         return None
 
 
-def _actions(job: Job, viewer: Viewer) -> Sequence[Any]:
+def _actions(job: Job, viewer: Viewer) -> Sequence[str]:
     """Return what the viewer may do to a job as it is."""
-    if job.state in FINAL:
-        possible = ["retry", "delete"]
-    else:
-        possible = ["cancel"]
+    possible = ["retry", "delete"] if job.state in FINAL else ["cancel"]
     return [each for each in possible if viewer.may(_ROLES[each])]

@@ -61,7 +61,7 @@ async def bulk_page(request: Request, action: str, viewer: Viewer = AsAdmin) -> 
 async def bulk(request: Request, viewer: Viewer = AsAdmin) -> Response:
     """Do it."""
     form = await sent(request)
-    action = form.get("action", "")
+    action = form.get("do", "")  # not `action`: a form has one already
     asked = _checked(form, action)
     found = await the_service(request).store.act(action, asked.which, dry_run=False)
     jobs = "1 job was" if found.changed == 1 else f"{found.changed:,} jobs were"

@@ -5,7 +5,7 @@ from time import time
 
 from markupsafe import Markup, escape
 
-from ..records import Attempt, Counts, Job
+from ..records import Attempt, Counts
 
 __all__ = ["progress", "sendings", "share"]
 
@@ -35,22 +35,18 @@ def share(number: float, most: float) -> Markup:
     return _picture("share", "", [_bar("running", 0.0, width)] if width else [])
 
 
-def sendings(attempts: Sequence[Attempt], job: Job) -> Markup:
-    """Return when a request was sent, as bars within the time of its job's run."""
-    start, end = _span_of(attempts, job)
+def sendings(attempts: Sequence[Attempt], start: float | None, end: float | None) -> Markup:
+    """Return when a request was sent, as bars between two times; what ended before them is left out."""
+    first = start if start is not None else min((each.started_at for each in attempts), default=0.0)
+    span = max(0.001, (end if end is not None else time()) - first)
     bars = []
     for each in attempts:
-        width = max(_LEAST, _WIDE * ((each.finished_at or each.started_at) - each.started_at) / (end - start))
-        left = _WIDE * (each.started_at - start) / (end - start)
-        bars.append(_bar(_kind_of(each), min(max(0.0, left), _WIDE - _LEAST), width))
+        last = each.finished_at if each.finished_at is not None else each.started_at
+        if last >= first:
+            left = max(0.0, min(_WIDE - _LEAST, _WIDE * (each.started_at - first) / span))
+            width = max(_LEAST, min(_WIDE - left, _WIDE * (last - each.started_at) / span))
+            bars.append(_bar(_kind_of(each), left, width))
     return _picture("sendings", "", bars)
-
-
-def _span_of(attempts: Sequence[Attempt], job: Job) -> tuple[float, float]:
-    first = min((each.started_at for each in attempts), default=job.created_at)
-    start = min(first, job.started_at if job.started_at is not None else first)
-    last = max((each.finished_at or each.started_at for each in attempts), default=start)
-    return start, max(last, job.finished_at if job.finished_at is not None else time(), start + 0.001)
 
 
 def _kind_of(attempt: Attempt) -> str:

@@ -71,7 +71,7 @@ def _job(given: dict[str, str]) -> dict[str, Any]:
 
 def _number(given: dict[str, str], name: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,12}", given[name]):
-        raise _wrong(name, "a whole number")
+        raise _wrong(name, "give a whole number")
     return int(given[name])
 
 
@@ -107,11 +107,13 @@ def _by_field(given: dict[str, str], wrong: Problem | None) -> dict[str, list[st
     found: dict[str, list[str]] = {}
     lines = [line.strip() for line in given["urls"].split("\n") if line.strip()]
     for each in wrong.errors if wrong is not None else ():
-        _, top, *rest = each["pointer"].split("/")
+        top, *rest = each["pointer"].removeprefix("/").split("/")
         text = each["detail"]
         if top == "requests" and rest and rest[0].isdecimal() and int(rest[0]) < len(lines):
             text = f"line {int(rest[0]) + 1}, {lines[int(rest[0])][:80]}: {text}"
         found.setdefault(_PLACES.get(top, top), []).append(text)
     if wrong is not None and not found:
         found[""] = [wrong.detail]
+    if given["webhook"] and "" in found:  # a URL is judged after the fields
+        found["webhook"] = found.pop("")
     return found

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from markupsafe import Markup
 
-from ...scraping.report.words import clean, number_text, seconds_text, size_text, span_text
+from ...scraping.report.words import clean, number_text, seconds_text, size_text
 
 __all__ = ["FILTERS", "shown"]
 
@@ -88,5 +88,6 @@ def _span(seconds: float) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago, "machine_time": machine_time, "moment": moment, "number": number_text, "query": query,
-    "seconds": seconds_text, "said_at": said_at, "size": size_text, "span": span_text, "web_link": web_link, "without_login": without_login,
+    "seconds": seconds_text, "said_at": said_at, "size": size_text,
+    "web_link": web_link, "without_login": without_login,
 }  # fmt: skip

@@ -54,12 +54,13 @@
 
   // The curves.
   const CHARTS = {
-    rate: [["succeeded", "succeeded", "--fill-good"], ["failed", "not", "--fill-bad"]],
+    rate: [["succeeded", "succeeded", "--fill-good"], ["failed", "not succeeded", "--fill-bad"]],
     time: [["half", "half within", "--fill-busy"], ["most", "95 % within", "--fill-warn"]],
   };
   const short = (value) => value >= 1e4 ? Math.round(value / 1e3) + "k" : String(+value.toPrecision(3));
   const seconds = (value) => value >= 1 || value === 0 ? short(value) + " s" : short(value * 1000) + " ms";
   const clock = (at) => new Date(at * 1000).toISOString().slice(11, 19);
+  const latest = (value, text) => value == null ? "–" : text(value);
   let data = null;
   let plots = [];
 
@@ -83,10 +84,10 @@
         { ...axis, size: 52, space: 36, values: (_, ticks) => ticks.map(text) },
       ],
       series: [
-        { label: "UTC", value: (_, at) => at == null ? "" : clock(at) },
-        ...CHARTS[kind].map(([, label, name]) => ({
+        { label: "at", value: (_, at) => clock(at ?? data.times.at(-1)) },
+        ...CHARTS[kind].map(([key, label, name]) => ({
           label, stroke: colour(name), width: 1.5, spanGaps: kind === "time", points: { show: false },
-          value: (_, value) => value == null ? "" : text(value),
+          value: (_, value, __, at) => latest(at == null ? data[key].at(-1) : value, text),
         })),
       ],
     };
