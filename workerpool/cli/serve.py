@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from ..addresses import AddressRules
+from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option, settings_of
 from .given import POSITIVE
@@ -82,7 +84,8 @@ def serve(**given: Any) -> None:
         raise click.UsageError(str(exc)) from None
     with _logs(given["log_format"], given["verbose"]):
         try:
-            asyncio.run(serve_calls(_settings(given), tokens, _tell))
+            with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
+                runner.run(serve_calls(_settings(given), tokens, _tell))
         except StoreRefused as exc:
             click.echo(f"workerpool: {exc}", err=True)
             sys.exit(_REFUSED)
@@ -102,7 +105,7 @@ def _settings(given: dict[str, Any]) -> Any:
         port=given["port"],
         database=given["database"],
         public_hosts=tuple(given["public_hosts"]),
-        allow_addresses=tuple(given["allow_addresses"]),
+        addresses=AddressRules(allow=given["allow_addresses"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from markupsafe import Markup
 
+from ...redaction import redact
 from ...scraping.report.words import clean, number_text, seconds_text, size_text
 
 __all__ = ["FILTERS", "shown"]
@@ -87,7 +88,7 @@ def _span(seconds: float) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "ago": ago, "machine_time": machine_time, "moment": moment, "number": number_text, "query": query,
+    "ago": ago, "machine_time": machine_time, "moment": moment, "number": number_text, "query": query, "redacted": redact,
     "seconds": seconds_text, "said_at": said_at, "size": size_text,
     "web_link": web_link, "without_login": without_login,
 }  # fmt: skip

@@ -86,7 +86,7 @@
       series: [
         { label: "at", value: (_, at) => clock(at ?? data.times.at(-1)) },
         ...CHARTS[kind].map(([key, label, name]) => ({
-          label, stroke: colour(name), width: 1.5, spanGaps: kind === "time", points: { show: false },
+          label, stroke: colour(name), width: 1.5, points: { show: kind === "time", size: 4, fill: colour(name) },
           value: (_, value, __, at) => latest(at == null ? data[key].at(-1) : value, text),
         })),
       ],
