@@ -1,5 +1,6 @@
 """The page's door: who looks at it, what a form has to bring, and answers for whatever goes wrong."""
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ Form = ImmutableMultiDict[str, str]
 _THEMES = ("auto", "light", "dark")
 _FORM = "application/x-www-form-urlencoded"
 _FIELDS = 300
+_LONG = 32 * 2**10  # bytes; others need not wait while such a one is read
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
 
 
@@ -91,18 +93,22 @@ async def sent(request: Request, *, most: int = 64 * 2**10) -> Form:
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if site != "same-origin" or kind != _FORM:
         raise Problem(403, "only forms of this page are taken")
-    try:
-        text = (await read_body(request, most)).decode("ascii")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
-    except ValueError:
-        raise Problem(400, "that is no form") from None
-    form = ImmutableMultiDict(pairs)
+    content = await read_body(request, most)
+    form = _form_of(content) if len(content) < _LONG else await asyncio.to_thread(_form_of, content)
     session = request.cookies.get(cookie_name(request, "session"), "")
     if not await the_service(request).access.has_tokens():
         session = ""
     if not await _seals(request).is_form_key(form.get("form_key", ""), session):
         raise Problem(403, "the form is not of this page, or too old; go back, load it again and send it once more")
     return form
+
+
+def _form_of(content: bytes) -> Form:
+    try:
+        text = content.decode("ascii")
+        return Form(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS))
+    except ValueError:
+        raise Problem(400, "that is no form") from None
 
 
 def theme_of(request: Request) -> str:

@@ -1,5 +1,6 @@
 """The form that submits URLs."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -20,6 +21,7 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FIELDS = ("urls", "id", "lane", "priority", "labels", "webhook", "attempts", "expires_in", "once")
+_MOST = 4 * 2**20  # bytes; for more there are calls, which take lines one by one
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _PLACES = {"requests": "urls", "url": "urls", "retry": "attempts"}  # which field of the form a job's one is
 
@@ -34,11 +36,10 @@ async def submit_page(request: Request, viewer: Viewer = AsSubmitter) -> Respons
 async def submit(request: Request, viewer: Viewer = AsSubmitter) -> Response:
     """Store a job, and show it."""
     service = the_service(request)
-    # What is one letter in a URL may be nine in a form.
-    form = await sent(request, most=service.settings.limits.body)
+    form = await sent(request, most=min(_MOST, service.settings.limits.body))
     given = {name: form.get(name, "").replace("\r\n", "\n").strip() for name in (*_FIELDS, "keep_bodies")}
     try:
-        job = _job(given)
+        job = await asyncio.to_thread(_job, given)
         await check_quota(service, viewer.caller)
         content = json.dumps(job).encode()
         found = await submit_json(service, viewer.caller, content, _known_by(viewer, given["once"], content))

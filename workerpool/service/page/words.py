@@ -88,7 +88,7 @@ def _span(seconds: float) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "ago": ago, "machine_time": machine_time, "moment": moment, "number": number_text, "query": query, "redacted": redact,
-    "seconds": seconds_text, "said_at": said_at, "size": size_text,
+    "ago": ago, "machine_time": machine_time, "moment": moment, "number": number_text, "query": query,
+    "redacted": redact, "seconds": seconds_text, "said_at": said_at, "size": size_text,
     "web_link": web_link, "without_login": without_login,
 }  # fmt: skip
