@@ -38,10 +38,12 @@ class Worked:
         return self
 
     def wait(self) -> "Worked":
-        """Wait until it fetches."""
+        """Wait until it fetches; one that has ended, since its database was away then, is started again."""
         end = monotonic() + _PATIENCE
         while "working for" not in self.log[self._before :]:
             assert monotonic() < end, self.log
+            if self.process is not None and self.process.poll() is not None:
+                self.start()
             sleep(0.01)
         return self
 

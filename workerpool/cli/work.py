@@ -11,7 +11,7 @@ from ..addresses import AddressRules
 from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option
-from .serve import networks, read_config, service_logs
+from .serve import networks, service_logs
 
 __all__ = ["work"]
 
@@ -19,8 +19,6 @@ _REFUSED = 4  # exit code: the database cannot be used
 
 
 @click.command(cls=Command)
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), is_eager=True, callback=read_config,
-              help="A file of settings, before ./workerpool.toml.")  # fmt: skip
 @option("--database", metavar="postgresql://...", help="Where jobs and results are kept; the same that `serve` has.")
 @option("--allow-address", "allow_addresses", multiple=True, metavar="NETWORK", callback=networks,
         help="Let requests go to these addresses, too, such as 127.0.0.0/8; may be repeated.")  # fmt: skip

@@ -12,6 +12,7 @@ from .records import (
     Body,
     Counts,
     Ending,
+    Event,
     Failure,
     Job,
     NewRequest,
@@ -24,6 +25,7 @@ __all__ = [
     "RESULT",
     "attempts_of",
     "cursor_of",
+    "event_of",
     "job_of",
     "packed",
     "packed_attempts",
@@ -73,6 +75,15 @@ def result_of(row: Sequence[Any]) -> Result:
 def request_of(row: Sequence[Any]) -> tuple[int, NewRequest]:
     """Return number and request of a row of n, url, host, ref and spec."""
     return row[0], NewRequest(url=row[1], host=row[2], ref=row[3], spec=json.loads(row[4]) if row[4] else {})
+
+
+def event_of(row: Sequence[Any], job: str) -> Event:
+    """Return the event of a row of id, job's key, kind, at, state, run, n, ending, status and elapsed."""
+    id, _job, kind, at, state, run, n, ending, status, elapsed = row
+    data = {"state": state, "run": run}
+    if kind == "result":
+        data = {"n": n, "ok": ending == "succeeded", "status": status, "elapsed": elapsed}
+    return Event(id=id, kind=kind, job=job, at=at, data=data)
 
 
 def attempts_of(text: str | None) -> tuple[Attempt, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import NoSuch
 from ..records import FINAL, Event, NewRequest, Page, Result
-from ..rows import RESULT, cursor_of, position_of, request_of, result_of
+from ..rows import RESULT, cursor_of, event_of, position_of, request_of, result_of
 from .jobs import key_of
 from .link import Connection, first, rows
 
@@ -17,10 +17,10 @@ _FROM = """
 """
 _EVENTS = """
     (
-        SELECT id, job, kind, at, state, run, NULL::bigint, NULL, NULL::integer FROM event
+        SELECT id, job, kind, at, state, run, NULL::bigint, NULL, NULL::integer, NULL::float8 FROM event
         WHERE id > %(after)s {job} ORDER BY id LIMIT %(limit)s
     ) UNION ALL (
-        SELECT seq, job, 'result', at, NULL, NULL, n, ending, status FROM result
+        SELECT seq, job, 'result', at, NULL, NULL, n, ending, status, elapsed FROM result
         WHERE seq > %(after)s {job} ORDER BY seq LIMIT %(limit)s
     ) ORDER BY 1 LIMIT %(limit)s
 """
@@ -84,13 +84,7 @@ async def events(db: Connection, after: int, limit: int, id: str | None) -> tupl
         values["job"] = await key_of(db, id)
     found = await rows(db, _EVENTS.format(job="" if id is None else "AND job = %(job)s"), values)
     names = await _names(db, {row[1] for row in found})
-    return tuple(_event(row, names[row[1]]) for row in found if row[1] in names)
-
-
-def _event(row: tuple[object, ...], job: str) -> Event:
-    id, _job, kind, at, state, run, n, ending, status = row
-    data = {"n": n, "ok": ending == "succeeded", "status": status} if kind == "result" else {"state": state, "run": run}
-    return Event(id=int(str(id)), kind=str(kind), job=job, at=float(str(at)), data=data)
+    return tuple(event_of(row, names[row[1]]) for row in found if row[1] in names)
 
 
 async def _names(db: Connection, keys: set[int]) -> dict[int, str]:
