@@ -15,6 +15,7 @@ __all__ = [
     "DNSError",
     "DeadlineExceeded",
     "DecodingError",
+    "Forbidden",
     "ForkedPool",
     "InvalidRequest",
     "JSONDecodeError",
@@ -193,3 +194,20 @@ class TooManyRedirects(ProtocolError):
 
 class BodyTooLarge(ProtocolError):
     """The body, as decoded, is larger than `max_body` bytes."""
+
+
+class Forbidden(RequestError):
+    """The lane's own rules forbid the request; nothing of it was sent, and it is never tried again.
+
+    `rule` is the one that does, as `loopback` of address rules; `address` is what it was about, where it was one.
+    """
+
+    rule = ""
+    address = ""
+
+    @classmethod
+    def by(cls, rule: str, facts: Facts, text: str, *, address: str = "", stage: Stage = "") -> Self:
+        """Return the error that says by which rule a request is forbidden."""
+        error = cls.about(facts, text, stage=stage)
+        error.rule, error.address = rule, address
+        return error

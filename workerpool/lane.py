@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from yarl import URL
 
+from .addresses import AddressRules
 from .errors import Facts, InvalidRequest
 from .messages.headers import Auth, HeaderItems, authorization, checked_headers, cookie_header
 from .messages.keywords import note_keywords_of_lanes, unknown_keyword
@@ -26,6 +27,7 @@ MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _SOCKS_TEXT = 255  # RFC 1929, 2
 _MOST_CONNECTIONS = 1_000_000  # more than any machine has; what is beyond is a mistake
+_NOT_BOTH = "must not be set beside addresses=: behind a proxy nobody sees what is reached; let that keep the rules"
 _SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
 
 
@@ -51,6 +53,7 @@ class LaneOptions(TypedDict, total=False):
     connector: Callable[[], Any] | None
     trace_configs: Sequence[Any]
     event_loop: str | Callable[[], Any]
+    addresses: AddressRules | None
 
 
 OF_A_LANE = frozenset(LaneOptions.__annotations__)
@@ -90,6 +93,7 @@ class Lane:
     space out what the server sees; `queue` is how many jobs may wait, 0 for any number. With `cookies`
     (an empty dict will do) the lane keeps a cookie jar and lives on one worker, as one browser would.
     `connector` is called on the worker's loop and returns an aiohttp connector. Sizes are in bytes.
+    `addresses` says which addresses may be reached; beside it there is no proxy.
     """
 
     name: str
@@ -112,6 +116,7 @@ class Lane:
     connector: Callable[[], Any] | None = None
     trace_configs: Sequence[Any] = ()
     event_loop: str | Callable[[], Any] = "auto"
+    addresses: AddressRules | None = None
 
     if TYPE_CHECKING:
 
@@ -132,6 +137,9 @@ class Lane:
             except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
                 refusal = _refusal(self.name, name, exc)
                 break
+        if refusal is None and self.addresses is not None and (self.proxy is not None or self.trust_env):
+            part = "trust_env" if self.proxy is None else "proxy"
+            refusal = _refusal(self.name, part, ValueError(f"{part} {_NOT_BOTH}"))
         if refusal is not None:
             raise refusal  # here, so that it holds no context: that may tell what was given
 
@@ -382,6 +390,12 @@ def _event_loop(value: Any) -> str | Callable[[], Any]:
     return value  # type: ignore[no-any-return]
 
 
+def _addresses(value: Any) -> AddressRules | None:
+    if value is not None and not isinstance(value, AddressRules):
+        raise TypeError(f"addresses must be AddressRules(...) or None, not {type(value).__name__}")
+    return value
+
+
 # What each field is made of what was given; raises TypeError or ValueError.
 _NORMAL: dict[str, Callable[[Any], Any]] = {
     "name": _name,
@@ -404,4 +418,5 @@ _NORMAL: dict[str, Callable[[Any], Any]] = {
     "connector": _connector,
     "trace_configs": _trace_configs,
     "event_loop": _event_loop,
+    "addresses": _addresses,
 }

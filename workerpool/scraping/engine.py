@@ -328,7 +328,7 @@ def _failed(entry: Entry, error: WorkerPoolError) -> Outcome:
 def _ended(attempt: Attempt, answer: Response | WorkerPoolError) -> Attempt:
     took = time() - attempt.started
     if isinstance(answer, Response):
-        return replace(attempt, took=took, status=answer.status_code)
+        return Attempt(started=attempt.started, waited=attempt.waited, took=took, status=answer.status_code)
     stage = answer.stage if isinstance(answer, RequestError) else None
     return replace(attempt, took=took, error=type(answer).__name__, stage=stage, message=str(answer))
 

@@ -23,13 +23,17 @@ class Entry:
 
     __slots__ = ("attempts", "given", "home", "host", "index", "item", "origin", "problem", "redirects", "since")
 
-    def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = ()) -> None:
+    def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = (), *, host: str | None = None) -> None:
         self.index = index
         self.given = item
         self.attempts = list(attempts)
         self.redirects: list[str] = []
         self.since = monotonic()  # since when it waits for its turn
-        self.go_to(item)
+        if host is None or host == NOWHERE:
+            self.go_to(item)
+        else:  # found before, and kept: it takes as long as a tenth of a request to find it
+            self.item, self.host, self.problem = item, host, None
+            self.origin = f"{item.url.partition(':')[0].lower()}://{host}"
         self.home = self.origin
 
     @property

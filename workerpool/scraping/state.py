@@ -73,7 +73,7 @@ class State:
         self, path: str | os.PathLike[str], *, identity: Mapping[str, str] | None, mode: Mode = "continue"
     ) -> None:
         self._path = Path(path)
-        self._begun: list[tuple[int]] = []
+        self._begun: dict[int, None] = {}  # in their order
         self._put_back: list[tuple[int]] = []
         self._ended: list[tuple[Any, ...]] = []
         self._tries: list[tuple[Any, ...]] = []
@@ -153,14 +153,19 @@ class State:
         Returns the indices of those that were not known.
         """
         new: list[int] = []
+        rows: list[tuple[Any, ...]] = []  # of items without a key, which are all new
         with self._told():
             for item, host, key, reason in items:
                 stage = QUEUED if reason is None else SKIPPED
                 row = (self._known, item.url, key, host, item.priority, stage, _packed(item), reason)
-                if self._db.execute(_ADD, row).rowcount:
-                    new.append(self._known)
-                    self._known += 1
-                    self._waiting += stage == QUEUED
+                if key is None:
+                    rows.append(row)
+                elif not self._db.execute(_ADD, row).rowcount:
+                    continue
+                new.append(self._known)
+                self._known += 1
+                self._waiting += stage == QUEUED
+            self._db.executemany(_ADD, rows)
         return new
 
     def knows(self, key: bytes) -> bool:
@@ -177,16 +182,20 @@ class State:
 
     def begin(self, index: int) -> None:
         """Note that an item is asked for, once for each. True with the next commit."""
-        self._begun.append((index,))
+        self._begun[index] = None
         self._waiting -= 1
 
     def put_back(self, index: int) -> None:
         """Note that an item that was begun has not been sent, and waits again. True with the next commit."""
-        self._put_back.append((index,))
+        if index in self._begun:  # since the last time that all was written
+            del self._begun[index]
+        else:
+            self._put_back.append((index,))
         self._waiting += 1
 
     def end(self, outcome: Outcome, digest: str | None = None) -> None:
         """Note what became of an item that was begun. True with the next commit."""
+        self._begun.pop(outcome.index, None)  # that it was asked for is told by what became of it
         found = (None,) * 4 if outcome.response is None else _facts(outcome.response)
         status, final, etag, modified = found
         self._ended.append(
@@ -198,13 +207,13 @@ class State:
                 each.message,
             ))  # fmt: skip
 
-    def waiting_of(self, host: str, limit: int = 100) -> list[Entry]:
+    def waiting_of(self, host: str, limit: int) -> list[Entry]:
         """Return what waits at a host: the highest priority first, then in the order of the input."""
         with self._told():
             self._write()
             rows = self._db.execute(_WAITING, (host, limit)).fetchall()
             return [
-                Entry(index, _unpacked(url, more), self._attempts(index) if tried else ())
+                Entry(index, _unpacked(url, more), self._attempts(index) if tried else (), host=host)
                 for index, url, more, tried in rows
             ]
 
@@ -332,8 +341,8 @@ class State:
 
     def _write(self) -> None:
         if self._begun:
-            self._db.executemany("UPDATE item SET stage = 1 WHERE id = ?", self._begun)
-            self._begun = []
+            self._db.executemany("UPDATE item SET stage = 1 WHERE id = ?", [(index,) for index in self._begun])
+            self._begun = {}
         if self._put_back:
             self._db.executemany("UPDATE item SET stage = 0 WHERE id = ?", self._put_back)
             self._put_back = []

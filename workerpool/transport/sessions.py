@@ -26,6 +26,7 @@ from .cookies import Cookies, NoCookies
 from .decoding import ACCEPT_ENCODING
 from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
+from .guard import guard
 from .inside.answer import AnyAnswer
 from .inside.connection import instrument, send_once
 from .inside.contract import holds
@@ -91,6 +92,8 @@ class Sessions:
         }
         connections = self._connections = set[HttpProtocol]()  # that are open
         try:
+            if lane.addresses is not None:  # beside which there is no proxy
+                guard(self._connector, lane)
             for connector in (self._connector, *self._by_socks.values()):
                 instrument(connector, connections)
             self._route()
