@@ -103,17 +103,10 @@ class Batch:
         except ValidationError as exc:
             if exc.errors()[0]["type"] == "json_invalid":
                 raise self._problem(400, "no JSON") from None
-            errors = [{"line": self._line, **each} for each in _of_the_object(exc)]
+            errors = [{"line": self._line, **each} for each in errors_of(exc)]
             raise self._problem(422, str(errors[0]["detail"]), errors) from None
         except ValueError as exc:
             raise self._problem(422, str(exc), [{"line": self._line, "pointer": "/url", "detail": str(exc)}]) from None
 
     def _problem(self, status: int, text: str, errors: list[dict[str, object]] | None = None) -> Problem:
         return Problem(status, f"line {self._line}: {text}", errors=errors or [{"line": self._line, "detail": text}])
-
-
-def _of_the_object(exc: ValidationError) -> list[dict[str, object]]:
-    """Return what is wrong, as seen from the kind of line it was meant to be: a text or an object."""
-    found = errors_of(exc)
-    meant = [each for each in found if str(each["pointer"]).startswith("/RequestIn")] or found
-    return [{**each, "pointer": str(each["pointer"]).removeprefix("/RequestIn")} for each in meant]

@@ -1,5 +1,6 @@
 """Errors as the wire has them: RFC 9457 problem details, for whatever goes wrong and wherever."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from .errors import Busy, Conflict, Fingerprint, NoSuch, StoreDown
+from .submitted import KINDS
 
 __all__ = ["MEDIA_TYPE", "Problem", "errors_of", "install", "problem_response"]
 
@@ -65,8 +67,11 @@ async def _problem(_request: Request, exc: Exception) -> Response:
     return problem_response(exc)
 
 
-async def _http(_request: Request, exc: Exception) -> Response:
+async def _http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
+    if exc.status_code == 405:
+        allowed = ", ".join(sorted(_methods(request)))
+        return problem_response(Problem(405, f"there is {allowed}", headers={"Allow": allowed}))
     known = exc.status_code if exc.status_code in HTTPStatus.__members__.values() else 500
     return problem_response(Problem(known, str(exc.detail), headers=exc.headers))
 
@@ -88,5 +93,16 @@ async def _of_the_store(_request: Request, exc: Exception) -> Response:
     return problem_response(Problem(status, str(exc), headers=headers))
 
 
+def _methods(request: Request) -> set[str]:
+    """Return the methods that there are for a path: each route by itself knows its own only."""
+    return {
+        method.upper()
+        for template, methods in request.app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.url.path)
+        for method in methods
+    }
+
+
 def _pointer(parts: Sequence[int | str]) -> str:
-    return "".join(f"/{str(each).replace('~', '~0').replace('/', '~1')}" for each in parts)
+    named = (str(each) for each in parts if each not in KINDS)
+    return "".join(f"/{each.replace('~', '~0').replace('/', '~1')}" for each in named)

@@ -39,6 +39,8 @@ def outgoing(settings: ServiceSettings) -> LaneOptions:
 def request_of(url: str, spec: Mapping[str, Any], settings: ServiceSettings) -> Request:
     """Make the pool's Request of what was submitted; raises InvalidRequest."""
     given: dict[str, Any] = {name: spec[name] for name in _PLAIN if name in spec}
+    if spec.get("json", "") is None:  # which is no body, to the pool
+        given |= {"json": None, "data": b"null"}
     if "data_base64" in spec:
         given["data"] = base64.b64decode(spec["data_base64"])
     headers = dict(spec.get("headers") or {})

@@ -10,7 +10,17 @@ from datetime import datetime
 from time import time
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 from yarl import URL
 
 from ..errors import InvalidRequest
@@ -89,6 +99,18 @@ class RequestIn(RequestFields):
     url: Address
 
 
+def _kind(value: Any) -> str:
+    return "(text)" if isinstance(value, str) else "(object)"
+
+
+# Told apart by the JSON's own kind, so that only that kind's faults are told.
+Either = Annotated[
+    Annotated[Annotated[str, Field(max_length=16_384)], Tag("(text)")] | Annotated[RequestIn, Tag("(object)")],
+    Discriminator(_kind),
+]
+KINDS = frozenset({"(text)", "(object)"})
+
+
 class RetryOfJob(Strict):
     """How often each request is tried."""
 
@@ -131,7 +153,7 @@ class JobFields(Strict):
 class JobIn(JobFields, RequestFields):
     """A job: its requests, or one request at the top."""
 
-    requests: Annotated[list[str | RequestIn], Field(min_length=1, max_length=Limits().requests)] | None = None
+    requests: Annotated[list[Either], Field(min_length=1, max_length=Limits().requests)] | None = None
     url: Address | None = None
 
     @model_validator(mode="after")
@@ -187,7 +209,7 @@ class BulkIn(Strict):
 
 
 Submission = TypeAdapter(JobIn)
-OneRequest: TypeAdapter[str | RequestIn] = TypeAdapter(Annotated[str, Field(strict=True)] | RequestIn)
+OneRequest: TypeAdapter[str | RequestIn] = TypeAdapter(Either)
 
 
 def new_id() -> str:

@@ -166,13 +166,8 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _unprocessable(exc: ValidationError) -> Problem:
-    errors = [{**each, "pointer": _plain(each["pointer"])} for each in errors_of(exc)]
+    errors = errors_of(exc)
     return Problem(422, f"{errors[0]['pointer'] or 'the job'}: {errors[0]['detail']}", errors=errors)
-
-
-def _plain(pointer: str) -> str:
-    """Return a pointer without the names of models that it passes."""
-    return "".join(f"/{part}" for part in pointer.split("/")[1:] if part not in ("RequestIn", "str"))
 
 
 def _idempotency(request: Request, caller: Caller, digest: str) -> Idempotency | None:
