@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._version import __version__
-from . import acting, docs_page, following, health, reading, submitting
+from . import acting, docs_page, following, health, hooks, reading, submitting
 from .guard import Guard
 from .problems import Problem, install, problem_response
 from .schemas import documented
@@ -25,7 +25,15 @@ def make_app(service: Service) -> ASGIApp:
     app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
                   redirect_slashes=False)  # fmt: skip
     app.state.service = service
-    for router in (submitting.router, acting.router, reading.router, following.router, health.router, docs_page.router):
+    for router in (
+        submitting.router,
+        acting.router,
+        reading.router,
+        hooks.router,
+        following.router,
+        health.router,
+        docs_page.router,
+    ):
         app.include_router(router)
     install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

@@ -1,8 +1,6 @@
 """The routes for whoever operates the service: health, numbers, address rules."""
 
 import asyncio
-import socket
-from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from .access import Caller
 from .errors import Busy, StoreDown
+from .policy import Explained, explained, rules_of
 from .problems import Problem
 from .schemas import ExplainOut, StatsOut
 from .service import Service, accepts, as_reader, the_service
@@ -77,17 +76,12 @@ async def explain(
     """Say whether the address rules let a URL through, by which rule, and what it resolves to."""
     accepts(request, "application/json")
     try:
-        host = check_url(url).rpartition(":")[0].strip("[]")
+        found = await explained(check_url(url), rules_of(the_service(request).settings))
     except ValueError as exc:
-        return JSONResponse({"url": url, "allowed": False, "rule": f"scheme: {exc}", "addresses": []})
-    try:
-        async with asyncio.timeout(5):
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        return JSONResponse({"url": url, "allowed": False, "rule": "name: it does not resolve", "addresses": []})
-    addresses = sorted({str(each[4][0]) for each in found})
-    allowed, rule = _judged(addresses, the_service(request).settings.allow_addresses)
-    return JSONResponse({"url": url, "allowed": allowed, "rule": rule, "addresses": addresses})
+        found = Explained(False, "url", str(exc))
+    return JSONResponse(
+        {"url": url, "allowed": found.allowed, "rule": found.rule, "detail": found.text, "addresses": found.addresses}
+    )
 
 
 async def _numbers(service: Service) -> dict[str, Any]:
@@ -96,13 +90,3 @@ async def _numbers(service: Service) -> dict[str, Any]:
         "jobs": dict(found.jobs), "queued": found.queued, "running": found.running, "results": found.results,
         "bytes": found.bytes, "last_event": found.last_event,
     }  # fmt: skip
-
-
-def _judged(addresses: list[str], allowed: tuple[str, ...]) -> tuple[bool, str]:
-    """Say what is thought of addresses, until the pool's own rules are asked here."""
-    networks = [ip_network(each, strict=False) for each in allowed]
-    for each in addresses:
-        address = ip_address(each.partition("%")[0])
-        if not address.is_global and not any(address in network for network in networks):
-            return False, f"address: {each} is not a public one"
-    return True, "public, or allowed"

@@ -7,7 +7,18 @@ from pydantic import BaseModel, Field
 from .problems import MEDIA_TYPE
 from .submitted import JobIn, RequestIn
 
-__all__ = ["DeliveriesOut", "JobOut", "JobsOut", "LaneOut", "LanesOut", "ResultsOut", "SUBMIT", "documented"]
+__all__ = [
+    "DeliveriesOut",
+    "DeliveryOut",
+    "SecretsOut",
+    "JobOut",
+    "JobsOut",
+    "LaneOut",
+    "LanesOut",
+    "ResultsOut",
+    "SUBMIT",
+    "documented",
+]
 
 _PROBLEMS = {
     400: "Malformed", 401: "No token, or a wrong one", 403: "Role, Host, Origin or address rule", 404: "Not there",
@@ -153,6 +164,15 @@ class LanesOut(BaseModel):
     lanes: list[LaneOut]
 
 
+class TryOut(BaseModel):
+    """One try of a webhook's message; it is under way while it has neither status nor error."""
+
+    at: str
+    status: int | None
+    error: str | None
+    elapsed: float | None
+
+
 class DeliveryOut(BaseModel):
     """A webhook's message, and each try of it."""
 
@@ -163,7 +183,16 @@ class DeliveryOut(BaseModel):
     state: str
     created_at: str
     due_at: str | None
-    tries: list[dict[str, Any]]
+    gives_up_at: str | None
+    tries: list[TryOut]
+
+
+class RetryOut(BaseModel):
+    """When a message is tried."""
+
+    tries: int
+    delays: list[float] = Field(description="seconds after each try that was not taken, a tenth more or less")
+    window: list[float] = Field(description="seconds from the first try to the last one: at least, at most")
 
 
 class DeliveriesOut(BaseModel):
@@ -171,6 +200,21 @@ class DeliveriesOut(BaseModel):
 
     deliveries: list[DeliveryOut]
     next: str | None
+    retry: RetryOut
+
+
+class SecretOut(BaseModel):
+    """A secret that webhooks are signed with."""
+
+    secret: str
+    created_at: str
+    expires_at: str | None
+
+
+class SecretsOut(SecretOut):
+    """The present secret, and those that sign beside it."""
+
+    previous: list[SecretOut]
 
 
 class BulkOut(BaseModel):
@@ -199,6 +243,7 @@ class ExplainOut(BaseModel):
     url: str
     allowed: bool
     rule: str
+    detail: str
     addresses: list[str]
 
 

@@ -11,6 +11,7 @@ from ..errors import ConnectError, ConnectionLost, ConnectTimeout, RequestError,
 from ..lane import LaneOptions
 from ..messages.request import Request
 from ..messages.response import Response
+from .policy import rules_of
 from .records import Attempt, Body, Ending, Failure, Finished
 from .settings import ServiceSettings
 from .ticket import Ticket
@@ -22,7 +23,7 @@ _MEDIA = "application/octet-stream"
 
 
 def outgoing(settings: ServiceSettings) -> LaneOptions:
-    """Return how the pool sends for the service: the one place where address rules are plugged in.
+    """Return how the pool sends for the service, under its address rules.
 
     The lanes of the service limit what is handed over, so that the pool's own lane needs no limits: nothing waits in
     it, and whatever waits can be told of, cancelled or moved.
@@ -32,7 +33,8 @@ def outgoing(settings: ServiceSettings) -> LaneOptions:
         "timeout": settings.default_timeout,
         "max_body": settings.default_max_body,
         "retry": None,
-        "trust_env": False,
+        "trust_env": False,  # neither proxies nor logins of the environment
+        "addresses": rules_of(settings),
     }
 
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
@@ -24,6 +24,7 @@ from .service import Service
 from .settings import ServiceSettings
 from .store import Store
 from .upkeep import keep_up
+from .webhooks.courier import Courier
 
 __all__ = ["running", "serve"]
 
@@ -46,19 +47,25 @@ async def serve(settings: ServiceSettings, tokens: Iterable[Token], told: Callab
         with _listening(settings) as place:
             port = place.getsockname()[1]
             service.hosts = own_hosts(settings.host, port, settings.public_hosts)
-            async with running(store, settings):
+            async with running(store, settings, lambda: service.hosts):
                 await _take_calls(service, place, lambda: told(_address(settings.host, port)))
     finally:
         await store.close()
 
 
 @asynccontextmanager
-async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runner]:
-    """Have a runner fetch what is queued, for a block; what it has at the end is given back."""
+async def running(
+    store: Store, settings: ServiceSettings, hosts: Callable[[], Collection[str]] = frozenset
+) -> AsyncIterator[Runner]:
+    """Have a runner fetch what is queued, for a block, and webhooks sent; what it has at the end is given back.
+
+    `hosts` are those by which the service itself is called: no webhook goes there.
+    """
     owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
     pool = WorkerPool(workers=settings.workers, name="workerpool-service", **outgoing(settings))
     runner = Runner(store, pool, settings, owner)
     runner.start()
+    courier = Courier(store, pool, settings, owner, hosts)
     upkeep = asyncio.create_task(keep_up(store, settings))
     try:
         yield runner
@@ -66,6 +73,7 @@ async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runn
         upkeep.cancel()
         with suppress(asyncio.CancelledError):
             await upkeep
+        await courier.stop()
         await runner.stop(settings.drain)
         await asyncio.to_thread(pool.shutdown, cancel_futures=True, timeout=_HURRY)
 

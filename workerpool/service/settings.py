@@ -35,6 +35,7 @@ class ServiceSettings:
     database: str = "workerpool.sqlite"
     public_hosts: tuple[str, ...] = ()  # names beside the address by which clients reach it
     allow_addresses: tuple[str, ...] = ()  # networks that address rules let through beside public ones
+    allow_ports: tuple[int, ...] = ()  # ports of other protocols that may be asked all the same
     workers: int | None = None  # threads of the pool
     politeness: Politeness = field(default_factory=lambda: Politeness(per_host=0))  # across all lanes
     default_timeout: float = 30.0  # of a request that gives none

@@ -25,11 +25,24 @@ from yarl import URL
 
 from ..errors import InvalidRequest
 from ..scraping.entry import host_of
+from .policy import Refused, refusal_of, rules_of
 from .records import DEFAULT_LANE, NewJob, NewRequest
 from .sending import request_of
 from .settings import Limits, ServiceSettings
 
-__all__ = ["BulkIn", "FilterIn", "JobIn", "LaneIn", "RequestIn", "RetryIn", "Submission", "new_id", "new_request"]
+__all__ = [
+    "BulkIn",
+    "FilterIn",
+    "JobIn",
+    "LaneIn",
+    "RequestIn",
+    "RetryIn",
+    "Strict",
+    "Submission",
+    "check_url",
+    "new_id",
+    "new_request",
+]
 
 _NAME = r"^[A-Za-z0-9_-]{1,64}$"
 _TOP = ("url", "method", "headers", "params", "json_", "data", "data_base64", "timeout", "max_body", "ref")
@@ -230,10 +243,10 @@ def new_job(given: JobFields, *, id: str, total: int, owner: str) -> NewJob:
 
 
 def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest:
-    """Return what is stored of a request; raises ValueError for one that cannot be sent."""
+    """Return what is stored of a request; raises Refused or another ValueError for one that cannot be sent."""
     if isinstance(given, str):
-        return NewRequest(url=given, host=check_url(given))
-    host = check_url(given.url)
+        return NewRequest(url=given, host=_host_of(given, settings))
+    host = _host_of(given.url, settings)
     spec = {name: value for name in _SPEC if (value := getattr(given, name)) is not None}
     if "json_" in given.model_fields_set:
         spec["json"] = given.json_
@@ -245,15 +258,23 @@ def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest
     return NewRequest(url=given.url, host=host, ref=given.ref, spec=spec)
 
 
-def check_url(text: str) -> str:
-    """Return host and port of a URL that may be asked for; raises ValueError."""
+def check_url(text: str) -> URL:
+    """Return a URL that can be asked for; raises ValueError."""
     try:
         url = URL(text)
         if url.scheme in ("http", "https") and url.raw_host and not _BAD.search(text):
-            return host_of(url)
+            return url
     except ValueError:
         pass
     raise ValueError("not an http or https URL")
+
+
+def _host_of(text: str, settings: ServiceSettings) -> str:
+    url = check_url(text)
+    verdict = refusal_of(url, rules_of(settings))
+    if verdict is not None:
+        raise Refused(verdict)
+    return host_of(url)
 
 
 def check_depth(value: Any, most: int) -> None:
