@@ -72,7 +72,9 @@ async def explained(url: URL, rules: AddressRules) -> Explained:
 
 def is_own(url: URL, hosts: Collection[str]) -> bool:
     """Whether a URL leads to the service itself, by one of the names or addresses that it is called by."""
-    name = literal_address(url.raw_host or "") or (url.raw_host or "").rstrip(".").lower()
+    name: object = (url.raw_host or "").rstrip(".").lower()
+    if (address := literal_address(url.raw_host or "")) is not None:
+        name = getattr(address, "ipv4_mapped", None) or address
     written = f"[{name}]" if ":" in str(name) else str(name)
     return f"{written}:{url.port}" in hosts or (url.is_default_port() and written in hosts)
 
