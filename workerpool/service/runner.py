@@ -356,7 +356,7 @@ class Runner:
             took = time() - ticket.tried[-1].started_at
             self._common.ended(ticket.host, now, status=answer.status_code, retry_after=asked, took=took)
         else:
-            self._common.ended(ticket.host, now, failed=is_unreachable(answer))
+            self._common.ended(ticket.host, now, failed=is_unreachable(answer, ticket.host))
 
     def _renew(self, host: str) -> None:
         for lane in self._lanes.values():

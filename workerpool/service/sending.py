@@ -7,10 +7,13 @@ from dataclasses import replace
 from time import time
 from typing import Any
 
+from yarl import URL
+
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, RequestError, WorkerPoolError
 from ..lane import LaneOptions
 from ..messages.request import Request
 from ..messages.response import Response
+from ..scraping.entry import host_of
 from .policy import rules_of
 from .records import Attempt, Body, Ending, Failure, Finished
 from .settings import ServiceSettings
@@ -86,6 +89,14 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(type=type(error).__name__, stage=stage, message=str(error)[:1000])
 
 
-def is_unreachable(error: WorkerPoolError) -> bool:
-    """Whether the host could not be reached, or has gone away: its pace slows down by that."""
-    return isinstance(error, ConnectError | ConnectionLost | ConnectTimeout)
+def is_unreachable(error: WorkerPoolError, host: str) -> bool:
+    """Whether the host could not be reached, or has gone away, and not one that it has redirected to.
+
+    Its pace slows down by that.
+    """
+    if not isinstance(error, ConnectError | ConnectionLost | ConnectTimeout):
+        return False
+    try:
+        return host_of(URL(error.url)) == host
+    except ValueError:
+        return False
