@@ -22,7 +22,7 @@ zero.test both.test mapped.test rebinding.test
 user@127.0.0.1 user:password@127.0.0.1 a.example@127.0.0.1 127.0.0.1%20 127.0.0.1%00 127.0.0.1%00.a.example
 10.0.0.1 172.16.0.1 192.168.0.1 100.64.0.1 169.254.169.254 0xa9fea9fe 2852039166 [fd00:ec2::254] [fec0::1] [fc00::1]
 [::ffff:169.254.169.254] 224.0.0.1 255.255.255.255 198.18.0.1 192.0.2.1 100.100.100.200 168.63.129.16
-"""
+"""  # noqa: RUF001  they are meant
 
 
 def spellings(*ports: int) -> list[str]:
@@ -56,7 +56,7 @@ def canaries() -> Iterator[Canaries]:
         first = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = first.getsockname()[1]
         six = stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6))
-        everywhere = stack.enter_context(socket.create_server(("0.0.0.0", 0)))  # noqa: S104
+        everywhere = stack.enter_context(socket.create_server(("0.0.0.0", 0)))
         found.ports = port, everywhere.getsockname()[1]
         for each in (first, six, everywhere):
             thread = threading.Thread(target=found.watch, args=(each,), daemon=True)
@@ -73,7 +73,7 @@ def leading(look_up: Callable[..., Any], allowed: str) -> Callable[..., Any]:
         "allowed.test": lambda: (allowed,),
         "canary.test": lambda: ("127.0.0.1",),
         "canary6.test": lambda: ("::1",),
-        "zero.test": lambda: ("0.0.0.0",),  # noqa: S104
+        "zero.test": lambda: ("0.0.0.0",),
         "both.test": lambda: (allowed, "127.0.0.1"),
         "mapped.test": lambda: ("::ffff:127.0.0.1",),
         "rebinding.test": lambda: next(turns),

@@ -45,7 +45,7 @@ class Inside(Served):
             await self._task
         except asyncio.CancelledError:
             pass
-        except BaseException as exc:  # noqa: BLE001  the test's thread raises it
+        except BaseException as exc:
             self._failed = exc
         finally:
             self._ready.set()

@@ -18,7 +18,9 @@ class Leading(Handler):
 
     def do_GET(self):
         to = parse_qs(urlsplit(self.path).query).get("to")
-        self.answer(200, b"here") if to is None else self.answer(302, b"", {"Location": to[0].encode().decode("latin-1")})
+        self.answer(200, b"here") if to is None else self.answer(
+            302, b"", {"Location": to[0].encode().decode("latin-1")}
+        )
 
     do_POST = do_GET
 
@@ -106,7 +108,9 @@ def test_what_is_allowed_is_reached(guarded, canary, site_of_redirects):
 def test_a_name_that_changes_is_judged_each_time(guarded, site_of_redirects, canary):
     """What it led to before does not count: it reaches what is allowed, and nothing else."""
     port = site_of_redirects.rpartition(":")[2]
-    urls = [f"http://rebinding.test:{port}/{n}" for n in range(20)] + [f"http://rebinding.test:{canary.ports[0]}/{n}" for n in range(20)]
+    urls = [f"http://rebinding.test:{port}/{n}" for n in range(20)] + [
+        f"http://rebinding.test:{canary.ports[0]}/{n}" for n in range(20)
+    ]
     id = guarded.submit(*urls, retry={"attempts": 1})
     guarded.done(id)
     errors = {each["error"]["type"] for each in guarded.results(id) if each["error"]}

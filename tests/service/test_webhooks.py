@@ -54,7 +54,9 @@ def test_a_message_is_signed_and_tells_of_the_job(shared, receiver, site):
     assert secret.startswith("whsec_")
     assert 24 <= len(base64.b64decode(secret.removeprefix("whsec_"))) <= 64
     Webhook(secret).verify(message.body, message.headers)
-    signed = b".".join([message.headers["webhook-id"].encode(), message.headers["webhook-timestamp"].encode(), message.body])
+    signed = b".".join(
+        [message.headers["webhook-id"].encode(), message.headers["webhook-timestamp"].encode(), message.body]
+    )
     digest = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
     assert message.headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
     told = json.loads(message.body)
@@ -151,7 +153,11 @@ def test_the_window_is_told(shared, receiver, site):
     """In the answer: how often, after which pauses, and until when for a message that waits."""
     receiver.answers = (503,)
     id = tell(shared, receiver, site)
-    found = shared.wait_for(lambda: next((each for each in deliveries(shared, id) if each["tries"][-1:] and each["tries"][-1]["status"]), None))
+    found = shared.wait_for(
+        lambda: next(
+            (each for each in deliveries(shared, id) if each["tries"][-1:] and each["tries"][-1]["status"]), None
+        )
+    )
     retry = shared.get(f"/v1/jobs/{id}/deliveries")["retry"]
     assert (retry["tries"], retry["delays"]) == (8, [5, 300, 1800, 7200, 18_000, 36_000, 36_000])
     assert retry["window"][0] < sum(retry["delays"]) < retry["window"][1]
@@ -163,7 +169,11 @@ def test_a_receiver_may_ask_for_more_time(shared, receiver, site):
     """By Retry-After, in seconds or as a date, within bounds."""
     receiver.answers = ((503, {"Retry-After": "3000"}),)
     id = tell(shared, receiver, site)
-    found = shared.wait_for(lambda: next((each for each in deliveries(shared, id) if each["tries"][-1:] and each["tries"][-1]["status"]), None))
+    found = shared.wait_for(
+        lambda: next(
+            (each for each in deliveries(shared, id) if each["tries"][-1:] and each["tries"][-1]["status"]), None
+        )
+    )
     assert (datetime.fromisoformat(found["due_at"]) - datetime.now(UTC)).total_seconds() > 2900
 
 
@@ -231,13 +241,25 @@ def test_each_run_is_told_of(service, receiver, site):
 ])  # fmt: skip
 def test_a_forbidden_webhook_is_refused(shared, site, url, rule):
     """With the job, and by the rule that forbids it; so is a request."""
-    for body in ({"url": site.url_for("/fast/1"), "webhook": {"url": url}}, {"url": url}, {"requests": ["http://a.example/", url]}):
+    for body in (
+        {"url": site.url_for("/fast/1"), "webhook": {"url": url}},
+        {"url": url},
+        {"requests": ["http://a.example/", url]},
+    ):
         answer = shared.call("POST", "/v1/jobs", json=body)
         assert (answer.status_code, answer.headers["Content-Type"]) == (403, "application/problem+json")
         assert rule in answer.json()["detail"]
-    lines = shared.call("POST", "/v1/jobs", params={"webhook_url": url}, data='"http://a.example/"', headers={"Content-Type": "application/x-ndjson"})
+    lines = shared.call(
+        "POST",
+        "/v1/jobs",
+        params={"webhook_url": url},
+        data='"http://a.example/"',
+        headers={"Content-Type": "application/x-ndjson"},
+    )
     assert lines.status_code == 403
-    lines = shared.call("POST", "/v1/jobs", data=f'"http://a.example/"\n"{url}"', headers={"Content-Type": "application/x-ndjson"})
+    lines = shared.call(
+        "POST", "/v1/jobs", data=f'"http://a.example/"\n"{url}"', headers={"Content-Type": "application/x-ndjson"}
+    )
     assert (lines.status_code, lines.json()["errors"][0]["line"]) == (403, 2)
 
 
@@ -253,7 +275,16 @@ def test_the_service_itself_is_no_receiver(shared, site):
 def test_roles_of_webhooks(database, tmp_path, site):
     """The secret is the admins', a replay needs `submit`, the log `read`."""
     with served(database, tmp_path, tokens=TOKENS) as service:
-        calls = [("GET", "/v1/webhooks/secret"), ("POST", "/v1/webhooks/secret/rotate"), ("POST", "/v1/jobs/a/deliveries/b/replay"), ("GET", "/v1/jobs/a/deliveries")]
-        for role, statuses in (("read", [403, 403, 403, 404]), ("submit", [403, 403, 404, 404]), ("admin", [200, 200, 404, 404])):
+        calls = [
+            ("GET", "/v1/webhooks/secret"),
+            ("POST", "/v1/webhooks/secret/rotate"),
+            ("POST", "/v1/jobs/a/deliveries/b/replay"),
+            ("GET", "/v1/jobs/a/deliveries"),
+        ]
+        for role, statuses in (
+            ("read", [403, 403, 403, 404]),
+            ("submit", [403, 403, 404, 404]),
+            ("admin", [200, 200, 404, 404]),
+        ):
             headers = {"Authorization": f"Bearer {role}-token"}
             assert statuses == [service.call(method, path, headers=headers).status_code for method, path in calls]

@@ -33,8 +33,9 @@ class Caller:
 class Access:
     """Say who calls, by the tokens of the store and those given at the start. Of the service's loop."""
 
-    def __init__(self, store: Store, given: Iterable[Token] = ()) -> None:
-        self._store, self._given = store, tuple(given)
+    def __init__(self, store: Store, given: Iterable[Token] = (), *, needed: bool = False) -> None:
+        """Know these tokens beside the store's; `needed`: nobody may call without, even if there is none any more."""
+        self._store, self._given, self._needed = store, tuple(given), needed
         self._known: tuple[Token, ...] = self._given
         self._until = 0.0
 
@@ -45,7 +46,7 @@ class Access:
     async def caller(self, request: Request) -> Caller:
         """Return who calls; raises a 401 for no or a wrong token."""
         known = await self._tokens()
-        if not known:
+        if not known and not self._needed:
             return Caller("", Role.ADMIN)
         given = _BEARER.fullmatch(request.headers.get("Authorization", ""))
         if given is None:

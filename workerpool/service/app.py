@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._version import __version__
@@ -62,8 +63,10 @@ class _Caught:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            return  # nobody waits for an answer
         except Exception:
-            log.exception("%s %s has failed", scope.get("method"), scope.get("path"))
+            log.exception("%s %r has failed", scope.get("method"), scope.get("path"))
             if begun:
                 raise
             await problem_response(Problem(500, "this is a fault of the service; its log tells more"))(

@@ -35,9 +35,9 @@ Cursor = Annotated[str | None, Query(max_length=200)]
 async def list_jobs(
     request: Request,
     state: State | None = None,
-    label: Annotated[list[str] | None, Query()] = None,
+    label: Annotated[list[str] | None, Query(max_length=32)] = None,
     q: Annotated[str | None, Query(max_length=1024)] = None,
-    lane: str | None = None,
+    lane: Annotated[str | None, Query(max_length=64)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
     _caller: Caller = as_reader,

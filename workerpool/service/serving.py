@@ -14,6 +14,7 @@ import uvicorn
 from ..caller.pool import WorkerPool
 from .access import Access, is_loopback
 from .app import make_app
+from .connection import Connection
 from .errors import StoreRefused
 from .guard import own_hosts
 from .homes import open_store
@@ -38,7 +39,7 @@ async def serve(settings: ServiceSettings, tokens: Iterable[Token], told: Callab
     """Serve until TERM or Ctrl-C; `told` hears the address once calls are taken. Raises StoreRefused and OSError."""
     store = await open_store(settings)
     try:
-        service = Service(store, settings, Access(store, tokens))
+        service = Service(store, settings, Access(store, tokens, needed=not is_loopback(settings.host)))
         if not is_loopback(settings.host) and not await service.access.has_tokens():
             raise StoreRefused(
                 f"{settings.host} is reached by others, and there are no tokens; set WORKERPOOL_TOKENS, or listen on"
@@ -82,7 +83,7 @@ async def _take_calls(service: Service, place: socket.socket, told: Callable[[],
     config = uvicorn.Config(
         make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False,
         timeout_graceful_shutdown=int(_HURRY), h11_max_incomplete_event_size=service.settings.limits.header_bytes * 2,
-        backlog=_BACKLOG, timeout_keep_alive=30,
+        backlog=_BACKLOG, timeout_keep_alive=30, http=Connection, ws="none", proxy_headers=False,
     )  # fmt: skip
     server = _Server(config)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

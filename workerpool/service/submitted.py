@@ -152,7 +152,7 @@ class JobFields(Strict):
     @field_validator("not_before")
     @classmethod
     def _check_moment(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.timestamp() > time() + 10 * _YEAR:
+        if value is not None and not time() - 10 * _YEAR < value.timestamp() < time() + 10 * _YEAR:
             raise ValueError("within ten years")
         return value
 
@@ -207,8 +207,8 @@ class FilterIn(Strict):
     """Which jobs."""
 
     state: Literal["queued", "running", "succeeded", "partial", "failed", "cancelled", "expired"] | None = None
-    label: str | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    label: Text | None = None
+    labels: Annotated[dict[str, Text], Field(max_length=32)] = Field(default_factory=dict)
     q: Text | None = None
     lane: Name | None = None
 
