@@ -40,9 +40,9 @@ Reason: TypeAlias = Literal["", "head-cut", "bad-length", "bad-header"]
 
 # How far a piece of work came; empty where that is not known, or not to be told.
 Stage: TypeAlias = Literal[
-    "", "queued", "running", "dns", "connect", "proxy", "tls", "send", "headers", "body", "decode", "retry"
+    "", "queued", "running", "robots", "dns", "connect", "proxy", "tls", "send", "headers", "body", "decode", "retry"
 ]
-BEFORE_SENDING: frozenset[Stage] = frozenset({"queued", "dns", "connect", "proxy", "tls", "retry"})
+BEFORE_SENDING: frozenset[Stage] = frozenset({"queued", "robots", "dns", "connect", "proxy", "tls", "retry"})
 BEFORE_THE_BODY: frozenset[Stage] = frozenset({"dns", "connect", "proxy", "tls", "send", "headers"})
 
 
@@ -199,7 +199,8 @@ class BodyTooLarge(ProtocolError):
 class Forbidden(RequestError):
     """The lane's own rules forbid the request; nothing of it was sent, and it is never tried again.
 
-    `rule` is the one that does, as `loopback` of address rules; `address` is what it was about, where it was one.
+    `rule` is the one that does: as `loopback` of address rules, or `disallow: /private` of a robots.txt; `address` is
+    what it was about, where it was one.
     """
 
     rule = ""

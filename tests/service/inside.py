@@ -8,6 +8,7 @@ from typing import Any
 from served import Served
 
 from workerpool.service.access import tokens_of
+from workerpool.service.policy import usual_rules
 from workerpool.service.serving import serve
 from workerpool.service.settings import ServiceSettings
 
@@ -19,7 +20,7 @@ class Inside(Served):
 
     def __init__(self, database: str, folder: Path, *, tokens: str = "", **settings: Any) -> None:
         super().__init__(database, folder)
-        self._given = {"allow_addresses": ("127.0.0.0/8",), "drain": 1.0, **settings}
+        self._given = {"addresses": usual_rules(("127.0.0.0/8",)), "drain": 1.0, **settings}
         self._known_tokens = tokens_of(tokens)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="inside")

@@ -10,6 +10,8 @@ from inside import Inside
 from receiver import receiving
 from servers import Handler, running
 
+from workerpool.service.policy import usual_rules
+
 ALLOWED = "127.0.0.2"
 
 
@@ -35,7 +37,7 @@ def canary():
 def guarded(monkeypatch, database, tmp_path):
     """A service that may reach one address of this machine, and a resolver that cannot be trusted."""
     monkeypatch.setattr(socket, "getaddrinfo", leading(socket.getaddrinfo, ALLOWED))
-    with Inside(database, tmp_path, allow_addresses=(f"{ALLOWED}/32",), default_timeout=3.0) as service:
+    with Inside(database, tmp_path, addresses=usual_rules((f"{ALLOWED}/32",)), default_timeout=3.0) as service:
         yield service
 
 
@@ -133,7 +135,7 @@ def test_the_rules_are_explained(guarded, url, allowed, rule, addresses):
 
 def test_a_port_may_be_allowed(database, tmp_path):
     """Those of other protocols are forbidden, unless they are named."""
-    with Inside(database, tmp_path, allow_ports=(25,)) as service:
+    with Inside(database, tmp_path, addresses=usual_rules(ports=(25,))) as service:
         assert service.get("/v1/policy/explain", params={"url": "http://8.8.8.8:25/"})["allowed"]
 
 

@@ -186,6 +186,20 @@ def test_a_url_is_explained(shared):
     assert shared.get("/v1/policy/explain", params={"url": "http://127.0.0.1/"})["allowed"]
 
 
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://0x0a000001/", "http://169.254.169.254/"]
+)
+def test_what_address_rules_forbid_is_refused(shared, site, url):
+    """At once where the URL tells it, for webhooks too; and where only a redirect leads there, nothing is sent."""
+    assert is_problem(shared.call("POST", "/v1/jobs", json={"url": url}), 403)
+    assert is_problem(shared.call("POST", "/v1/jobs", json={**JOB, "webhook": {"url": url}}), 403)
+    lines = shared.call("POST", "/v1/jobs", data=f'"{url}"', headers={"Content-Type": "application/x-ndjson"})
+    assert is_problem(lines, 403)
+    id = shared.submit({"url": site.url_for("/redirect-to"), "params": {"url": url}})
+    assert shared.done(id)["state"] == "failed"
+    assert shared.results(id)[0]["error"]["type"] in ("Forbidden", "ProtocolError")  # that one for what is no host
+
+
 def test_other_addresses_need_tokens(database, tmp_path):
     """The service refuses to listen where others are, as long as everybody is admin."""
     with pytest.raises(RuntimeError, match="no tokens"), served(database, tmp_path, "--host", "0.0.0.0"):

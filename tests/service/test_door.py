@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import pytest
 from inside import Inside
@@ -282,7 +283,7 @@ def test_without_the_last_token_nobody_is_admin(needed, status):
             return ()
 
     class Call:
-        headers = {}
+        headers: ClassVar = {}
 
     try:
         asyncio.run(Access(Empty(), needed=needed).caller(Call()))

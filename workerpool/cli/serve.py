@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option, settings_of
 from .given import POSITIVE
@@ -84,7 +85,8 @@ def serve(**given: Any) -> None:
         raise click.UsageError(str(exc)) from None
     with _logs(given["log_format"], given["verbose"]):
         try:
-            asyncio.run(serve_calls(_settings(given), tokens, _tell))
+            with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
+                runner.run(serve_calls(_settings(given), tokens, _tell))
         except StoreRefused as exc:
             click.echo(f"workerpool: {exc}", err=True)
             sys.exit(_REFUSED)
@@ -95,6 +97,7 @@ def serve(**given: Any) -> None:
 
 
 def _settings(given: dict[str, Any]) -> Any:
+    from ..service.policy import usual_rules
     from ..service.records import Retention
     from ..service.settings import ServiceSettings
 
@@ -104,8 +107,7 @@ def _settings(given: dict[str, Any]) -> Any:
         port=given["port"],
         database=given["database"],
         public_hosts=tuple(given["public_hosts"]),
-        allow_addresses=tuple(given["allow_addresses"]),
-        allow_ports=tuple(given["allow_ports"]),
+        addresses=usual_rules(given["allow_addresses"], given["allow_ports"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],

@@ -54,6 +54,7 @@ class Backlog:
         self._inputs = iter(()) if record.input_ended else _marked(inputs, record.mark)
         self._fresh: set[str] = set()
         self._after = ""
+        self._has_recalled = False
         self._share = _AT_HAND  # entries of a host that are taken out of the state at once
         self._scans = record.state is not None  # whether the state may hold hosts that have no turns yet
 
@@ -67,6 +68,10 @@ class Backlog:
                 self._record.mark = batch[-1][1]
             if len(batch) < _BATCH:
                 break
+        if state is not None and self._record.input_ended and not self._has_recalled:
+            # Links lead there, and a page that has not changed is not read for them.
+            self._has_recalled = True
+            self._scans |= self._key is not None and bool(state.recall())
         if state is not None:
             self._open_hosts(state, frontier)
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
-from .robots import RobotsRules, robots_agent
+from ..policies.robots import RobotsRules, robots_agent
 
 try:
     from selectolax.lexbor import LexborHTMLParser

@@ -7,15 +7,18 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from ..addresses import AddressVerdict
 from .access import Caller
 from .errors import Busy, StoreDown
-from .policy import Explained, explained, rules_of
+from .policy import Explained, explained
 from .problems import Problem
 from .schemas import ExplainOut, StatsOut
 from .service import Service, accepts, as_reader, the_service
 from .submitted import check_url
 
 __all__ = ["router"]
+
+_UNKNOWN = AddressVerdict(False, "name does not resolve")
 
 router = APIRouter(tags=["operation"])
 
@@ -71,12 +74,12 @@ async def metrics(request: Request, _caller: Caller = as_reader) -> Response:
 
 @router.get("/v1/policy/explain", responses={200: {"model": ExplainOut}}, summary="What address rules say of a URL")
 async def explain(
-    request: Request, url: Annotated[str, Query(min_length=1, max_length=16_384)], _caller: Caller = as_reader
+    request: Request, url: Annotated[str, Query(min_length=1, max_length=2048)], _caller: Caller = as_reader
 ) -> Response:
     """Say whether the address rules let a URL through, by which rule, and what it resolves to."""
     accepts(request, "application/json")
     try:
-        found = await explained(check_url(url), rules_of(the_service(request).settings))
+        found = await explained(check_url(url), the_service(request).settings.addresses)
     except ValueError as exc:
         found = Explained(False, "url", str(exc))
     return JSONResponse(

@@ -2,17 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from yarl import URL
 
 from ..addresses import AddressRules, AddressVerdict, literal_address
 from ..transport.resolver import NAMES
-from .settings import ServiceSettings
 
-__all__ = ["Explained", "Refused", "explained", "is_own", "refusal_of", "rules_of"]
+__all__ = ["Explained", "Refused", "explained", "is_own", "refusal_of", "usual_rules"]
 
 _PATIENCE = 5.0  # seconds that a look-up may take
 
@@ -26,9 +24,9 @@ _NOT_HTTP = frozenset({
 })  # fmt: skip
 
 
-def rules_of(settings: ServiceSettings) -> AddressRules:
-    """Return the rules of every lane that the service sends by."""
-    return _rules(settings.allow_addresses, settings.allow_ports)
+def usual_rules(allow: Iterable[str] = (), ports: Iterable[int] = ()) -> AddressRules:
+    """Return the rules by which nothing but global addresses is reached, and no ports of other protocols."""
+    return AddressRules(allow=tuple(allow), ports=frozenset(range(1, 2**16)) - _NOT_HTTP | frozenset(ports))
 
 
 def refusal_of(url: URL, rules: AddressRules) -> AddressVerdict | None:
@@ -86,8 +84,3 @@ async def _resolved(name: str) -> tuple[str, ...]:
     except (OSError, UnicodeError, TimeoutError):
         return ()
     return tuple(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
-
-
-@lru_cache(maxsize=8)
-def _rules(allow: tuple[str, ...], ports: tuple[int, ...]) -> AddressRules:
-    return AddressRules(allow=allow, ports=frozenset(range(1, 2**16)) - _NOT_HTTP | frozenset(ports))

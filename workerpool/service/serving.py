@@ -81,9 +81,9 @@ async def running(
 
 async def _take_calls(service: Service, place: socket.socket, told: Callable[[], None]) -> None:
     config = uvicorn.Config(
-        make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False,
+        make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=int(_HURRY), h11_max_incomplete_event_size=service.settings.limits.header_bytes * 2,
-        backlog=_BACKLOG, timeout_keep_alive=30, http=Connection, ws="none", proxy_headers=False,
+        backlog=_BACKLOG, timeout_keep_alive=30, http=Connection, ws="none",
     )  # fmt: skip
     server = _Server(config)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

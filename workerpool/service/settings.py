@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from ..addresses import AddressRules
 from ..scraping.politeness import Politeness
+from .policy import usual_rules
 from .records import Retention
 
 __all__ = ["Limits", "ServiceSettings"]
@@ -34,8 +36,7 @@ class ServiceSettings:
     port: int = 8765
     database: str = "workerpool.sqlite"
     public_hosts: tuple[str, ...] = ()  # names beside the address by which clients reach it
-    allow_addresses: tuple[str, ...] = ()  # networks that address rules let through beside public ones
-    allow_ports: tuple[int, ...] = ()  # ports of other protocols that may be asked all the same
+    addresses: AddressRules = field(default_factory=usual_rules)  # what may be reached by whatever is sent
     workers: int | None = None  # threads of the pool
     politeness: Politeness = field(default_factory=lambda: Politeness(per_host=0))  # across all lanes
     default_timeout: float = 30.0  # of a request that gives none

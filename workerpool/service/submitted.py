@@ -25,7 +25,7 @@ from yarl import URL
 
 from ..errors import InvalidRequest
 from ..scraping.entry import host_of
-from .policy import Refused, refusal_of, rules_of
+from .policy import Refused, refusal_of
 from .records import DEFAULT_LANE, NewJob, NewRequest
 from .sending import request_of
 from .settings import Limits, ServiceSettings
@@ -252,7 +252,7 @@ def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest
         spec["json"] = given.json_
     if spec:
         try:
-            request_of(given.url, spec, settings)
+            request_of(given.url, spec)
         except InvalidRequest as exc:
             raise ValueError(str(exc)) from None
     return NewRequest(url=given.url, host=host, ref=given.ref, spec=spec)
@@ -271,7 +271,7 @@ def check_url(text: str) -> URL:
 
 def _host_of(text: str, settings: ServiceSettings) -> str:
     url = check_url(text)
-    verdict = refusal_of(url, rules_of(settings))
+    verdict = refusal_of(url, settings.addresses)
     if verdict is not None:
         raise Refused(verdict)
     return host_of(url)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from .access import Caller
 from .batch import Batch
 from .bodies import check_json, check_length, media_of, read_body
-from .policy import Refused, is_own, refusal_of, rules_of
+from .policy import Refused, is_own, refusal_of
 from .problems import Problem, errors_of
 from .records import Idempotency, NewRequest, Submitted
 from .schemas import SUBMIT
@@ -176,7 +176,7 @@ def _check_webhook(service: Service, given: JobFields, pointer: str) -> None:
     if given.webhook is None:
         return
     url = check_url(given.webhook.url)
-    verdict = refusal_of(url, rules_of(service.settings))
+    verdict = refusal_of(url, service.settings.addresses)
     if is_own(url, service.hosts):
         raise _forbidden(pointer, "own", "it is the service itself")
     if verdict is not None:

@@ -18,7 +18,7 @@ from ...caller.pool import WorkerPool
 from ...errors import Forbidden, InvalidRequest, WorkerPoolError
 from ...scraping.entry import host_of
 from ..errors import NoSuch, ServiceError
-from ..policy import is_own, refusal_of, rules_of
+from ..policy import is_own, refusal_of
 from ..records import Delivery
 from ..settings import ServiceSettings
 from ..store import Store
@@ -51,7 +51,7 @@ class Courier:
     ) -> None:
         self._store, self._owner, self._hosts = store, owner, hosts
         self._lane = pool.like("default", connections=0, timeout=TIMEOUT, max_body=_ANSWER)
-        self._rules, self._headers = rules_of(settings), dict(settings.politeness.headers)
+        self._rules, self._headers = settings.addresses, dict(settings.politeness.headers)
         self._keyring = Keyring(store)
         self._under_way: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
