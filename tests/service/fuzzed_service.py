@@ -16,6 +16,7 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance as content_type
 from schemathesis.specs.openapi.checks import response_headers_conformance as response_headers
@@ -94,6 +95,8 @@ def _ask(
 
     try:
         send()
+    except Unsatisfiable:
+        return  # there is nothing that could be wrong
     except Exception as exc:
         found.faults.setdefault(f"{operation.label} {mode.name}", f"{type(exc).__name__}: {exc}"[:2000])
 

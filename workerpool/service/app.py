@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._version import __version__
 from . import acting, docs_page, following, health, hooks, reading, submitting
+from .document import DESCRIPTION, documented
 from .guard import Guard
 from .problems import Problem, install, problem_response
-from .schemas import documented
 from .service import Service
 
 __all__ = ["make_app"]
@@ -43,7 +43,8 @@ def make_app(service: Service) -> ASGIApp:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        app.openapi_schema = documented(get_openapi(title=app.title, version=app.version, routes=app.routes))
+        plain = get_openapi(title=app.title, version=app.version, routes=app.routes, description=DESCRIPTION)
+        app.openapi_schema = documented(plain, app.routes)
     return app.openapi_schema
 
 

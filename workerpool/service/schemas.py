@@ -4,9 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from .problems import MEDIA_TYPE
-from .submitted import BulkIn, JobIn, RequestIn
-
 __all__ = [
     "DeliveriesOut",
     "DeliveryOut",
@@ -17,38 +14,10 @@ __all__ = [
     "LanesOut",
     "ResultsOut",
     "SUBMIT",
-    "documented",
 ]
 
-_PROBLEMS = {
-    400: "Malformed", 401: "No token, or a wrong one", 403: "Role, Host, Origin or address rule", 404: "Not there",
-    405: "Another method", 406: "Another media type is asked for", 409: "The state forbids it", 413: "Too large",
-    415: "Another media type was sent", 422: "A field is wrong", 429: "Too much; see Retry-After",
-    431: "Headers too large", 503: "Not now; see Retry-After",
-}  # fmt: skip
+_EXAMPLE = '"https://a.example/"\n{"url": "https://b.example/x", "ref": "row 2"}\n'
 _LINES = "One request a line: a URL as a JSON string, or an object"
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "pointer": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "line": {"type": "integer"},
-                },
-                "required": ["detail"],
-            },
-        },
-    },
-}
 
 
 class CountsOut(BaseModel):
@@ -247,10 +216,6 @@ class ExplainOut(BaseModel):
     addresses: list[str]
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")
-
-
 def _parameter(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": f"{text} (NDJSON only)"}
 
@@ -278,27 +243,8 @@ SUBMIT: dict[str, Any] = {
             "required": True,
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/JobIn"}},
-                "application/x-ndjson": {"schema": {"type": "string", "description": _LINES}},
+                "application/x-ndjson": {"schema": {"type": "string", "description": _LINES}, "example": _EXAMPLE},
             },
         },
     },
 }  # fmt: skip
-
-
-def documented(document: dict[str, Any]) -> dict[str, Any]:
-    """Return an OpenAPI document in which each call may answer with problems, and which knows the models sent."""
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = _PROBLEM
-    for model in (JobIn, RequestIn, BulkIn):
-        found = _schema(model)
-        schemas.update(found.pop("$defs", {}))
-        schemas[model.__name__] = found
-    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            operation["security"] = [{"token": []}, {}]
-            for status, text in _PROBLEMS.items():
-                if str(status) not in operation["responses"] or status == 422:
-                    operation["responses"][str(status)] = {"description": text, "content": content}
-    return document

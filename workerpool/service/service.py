@@ -12,7 +12,7 @@ from .records import LaneState, Role
 from .settings import ServiceSettings
 from .store import Store
 
-__all__ = ["Service", "accepts", "as_admin", "as_reader", "as_submitter", "the_service"]
+__all__ = ["Needs", "Service", "accepts", "as_admin", "as_reader", "as_submitter", "the_service"]
 
 _FRESH = 0.25  # seconds that lanes are taken for known, where they only say why a job waits
 
@@ -53,20 +53,23 @@ def the_service(request: Request) -> Service:
     return found
 
 
-class _Needs:
+class Needs:
+    """What a route asks of whoever calls: a role, which the document tells, too."""
+
     def __init__(self, role: Role) -> None:
-        self._role = role
+        self.role = role
 
     async def __call__(self, request: Request) -> Caller:
+        """Return who calls; raises a 401 or a 403."""
         caller = await the_service(request).access.caller(request)
-        if not caller.role.includes(self._role):
-            raise Problem(403, f"this needs the role {self._role.value}; the token has {caller.role.value}")
+        if not caller.role.includes(self.role):
+            raise Problem(403, f"this needs the role {self.role.value}; the token has {caller.role.value}")
         return caller
 
 
-as_reader = Depends(_Needs(Role.READ))
-as_submitter = Depends(_Needs(Role.SUBMIT))
-as_admin = Depends(_Needs(Role.ADMIN))
+as_reader = Depends(Needs(Role.READ))
+as_submitter = Depends(Needs(Role.SUBMIT))
+as_admin = Depends(Needs(Role.ADMIN))
 
 
 def accepts(request: Request, *media_types: str) -> str:

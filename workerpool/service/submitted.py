@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from yarl import URL
 
 from ..errors import InvalidRequest
@@ -50,12 +51,25 @@ _SPEC = ("method", "headers", "params", "data", "data_base64", "timeout", "max_b
 _YEAR = 366 * 86_400.0
 _DEEPEST = Limits().depth
 
+_OF_A_URL: JsonDict = {"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "examples": ["https://a.example/"]}
+_OF_A_JOB: JsonDict = {
+    "examples": [
+        {"url": "https://a.example/"},
+        {
+            "requests": ["https://a.example/", {"url": "https://b.example/x", "method": "POST", "json": {"n": 1}}],
+            "labels": {"team": "tea"},
+            "retry": {"attempts": 3},
+            "webhook": {"url": "https://me.example/hook"},
+        },
+    ]
+}
+
 Name = Annotated[str, Field(pattern=_NAME)]
 Text = Annotated[str, Field(max_length=1024)]
 Scalar = str | int | float | bool
 LabelName = Annotated[str, Field(pattern=r"^[^:\x00-\x1f]{1,64}$")]
 Labels = Annotated[dict[LabelName, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
-Address = Annotated[str, Field(min_length=1, max_length=16_384)]
+Address = Annotated[str, Field(min_length=1, max_length=16_384, json_schema_extra=_OF_A_URL)]
 
 
 class Strict(BaseModel):
@@ -118,7 +132,7 @@ def _kind(value: Any) -> str:
 
 # Told apart by the JSON's own kind, so that only that kind's faults are told.
 Either = Annotated[
-    Annotated[Annotated[str, Field(max_length=16_384)], Tag("(text)")] | Annotated[RequestIn, Tag("(object)")],
+    Annotated[Address, Tag("(text)")] | Annotated[RequestIn, Tag("(object)")],
     Discriminator(_kind),
 ]
 KINDS = frozenset({"(text)", "(object)"})
@@ -165,6 +179,8 @@ class JobFields(Strict):
 
 class JobIn(JobFields, RequestFields):
     """A job: its requests, or one request at the top."""
+
+    model_config = ConfigDict(json_schema_extra=_OF_A_JOB)
 
     requests: Annotated[list[Either], Field(min_length=1, max_length=Limits().requests)] | None = None
     url: Address | None = None
