@@ -1,8 +1,8 @@
 """The job service under ten times what it can take: `python -m benchmarks.overload`.
 
-First a few submitters find out how many small jobs a second it stores. Then many, on connections of their own, offer ten
-times that rate for a while, whatever is answered, and a probe of another process asks /healthz beside them. At the end
-all jobs that were answered with 202 have to be there.
+First a few submitters find out how many small jobs a second it stores. Then many, on connections of their own, offer
+ten times that rate for a while, whatever is answered, and a probe of another process asks /healthz beside them. At the
+end all jobs that were answered with 202 have to be there.
 """
 
 import argparse

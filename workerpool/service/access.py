@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from time import monotonic, time
+from time import time
 
 from fastapi import Request
 
+from .fresh import Fresh
 from .problems import Problem
 from .records import Role, Token
 from .store import Store
@@ -36,16 +37,15 @@ class Access:
     def __init__(self, store: Store, given: Iterable[Token] = (), *, needed: bool = False) -> None:
         """Know these tokens beside the store's; `needed`: nobody may call without, even if there is none any more."""
         self._store, self._given, self._needed = store, tuple(given), needed
-        self._known: tuple[Token, ...] = self._given
-        self._until = 0.0
+        self._known = Fresh(self._ask, _FRESH)
 
     async def has_tokens(self) -> bool:
         """Whether there are tokens at all; without, everybody is admin."""
-        return bool(await self._tokens())
+        return bool(await self._known.get())
 
     async def caller(self, request: Request) -> Caller:
         """Return who calls; raises a 401 for no or a wrong token."""
-        known = await self._tokens()
+        known = await self._known.get()
         if not known and not self._needed:
             return Caller("", Role.ADMIN)
         given = _BEARER.fullmatch(request.headers.get("Authorization", ""))
@@ -61,13 +61,10 @@ class Access:
 
     def forget(self) -> None:
         """Ask the store again at the next call: its tokens have changed."""
-        self._until = 0.0
+        self._known.forget()
 
-    async def _tokens(self) -> tuple[Token, ...]:
-        if monotonic() >= self._until:
-            self._known = (*self._given, *await self._store.tokens())
-            self._until = monotonic() + _FRESH
-        return self._known
+    async def _ask(self) -> tuple[Token, ...]:
+        return (*self._given, *await self._store.tokens())
 
 
 def hash_of(token: str) -> str:

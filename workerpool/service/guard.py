@@ -1,9 +1,11 @@
 """The door: what every call has to pass before anything looks at it. Plain ASGI, so that streams pass untouched."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 
 from .patience import Patience, Receive, Scope, Send
 from .problems import Problem, problem_response
@@ -12,6 +14,8 @@ from .settings import Limits
 __all__ = ["Guard", "own_hosts"]
 
 _HEALTH = "/healthz"
+_HEALTHY = PlainTextResponse("ok\n")
+_BREATH = 0.5  # seconds before a 503: whoever asks again at once would keep the service from what it has taken on
 _SAFE = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -41,7 +45,12 @@ class Guard:
             return  # there is nothing else here
         patience, long = Patience(receive, _protecting(send)), _is_long(scope)
         problem = self._problem(scope, long)
+        if problem is None and scope["path"] == _HEALTH and scope["method"] == "GET":
+            await _HEALTHY(scope, receive, _protecting(send))  # whatever else goes on
+            return
         if problem is not None:
+            if problem.status == 503:
+                await asyncio.sleep(_BREATH)
             await problem_response(problem)(scope, patience.receive, patience.send)
             return
         self._in_progress[long] += 1

@@ -51,6 +51,11 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
             {"pointer": f"/{name}", "detail": "not as a query parameter"} for name in request.query_params
         ])  # fmt: skip
     content = await read_body(request, service.settings.limits.body)
+    async with service.turns:
+        return await _store_one(request, service, caller, content)
+
+
+async def _store_one(request: Request, service: Service, caller: Caller, content: bytes) -> Submitted:
     # What is long is checked on a thread, so that others need not wait for it.
     checked = _checked(content, service.settings) if len(content) < _LONG else await asyncio.to_thread(
         _checked, content, service.settings)  # fmt: skip
