@@ -1,5 +1,8 @@
 """The conventions of the wire: problems everywhere, strict bodies, roles, hosts and origins, limits."""
 
+import json
+import socket
+
 import pytest
 from served import served
 
@@ -39,6 +42,16 @@ def test_every_error_is_a_problem(shared, method, path, status):
     """Of the routes, of those that are not there, and of fields."""
     accept = {"Accept": "text/event-stream"} if path.endswith("/events") else {}
     assert is_problem(shared.call(method, path, headers=accept), status)
+
+
+def test_what_is_no_http_is_a_problem(shared):
+    """And the connection is closed."""
+    port = int(shared.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as answer:
+        connection.sendall(b"\x00\x01\r\n\r\n")
+        head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["status"] == 400
 
 
 def test_what_is_not_allowed_says_what_is(shared):
