@@ -18,6 +18,9 @@ from .service import Service
 __all__ = ["make_app"]
 
 log = logging.getLogger("workerpool.service")
+_ROUTERS = (
+    submitting.router, acting.router, reading.router, hooks.router, following.router, health.router, docs_page.router,
+)  # fmt: skip
 _TITLE = "workerpool's job service"
 
 
@@ -26,15 +29,7 @@ def make_app(service: Service) -> ASGIApp:
     app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
                   redirect_slashes=False)  # fmt: skip
     app.state.service = service
-    for router in (
-        submitting.router,
-        acting.router,
-        reading.router,
-        hooks.router,
-        following.router,
-        health.router,
-        docs_page.router,
-    ):
+    for router in _ROUTERS:
         app.include_router(router)
     install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
@@ -44,7 +39,7 @@ def make_app(service: Service) -> ASGIApp:
 def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         plain = get_openapi(title=app.title, version=app.version, routes=app.routes, description=DESCRIPTION)
-        app.openapi_schema = documented(plain, app.routes)
+        app.openapi_schema = documented(plain, [route for router in _ROUTERS for route in router.routes])
     return app.openapi_schema
 
 
