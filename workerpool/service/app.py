@@ -12,6 +12,7 @@ from .._version import __version__
 from . import acting, docs_page, following, health, hooks, reading, submitting
 from .document import DESCRIPTION, documented
 from .guard import Guard
+from .page.routes import add_page
 from .problems import Problem, install, problem_response
 from .service import Service
 
@@ -31,6 +32,7 @@ def make_app(service: Service) -> ASGIApp:
     app.state.service = service
     for router in _ROUTERS:
         app.include_router(router)
+    add_page(app, service)
     install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return Guard(_Caught(app), hosts=lambda: service.hosts, limits=service.settings.limits)

@@ -22,7 +22,7 @@ from .settings import ServiceSettings
 from .submitted import JobFields, JobIn, Submission, check_url, new_id, new_job, new_request
 from .wire import job_json
 
-__all__ = ["router"]
+__all__ = ["check_quota", "router", "submit_json"]
 
 router = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
@@ -36,7 +36,7 @@ async def submit(request: Request, caller: Caller = as_submitter) -> Response:
     service = the_service(request)
     accepts(request, _JSON)
     kind = media_of(request, _JSON, _LINES)
-    await _check_quota(request, service, caller)
+    await check_quota(service, caller, request.headers.get("Idempotency-Key", ""))
     found = await (_submit_one if kind == _JSON else _submit_lines)(request, service, caller)
     job = job_json(found.job, await service.lanes())
     headers = {"Location": f"/v1/jobs/{quote(found.job.id)}"}
@@ -51,11 +51,17 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
             {"pointer": f"/{name}", "detail": "not as a query parameter"} for name in request.query_params
         ])  # fmt: skip
     content = await read_body(request, service.settings.limits.body)
+    known_by = _idempotency(request, caller, hashlib.sha256(content).hexdigest())
+    return await submit_json(service, caller, content, known_by)
+
+
+async def submit_json(service: Service, caller: Caller, content: bytes, known_by: Idempotency | None) -> Submitted:
+    """Store a job that is given as JSON; raises a Problem for one that is wrong."""
     async with service.turns:
-        return await _store_one(request, service, caller, content)
+        return await _store(service, caller, content, known_by)
 
 
-async def _store_one(request: Request, service: Service, caller: Caller, content: bytes) -> Submitted:
+async def _store(service: Service, caller: Caller, content: bytes, known_by: Idempotency | None) -> Submitted:
     # What is long is checked on a thread, so that others need not wait for it.
     checked = _checked(content, service.settings) if len(content) < _LONG else await asyncio.to_thread(
         _checked, content, service.settings)  # fmt: skip
@@ -64,7 +70,7 @@ async def _store_one(request: Request, service: Service, caller: Caller, content
     await _check_lane(service, given.lane)
     job = new_job(given, id=given.id or new_id(), total=len(requests), owner=caller.id)
     batches = [requests] if len(requests) <= 500 else [requests[at : at + 500] for at in range(0, len(requests), 500)]
-    return await service.store.submit(job, batches, _idempotency(request, caller, hashlib.sha256(content).hexdigest()))
+    return await service.store.submit(job, batches, known_by)
 
 
 def _checked(content: bytes, settings: ServiceSettings) -> tuple[JobIn, list[NewRequest]]:
@@ -167,12 +173,12 @@ def _idempotency(request: Request, caller: Caller, digest: str) -> Idempotency |
     return Idempotency(key=key, owner=caller.id, fingerprint=hashlib.sha256(sent.encode()).hexdigest())
 
 
-async def _check_quota(request: Request, service: Service, caller: Caller) -> None:
+async def check_quota(service: Service, caller: Caller, key: str = "") -> None:
+    """Raise a 429 for a token of which too many jobs are not done, unless the key is known: that makes no job."""
     most = service.settings.limits.jobs_per_token
     if await service.unfinished_of(caller.id) >= most:
-        key = request.headers.get("Idempotency-Key", "")
-        if await service.store.find_idempotent(key, caller.id) is not None:
-            return  # that makes no job
+        if key and await service.store.find_idempotent(key, caller.id) is not None:
+            return
         raise Problem(429, f"{most} jobs of this token are not done yet; wait for some", headers={"Retry-After": "5"})
 
 
