@@ -15,6 +15,7 @@ from served import served
 
 from workerpool.service import connection, patience
 from workerpool.service.access import Access
+from workerpool.service.guard import is_long
 from workerpool.service.problems import Problem
 from workerpool.service.sqlite import jobs
 
@@ -219,12 +220,10 @@ def test_a_refused_body_is_not_read_for_ever(monkeypatch, shared, database, tmp_
 
 def test_a_query_does_not_get_around_the_limit(shared):
     """What calls itself a stream and is none counts like any other call."""
-    from workerpool.service.guard import _is_long
-
     scope = {"method": "GET", "path": "/v1/jobs", "query_string": b"follow=true&wait=1"}
-    assert not _is_long(scope)
-    assert not _is_long(scope | {"method": "POST"})
-    assert _is_long(scope | {"path": "/v1/jobs/a/results"})
+    assert not is_long(scope)
+    assert not is_long(scope | {"method": "POST"})
+    assert is_long(scope | {"path": "/v1/jobs/a/results"})
 
 
 def test_pages_of_others_may_link_but_not_post(shared):

@@ -11,7 +11,7 @@ from .patience import Patience, Receive, Scope, Send
 from .problems import Problem, problem_response
 from .settings import Limits
 
-__all__ = ["Guard", "own_hosts"]
+__all__ = ["Guard", "is_long", "own_hosts"]
 
 _HEALTH = "/healthz"
 _HEALTHY = PlainTextResponse("ok\n")
@@ -43,7 +43,7 @@ class Guard:
         """Serve one call."""
         if scope["type"] != "http":
             return  # there is nothing else here
-        patience, long = Patience(receive, _protecting(send)), _is_long(scope)
+        patience, long = Patience(receive, _protecting(send)), is_long(scope)
         problem = self._problem(scope, long)
         if problem is None and scope["path"] == _HEALTH and scope["method"] == "GET":
             await _HEALTHY(scope, receive, _protecting(send))  # whatever else goes on
@@ -113,7 +113,7 @@ def _protecting(send: Send) -> Send:
     return protecting
 
 
-def _is_long(scope: Scope) -> bool:
+def is_long(scope: Scope) -> bool:
     """Whether it is a stream, or waits for news: those are counted by themselves."""
     path, query = scope["path"], scope["query_string"]
     if scope["method"] != "GET":
