@@ -7,18 +7,15 @@ from dataclasses import replace
 from time import time
 from typing import Any
 
-from yarl import URL
-
-from ..errors import ConnectError, ConnectionLost, ConnectTimeout, RequestError, WorkerPoolError
+from ..errors import RequestError
 from ..lane import LaneOptions
 from ..messages.request import Request
 from ..messages.response import Response
-from ..scraping.entry import host_of
 from .records import Attempt, Body, Ending, Failure, Finished
 from .settings import ServiceSettings
 from .ticket import Ticket
 
-__all__ = ["failure_of", "finished", "is_unreachable", "outgoing", "request_of", "with_end"]
+__all__ = ["failure_of", "finished", "outgoing", "request_of", "with_end"]
 
 _PLAIN = ("method", "headers", "params", "json", "data")
 _MEDIA = "application/octet-stream"
@@ -85,16 +82,3 @@ def failure_of(error: BaseException) -> Failure:
     """Return an error as it is stored."""
     stage = error.stage if isinstance(error, RequestError) else ""
     return Failure(type=type(error).__name__, stage=stage, message=str(error)[:1000])
-
-
-def is_unreachable(error: WorkerPoolError, host: str) -> bool:
-    """Whether the host could not be reached, or has gone away, and not one that it has redirected to.
-
-    Its pace slows down by that.
-    """
-    if not isinstance(error, ConnectError | ConnectionLost | ConnectTimeout):
-        return False
-    try:
-        return host_of(URL(error.url)) == host
-    except ValueError:
-        return False
