@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from ..addresses import AddressRules
 from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option
@@ -22,6 +21,8 @@ _REFUSED = 4  # exit code: the database cannot be used
 @option("--database", metavar="postgresql://...", help="Where jobs and results are kept; the same that `serve` has.")
 @option("--allow-address", "allow_addresses", multiple=True, metavar="NETWORK", callback=networks,
         help="Let requests go to these addresses, too, such as 127.0.0.0/8; may be repeated.")  # fmt: skip
+@option("--allow-port", "allow_ports", multiple=True, type=click.IntRange(1, 65535),
+        help="Let requests go to this port, too; may be repeated.")  # fmt: skip
 @option("--workers", type=click.IntRange(1), help="Threads that fetch; as many as pay off if left out.")
 @option("--robots/--no-robots", help="Obey robots.txt.")
 @option("--agent", help="The name that robots.txt and servers know the service by.")
@@ -46,6 +47,7 @@ def work(**given: Any) -> None:
         )
     try:
         from ..service.errors import StoreRefused
+        from ..service.policy import usual_rules
         from ..service.settings import ServiceSettings
         from ..service.working import work as work_on
     except ImportError as exc:
@@ -57,7 +59,7 @@ def work(**given: Any) -> None:
     who = {name: given[name] for name in ("agent", "contact") if given[name]}
     settings = ServiceSettings(
         database=database,
-        addresses=AddressRules(allow=given["allow_addresses"]),
+        addresses=usual_rules(given["allow_addresses"], given["allow_ports"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],

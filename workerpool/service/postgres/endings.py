@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection
-from secrets import token_urlsafe
 from time import time
 
 from ..records import Ending, Failure, State
 from ..rows import attempts_of, packed
+from .deliveries import add_delivery
 from .link import rows
 from .writer import Change
 
@@ -26,10 +26,6 @@ _DONE = """
 _STOPPED = """
     UPDATE queue SET attempts = v.attempts FROM unnest(%s::bigint[], %s::text[]) AS v(key, attempts)
     WHERE queue.key = v.key
-"""
-_DELIVERY = """
-    INSERT INTO delivery (key, id, job, run, url, created, due, state, tries)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, 'waiting', '[]')
 """
 
 
@@ -53,8 +49,7 @@ async def close_done(change: Change, keys: Collection[int]) -> None:
     await note_states(change, "done", [(key, State(state), run) for key, state, run, _webhook in done])
     for key, _state, run, webhook in done:
         if webhook is not None:
-            row = (change.next(), f"msg_{token_urlsafe(18)}", key, run, webhook, now, now)
-            await change.db.execute(_DELIVERY.encode(), row)
+            await add_delivery(change, key, run, webhook, now)
 
 
 async def end_all(change: Change, key: int, ending: Ending) -> None:

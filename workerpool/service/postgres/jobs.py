@@ -9,11 +9,12 @@ from ..errors import Conflict, Fingerprint, NoSuch
 from ..records import FINAL, Bulk, Counts, Ending, Filter, Idempotency, Job, NewJob, NewRequest, Page, State, Submitted
 from ..rows import JOB, cursor_of, job_of, packed, position_of
 from .endings import end_all, note_states
+from .keys import key_of
 from .link import Connection, first, rows
 from .turns import defer_turns, group_of, need_turns
 from .writer import Change
 
-__all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "key_of", "publish", "retry"]
+__all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "publish", "retry"]
 
 _DAY = 86_400.0
 _STALE = "10 minutes"  # without a new part a submission is taken for given up
@@ -175,14 +176,6 @@ async def find_idempotent(db: Connection, key: str, owner: str) -> tuple[str, st
         (owner, key, time() - _DAY),
     )
     return found
-
-
-async def key_of(db: Connection, id: str) -> int:
-    """Return the job's key; raises NoSuch."""
-    row = await first(db, "SELECT key FROM job WHERE id = %s", (id,))
-    if row is None:
-        raise NoSuch(f"there is no job {id}")
-    return int(row[0])
 
 
 async def job(db: Connection, id: str) -> Job:

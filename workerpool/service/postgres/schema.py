@@ -85,10 +85,13 @@ _FIRST = """
     );
     CREATE TABLE delivery (
         key bigint PRIMARY KEY, id text NOT NULL UNIQUE, job bigint NOT NULL, run bigint NOT NULL, url text NOT NULL,
-        created double precision NOT NULL, due double precision, state text NOT NULL, tries text NOT NULL, owner text,
+        host text NOT NULL, payload text NOT NULL, created double precision NOT NULL, due double precision,
+        state text NOT NULL, tries text NOT NULL, failed bigint NOT NULL DEFAULT 0, noted double precision, owner text,
         until double precision
     );
-    CREATE INDEX delivery_due ON delivery (due) WHERE due IS NOT NULL;
+    CREATE INDEX delivery_due ON delivery (due, host) WHERE due IS NOT NULL;
+    CREATE INDEX delivery_gone ON delivery (url, noted) WHERE state = 'disabled';
+    CREATE INDEX delivery_url ON delivery (url) WHERE due IS NOT NULL;
     CREATE INDEX delivery_job ON delivery (job);
 """
 MIGRATIONS = (_FIRST,)  # what leads from version n to n + 1; append, and never change what was released

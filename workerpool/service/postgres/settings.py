@@ -1,26 +1,19 @@
-"""Lanes, tokens, deliveries and small texts in the database."""
+"""Lanes, tokens and small texts in the database."""
 
-import json
-from collections.abc import Mapping
 from time import time
 from typing import Any
 
 from ..errors import Conflict, NoSuch
-from ..records import Delivery, LaneSettings, LaneState, Page, Role, Token
-from ..rows import cursor_of, packed, position_of
-from .jobs import key_of
+from ..records import LaneSettings, LaneState, Role, Token
 from .link import Connection, first, rows
 from .writer import Change
 
 __all__ = [
     "add_token",
-    "deliveries",
-    "due_deliveries",
     "get_secret",
     "lanes",
-    "note_delivery",
     "put_lane",
-    "put_secret",
+    "swap_secret",
     "remove_token",
     "tokens",
     "unfinished_of",
@@ -39,11 +32,6 @@ _LANE = """
         per_host_rate = excluded.per_host_rate, paused = excluded.paused, due = 0
 """
 _KEEP = "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_DELIVERY = """
-    SELECT delivery.id, job.id, delivery.run, delivery.url, delivery.created, delivery.due, delivery.state,
-        delivery.tries, delivery.key
-    FROM delivery JOIN job ON job.key = delivery.job
-"""
 
 
 async def lanes(db: Connection) -> tuple[LaneState, ...]:
@@ -89,55 +77,18 @@ async def unfinished_of(db: Connection, owner: str) -> int:
     return int((await rows(db, "SELECT count(*) FROM job WHERE owner = %s AND finished IS NULL", (owner,)))[0][0])
 
 
-async def deliveries(db: Connection, id: str | None, cursor: str | None, limit: int) -> Page[Delivery]:
-    """Return deliveries, of one job or all."""
-    behind = position_of("d", cursor)
-    values: list[Any] = [2**62 if behind is None else behind]
-    rule = "delivery.key < %s"
-    if id is not None:
-        rule += " AND delivery.job = %s"
-        values.append(await key_of(db, id))
-    found = await rows(db, f"{_DELIVERY} WHERE {rule} ORDER BY delivery.key DESC LIMIT %s", (*values, limit + 1))
-    more = len(found) > limit
-    return Page(tuple(map(_delivery, found[:limit])), cursor_of("d", found[limit - 1][-1]) if more else None)
-
-
-async def due_deliveries(change: Change, owner: str, n: int, now: float, seconds: float) -> tuple[Delivery, ...]:
-    """Take deliveries that are due."""
-    found = await rows(
-        change.db, f"{_DELIVERY} WHERE due <= %s AND (until IS NULL OR until < %s) ORDER BY due LIMIT %s", (now, now, n)
-    )
-    if found:
-        await change.db.execute(
-            "UPDATE delivery SET owner = %s, until = %s WHERE key = ANY(%s)",
-            (owner, now + seconds, [row[-1] for row in found]),
-        )
-    return tuple(map(_delivery, found))
-
-
-async def note_delivery(
-    change: Change, id: str, tried: Mapping[str, object] | None, state: str, due_at: float | None
-) -> None:
-    """Add a try to a delivery's log."""
-    row = await first(change.db, "SELECT tries FROM delivery WHERE id = %s", (id,))
-    if row is None:
-        raise NoSuch(f"there is no delivery {id}")
-    tries = json.loads(row[0]) + ([] if tried is None else [dict(tried)])
-    await change.db.execute(
-        "UPDATE delivery SET tries = %s, state = %s, due = %s, owner = NULL, until = NULL WHERE id = %s",
-        (packed(tries), state, due_at, id),
-    )
-
-
 async def get_secret(db: Connection, name: str) -> str | None:
     """Return a text of the service's own."""
     row = await first(db, "SELECT value FROM meta WHERE name = %s", (f"secret {name}",))
     return None if row is None else row[0]
 
 
-async def put_secret(change: Change, name: str, value: str) -> None:
-    """Keep a text of the service's own."""
-    await change.db.execute(_KEEP.encode(), (f"secret {name}", value))
+async def swap_secret(change: Change, name: str, before: str | None, after: str) -> bool:
+    """Keep a text of the service's own, if what is there is still the one before."""
+    if await get_secret(change.db, name) != before:
+        return False
+    await change.db.execute(_KEEP.encode(), (f"secret {name}", after))
+    return True
 
 
 async def write_something(change: Change) -> None:
@@ -150,10 +101,3 @@ def _lane(row: tuple[Any, ...]) -> LaneState:
         name=row[0], connections=row[1], per_host=row[2], rate=row[3], per_host_rate=row[4], paused=bool(row[5])
     )
     return LaneState(settings=settings, queued=int(row[6]), running=int(row[7]))
-
-
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    return Delivery(
-        id=row[0], job=row[1], run=row[2], url=row[3], created_at=row[4], due_at=row[5], state=row[6],
-        tries=tuple(json.loads(row[7])),
-    )  # fmt: skip

@@ -5,7 +5,7 @@ import sqlite3
 from ..errors import NoSuch
 from ..records import FINAL, Event, NewRequest, Page, Result
 from ..rows import RESULT, cursor_of, event_of, position_of, request_of, result_of
-from .jobs import key_of
+from .keys import key_of
 
 __all__ = ["body", "events", "requests", "result", "results"]
 
