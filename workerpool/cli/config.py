@@ -1,10 +1,14 @@
 """`workerpool config`: which values the options have when no flag says otherwise, and where each comes from."""
 
+from importlib import import_module
+
 import click
 
-from .defaults import Command, Option, files, origin_of, shown
+from .defaults import COMMANDS, Command, Option, files, origin_of, shown
 
 __all__ = ["config"]
+
+_ALONE = ("serve", "status", "watch")  # those that need nothing
 
 
 @click.group()
@@ -24,19 +28,19 @@ def config() -> None:
 
 
 @config.command("show")
-@click.argument("command", required=False, type=click.Choice(["crawl", "fetch", "serve"]))
+@click.argument("command", required=False, type=click.Choice(COMMANDS))
 @click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
 def show(command: str | None, everything: bool) -> None:
     """Print `COMMAND.OPTION = VALUE  # WHERE FROM`; secrets are not told."""
     for place in files():
         click.echo(f"# {place}: {'read' if place.is_file() else 'not there'}")
-    for name in [command] if command else ["crawl", "fetch", "serve"]:
+    for name in [command] if command else COMMANDS:
         for line in _lines(_command(name), name, everything=everything):
             click.echo(line)
 
 
 def _lines(command: Command, name: str, *, everything: bool) -> list[str]:
-    ctx = command.make_context(name, [] if name == "serve" else ["-"])  # a URL there must be
+    ctx = command.make_context(name, [] if name in _ALONE else ["-"])  # a URL or a job there must be
     found = []
     for parameter in command.params:
         if not isinstance(parameter, Option):
@@ -49,14 +53,5 @@ def _lines(command: Command, name: str, *, everything: bool) -> list[str]:
 
 
 def _command(name: str) -> Command:
-    if name == "fetch":
-        from .fetch import fetch  # the two commands load what they need, which is much
-
-        return fetch
-    if name == "serve":
-        from .serve import serve
-
-        return serve
-    from .crawl import crawl
-
-    return crawl
+    found: Command = getattr(import_module(f"{__package__}.{name}"), name)  # it loads what it needs, which is much
+    return found

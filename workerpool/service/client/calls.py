@@ -139,7 +139,7 @@ class Calls:
             if pause is None:
                 raise self._unavailable(call, answer, asked)
             if not told:
-                log.info("%s: %s; it is asked again", self.url, self._why(answer))
+                log.warning("%s: %s; it is asked again", self.url, self._why(answer))
                 told = True
             sleep(pause)
 
