@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import IOBase
 from json import JSONDecodeError, loads
 from time import monotonic, sleep, time
 from typing import Any, NoReturn, TypeVar
@@ -174,19 +175,22 @@ class Calls:
 
     def _try(self, call: Call, end: float) -> Response | RequestError:
         left = max(end - monotonic(), 0.05)
+        body = None if call.make_body is None else call.make_body()
         try:
-            return self._pool().send(self._request(call, Timeout(total=left, connect=min(left, _CONNECT))))
+            return self._pool().send(self._request(call, Timeout(total=left, connect=min(left, _CONNECT)), body))
         except (ConnectError, ConnectionLost, DeadlineExceeded) as exc:
             self._check(exc)
             return exc
         except ProtocolError as exc:
             raise UnexpectedAnswer(f"{self.url}: what listens there speaks no HTTP: {type(exc).__name__}") from exc
+        finally:
+            if isinstance(body, IOBase):
+                body.close()
 
-    def _request(self, call: Call, timeout: Timeout) -> Request:
+    def _request(self, call: Call, timeout: Timeout, body: Any = None) -> Request:
         headers = {"Accept": "application/json", "User-Agent": f"workerpool-client/{__version__}", **call.headers}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        body = None if call.make_body is None else call.make_body()
         return Request(
             call.method, self.url + call.path, params=list(call.params) or None, data=body, headers=headers,
             timeout=timeout, allow_redirects=False, retry=None,

@@ -43,7 +43,7 @@ def checked_url(url: object) -> str:
     if not isinstance(url, str):
         raise wrong("url", f"must be a str such as 'http://127.0.0.1:8765', not {type(url).__name__}")
     try:
-        found = URL(url.strip())
+        found = URL("" if re.search(r"\s", url) else url)
         is_one = found.scheme in ("http", "https") and bool(found.raw_host) and found.port is not None
     except ValueError:
         is_one = False
