@@ -27,6 +27,7 @@ a pool of the process, `get_pool()`.
 import logging
 
 from ._version import __version__
+from .addresses import AddressRules
 from .caller.pool import WorkerPool
 from .caller.registry import configure, delete, get, get_pool, head, options, patch, post, put, request
 from .caller.session import LaneView, PoolSession
@@ -41,6 +42,7 @@ from .errors import (
     DeadlineExceeded,
     DecodingError,
     DNSError,
+    Forbidden,
     ForkedPool,
     InvalidRequest,
     JSONDecodeError,
@@ -66,6 +68,7 @@ from .settings import Rate, Retry, Timeout
 from .stats import PoolStats
 
 __all__ = [
+    "AddressRules",
     "BodyTooLarge",
     "ConnectError",
     "ConnectTimeout",
@@ -73,6 +76,7 @@ __all__ = [
     "DNSError",
     "DeadlineExceeded",
     "DecodingError",
+    "Forbidden",
     "ForkedPool",
     "HTTPStatusError",
     "InvalidRequest",

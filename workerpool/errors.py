@@ -15,6 +15,7 @@ __all__ = [
     "DNSError",
     "DeadlineExceeded",
     "DecodingError",
+    "Forbidden",
     "ForkedPool",
     "InvalidRequest",
     "JSONDecodeError",
@@ -39,9 +40,9 @@ Reason: TypeAlias = Literal["", "head-cut", "bad-length", "bad-header"]
 
 # How far a piece of work came; empty where that is not known, or not to be told.
 Stage: TypeAlias = Literal[
-    "", "queued", "running", "dns", "connect", "proxy", "tls", "send", "headers", "body", "decode", "retry"
+    "", "queued", "running", "robots", "dns", "connect", "proxy", "tls", "send", "headers", "body", "decode", "retry"
 ]
-BEFORE_SENDING: frozenset[Stage] = frozenset({"queued", "dns", "connect", "proxy", "tls", "retry"})
+BEFORE_SENDING: frozenset[Stage] = frozenset({"queued", "robots", "dns", "connect", "proxy", "tls", "retry"})
 BEFORE_THE_BODY: frozenset[Stage] = frozenset({"dns", "connect", "proxy", "tls", "send", "headers"})
 
 
@@ -193,3 +194,21 @@ class TooManyRedirects(ProtocolError):
 
 class BodyTooLarge(ProtocolError):
     """The body, as decoded, is larger than `max_body` bytes."""
+
+
+class Forbidden(RequestError):
+    """The lane's own rules forbid the request; nothing of it was sent, and it is never tried again.
+
+    `rule` is the one that does: as `loopback` of address rules, or `disallow: /private` of a robots.txt; `address` is
+    what it was about, where it was one.
+    """
+
+    rule = ""
+    address = ""
+
+    @classmethod
+    def by(cls, rule: str, facts: Facts, text: str, *, address: str = "", stage: Stage = "") -> Self:
+        """Return the error that says by which rule a request is forbidden."""
+        error = cls.about(facts, text, stage=stage)
+        error.rule, error.address = rule, address
+        return error

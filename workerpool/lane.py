@@ -1,5 +1,6 @@
 """A lane: the frozen configuration of one group of sessions, with a queue of its own."""
 
+import re
 import ssl as ssl_module
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from yarl import URL
 
+from .addresses import AddressRules
 from .errors import Facts, InvalidRequest
 from .messages.headers import Auth, HeaderItems, authorization, checked_headers, cookie_header
 from .messages.keywords import note_keywords_of_lanes, unknown_keyword
@@ -26,6 +28,8 @@ MAX_BODY = 100 * 2**20  # bytes of one decoded body in memory; beyond, stream() 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _SOCKS_TEXT = 255  # RFC 1929, 2
 _MOST_CONNECTIONS = 1_000_000  # more than any machine has; what is beyond is a mistake
+_NO_NAME = "the User-Agent must begin with a name for robots.txt, such as 'mybot/1.0 (+https://example.org/bot)'"
+_NOT_BOTH = "must not be set beside addresses=: behind a proxy nobody sees what is reached; let that keep the rules"
 _SECRET_FIELDS = frozenset({"auth", "cookies", "headers", "proxy", "base_url"})
 
 
@@ -51,6 +55,8 @@ class LaneOptions(TypedDict, total=False):
     connector: Callable[[], Any] | None
     trace_configs: Sequence[Any]
     event_loop: str | Callable[[], Any]
+    addresses: AddressRules | None
+    robots: bool
 
 
 OF_A_LANE = frozenset(LaneOptions.__annotations__)
@@ -90,6 +96,8 @@ class Lane:
     space out what the server sees; `queue` is how many jobs may wait, 0 for any number. With `cookies`
     (an empty dict will do) the lane keeps a cookie jar and lives on one worker, as one browser would.
     `connector` is called on the worker's loop and returns an aiohttp connector. Sizes are in bytes.
+    `addresses` says which addresses may be reached; beside it there is no proxy. With `robots` each request is sent
+    only where the host's robots.txt allows it to the name in the lane's User-Agent.
     """
 
     name: str
@@ -112,6 +120,8 @@ class Lane:
     connector: Callable[[], Any] | None = None
     trace_configs: Sequence[Any] = ()
     event_loop: str | Callable[[], Any] = "auto"
+    addresses: AddressRules | None = None
+    robots: bool = False
 
     if TYPE_CHECKING:
 
@@ -132,6 +142,11 @@ class Lane:
             except Exception as exc:  # noqa: BLE001  what was given may be anything, and raise anything
                 refusal = _refusal(self.name, name, exc)
                 break
+        if refusal is None and self.addresses is not None and (self.proxy is not None or self.trust_env):
+            part = "trust_env" if self.proxy is None else "proxy"
+            refusal = _refusal(self.name, part, ValueError(f"{part} {_NOT_BOTH}"))
+        if refusal is None and self.robots and not _has_name(self.own_headers):
+            refusal = _refusal(self.name, "headers", ValueError(_NO_NAME))
         if refusal is not None:
             raise refusal  # here, so that it holds no context: that may tell what was given
 
@@ -142,8 +157,8 @@ class Lane:
 
     @property
     def by_host(self) -> bool:
-        """Whether a limit counts per host."""
-        return bool(self.per_host or self.per_host_rate)
+        """Whether something counts per host, a limit or what its robots.txt says."""
+        return bool(self.per_host or self.per_host_rate or self.robots)
 
     @property
     def in_one_place(self) -> bool:
@@ -307,10 +322,16 @@ def _timeout(timeout: Any) -> Timeout:
     return Timeout(total=None) if timeout is None else Timeout.of(timeout)
 
 
-def _trust_env(value: Any) -> bool:
+def _yes_or_no(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"trust_env must be True or False, not {type(value).__name__}")
+        raise TypeError(f"must be True or False, not {type(value).__name__}")
     return value
+
+
+def _has_name(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether a robots.txt can name who sends these headers; the pool's own User-Agent has a name."""
+    agents = [value for name, value in headers if name.lower() == "user-agent"]
+    return not agents or re.match(r"\s*[A-Za-z0-9_-]", agents[-1]) is not None
 
 
 def _ssl(value: Any) -> "ssl_module.SSLContext | bool":
@@ -382,6 +403,12 @@ def _event_loop(value: Any) -> str | Callable[[], Any]:
     return value  # type: ignore[no-any-return]
 
 
+def _addresses(value: Any) -> AddressRules | None:
+    if value is not None and not isinstance(value, AddressRules):
+        raise TypeError(f"addresses must be AddressRules(...) or None, not {type(value).__name__}")
+    return value
+
+
 # What each field is made of what was given; raises TypeError or ValueError.
 _NORMAL: dict[str, Callable[[Any], Any]] = {
     "name": _name,
@@ -391,7 +418,7 @@ _NORMAL: dict[str, Callable[[Any], Any]] = {
     "auth": _auth,
     "timeout": _timeout,
     "proxy": _proxy,
-    "trust_env": _trust_env,
+    "trust_env": _yes_or_no,
     "ssl": _ssl,
     "connections": _connections,
     "per_host": _connections,
@@ -404,4 +431,6 @@ _NORMAL: dict[str, Callable[[Any], Any]] = {
     "connector": _connector,
     "trace_configs": _trace_configs,
     "event_loop": _event_loop,
+    "addresses": _addresses,
+    "robots": _yes_or_no,
 }

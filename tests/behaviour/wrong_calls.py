@@ -17,7 +17,7 @@ from wrong_adapters import of_httpx, of_prometheus, of_requests, of_testing
 from wrong_values import Call, fault_of, opened, with_one, wrong_values
 
 import workerpool
-from workerpool import Lane, Rate, Request, Response, Result, Retry, ServerSentEvent, Timeout, WorkerPool
+from workerpool import AddressRules, Lane, Rate, Request, Response, Result, Retry, ServerSentEvent, Timeout, WorkerPool
 from workerpool.lane import LaneOptions
 from workerpool.messages.request import RequestOptions
 from workerpool.testing import Site
@@ -91,6 +91,7 @@ def messages(_world: World) -> list[Call]:
         (Timeout, {}),
         (Rate, {"limit": 1}),
         (Retry, {}),
+        (AddressRules, {}),
     ]
     whole = {"request": Request(url), "url": url, "status": 200, "reason": "OK", "headers": {}}
     return [
@@ -109,6 +110,7 @@ def messages(_world: World) -> list[Call]:
             for kind, needed in settings
             for field in fields(kind)
         ),
+        Call("AddressRules.explain", "url_or_address", AddressRules().explain),
         Call("Timeout.of", "value", Timeout.of, ("timeout",)),
         Call("Rate.of", "value", Rate.of, ("rate",)),
         *(Call("Response", name, with_one(Response, name, **whole)) for name in OF_A_RESPONSE),

@@ -68,7 +68,6 @@ def test_a_verb_names_the_keyword_and_the_cure(pool, shared_site, name, cure):
         ("header", "did you mean headers=?"),
         ("cokies", "did you mean cookies=?"),
         ("params", "pool.get(url, params=...)"),
-        ("robots", "robots.txt is not read"),
     ],
 )
 def test_a_lane_names_the_keyword_and_the_cure(name, cure):
@@ -108,13 +107,6 @@ def test_meta_is_not_compared_and_is_pickled():
     assert {request} == {Request("http://host/")}
     assert [1] == pickle.loads(pickle.dumps(request)).meta
     assert Request("http://host/").meta is None
-
-
-def test_what_does_not_work_is_not_there():
-    """No option that does nothing, no error that nothing raises."""
-    assert not hasattr(workerpool, "Forbidden")
-    with pytest.raises(TypeError):
-        WorkerPool(robots=True)
 
 
 def test_every_way_in_names_the_cure(pool, shared_site):

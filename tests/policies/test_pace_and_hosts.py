@@ -71,3 +71,17 @@ def test_a_pace_that_rested_begins_anew():
     assert 0.1 == pytest.approx(pace.wait(100.0))
     assert [0.0, 0.0] == [pace.reserve(200.0), pace.reserve(200.0)]
     assert 0.1 == pytest.approx(pace.wait(200.0))
+
+
+def test_a_host_that_wants_to_be_asked_less_often_is():
+    """The slower of its wish and the lane's rate counts, from the moment that it is known."""
+    now = [100.0]
+    for rate, delay, gap in ((None, 10.0, 10.0), (Rate(1), 10.0, 10.0), (Rate(1, per=60), 10.0, 60.0)):
+        hosts = HostLimits(0, rate, lambda _work: None, clock=lambda: now[0])
+        hosts.slow("host:80", delay)
+        hosts.slow("host:80", delay)
+        first = hosts.reserve("host:80")
+        assert gap == hosts.reserve("host:80") - first
+        assert first == (10.0 if gap == 10.0 else 0.0)
+        assert (10.0 if gap == 10.0 else 0.0) == hosts.delay("host:80")
+        assert 0.0 == hosts.reserve("other:80") == hosts.delay("other:80")

@@ -6,9 +6,9 @@ import sys
 import pytest
 from multidict import CIMultiDict
 
+from workerpool.policies.robots import RobotsRules
 from workerpool.scraping.politeness import RESPECTED
 from workerpool.scraping.preferences import MAX_HEAD, preferences_of, refuses
-from workerpool.scraping.robots import RobotsRules
 
 URL = "http://h.test/page"
 HTML = ("Content-Type", "text/html; charset=utf-8")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workerpool.errors import InvalidRequest
-from workerpool.scraping.robots import MAX_BYTES, RobotsQuery, RobotsRules, robots_agent
+from workerpool.policies.robots import MAX_BYTES, RobotsQuery, RobotsRules, robots_agent
 
 NOW = 1_000_000.0
 DAY = 86_400.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from protego import Protego
 
-from workerpool.scraping.robots import RobotsRules
+from workerpool.policies.robots import RobotsRules
 
 AGENT = "foobot"
 PATTERNS = st.text("abAB/*%5a?=", max_size=8).map("/".__add__)

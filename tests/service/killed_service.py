@@ -78,6 +78,7 @@ def _target() -> Iterator[_Target]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections that a kill has cut
     server.daemon_threads = True
     target.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -101,7 +102,7 @@ class _Submitter(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Submit all, one job after the other."""
+        """Submit all, one job after the other, and go on looking until it is ended."""
         for job in range(-(-self._number // _PER_JOB)):
             size = min(_PER_JOB, self._number - job * _PER_JOB)
             urls = [f"{self._target.url}/{job}/{n}" for n in range(size)]
@@ -109,8 +110,13 @@ class _Submitter(threading.Thread):
             while self._ask("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": f"key-{job}"}) is None:
                 sleep(0.02)
             self.accepted.append(f"job-{job}")
-            self._look(random.choice(self.accepted))
-        self.ended.set()
+            self._look_around()
+        while not self.ended.is_set():
+            self._look_around()
+
+    def _look_around(self) -> None:
+        for id in random.sample(self.accepted, min(3, len(self.accepted))):
+            self._look(id)
 
     def _look(self, id: str) -> None:
         """Keep how a job that is done looks."""
@@ -143,6 +149,7 @@ def torment_service(database: str, folder: Path, *, requests: int, times: int, s
                 service.stop(signal.SIGKILL)
                 found.kills += 1
                 service.start()
+            submitter.ended.set()
             submitter.join()
             service.call("PUT", "/v1/lanes/default", json={"rate": None, "per_host": 0})
             _compare(service, submitter, target, found)

@@ -29,6 +29,12 @@ __all__ = ["fetch_politely"]
 def fetch_politely(urls: tuple[str, ...], source: str | None, given: Mapping[str, Any]) -> NoReturn:
     """Run it, and exit."""
     again = given["again"]
+    if given["max_filesize"] and not given["save"]:
+        raise click.UsageError("--max-filesize needs --save DIR: it bounds the files there")
+    if given["skip_existing"] and not given["save"]:
+        raise click.UsageError("--skip-existing needs --save DIR: the folder in which the files are looked for")
+    if given["skip_existing"] and (given["since"] or again):
+        raise click.UsageError("--skip-existing asks for nothing that is there; leave out --since and --retry")
     _check_inputs(urls, source, given)
     asked = checked_request(given["method"], given["data"])
     column = given["column"]

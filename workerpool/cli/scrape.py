@@ -35,6 +35,7 @@ from .writing import leave_stdout
 __all__ = ["Run", "plain_pool", "polite_options", "scrape"]
 
 _FAILED, _STOPPED, _LOCAL_IO = 1, 3, 4  # exit codes
+_RULES = {"robots", "robots-unreachable", "noai", "noaiinput", "noarchive", "noindex", "tdm", "duplicate", "exists"}
 _HURRY = 5.0  # seconds that the pool gets to close when the run was stopped
 
 
@@ -71,8 +72,10 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
         with plain_pool(given) as pool:
             crawl = Crawl(
                 run.inputs(pool), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
-                mode=_mode(given), identity=identity, politeness=politeness, accepts=run.accepts, key=run.key,
-                headers=run.headers, signer=signer, sitemaps=run.sitemaps, retry=_retry(given), pool=pool,
+                mode=_mode(given), identity=identity, since_last=given["since"] is not None, politeness=politeness,
+                accepts=run.accepts, key=run.key,
+                headers=run.headers, signer=signer, sitemaps=run.sitemaps,
+                skip_existing=given.get("skip_existing", False), retry=_retry(given), pool=pool,
                 max_pages=given["max_pages"], max_seconds=given["max_time"], max_bytes=given["max_bytes"],
             )  # fmt: skip
             failed = _watched(crawl, run, given, stops, shares_screen="-" in names)
@@ -150,9 +153,23 @@ def _facts(summary: Summary, failed: int) -> Iterator[str]:
     rate = done / max(summary.seconds, 1e-9)
     yield f"{done} fetched, {failed} failed, {summary.seconds:.1f} s, {rate:.0f}/s"
     if summary.skipped:
-        rules = ("robots", "robots-unreachable", "noai", "noaiinput", "noarchive", "noindex", "tdm", "duplicate")
+        rules = (
+            "robots",
+            "robots-unreachable",
+            "noai",
+            "noaiinput",
+            "noarchive",
+            "noindex",
+            "tdm",
+            "duplicate",
+            "exists",
+        )
         found = {name: number for name, number in summary.reasons.items() if name in rules}
         yield f"of these {summary.skipped} skipped{_counts(found)}"
+    if summary.changes:
+        yield f"since the last run{_counts(summary.changes)}"
+    if summary.not_named:
+        yield f"{summary.not_named} of the run before are in the inputs no more"
     if summary.left_out:
         yield f"{sum(summary.left_out.values())} found and left out{_counts(summary.left_out)}"
 
@@ -176,8 +193,12 @@ def _retry(given: Mapping[str, Any]) -> Retry | None:
 
 
 def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str, ...]) -> None:
-    state = given["state"]
+    state, again = given["state"], again or (("since",) if given["since"] else ())
+    if given["since"] and (given["restart"] or given.get("again")):
+        raise click.UsageError("--since last goes on from the run before; leave out --restart and --retry")
     if state is None:
+        if given["since"]:
+            raise click.UsageError("--since last needs --state FILE: that of the run before, or to be, the first time")
         for name in ("resume", "restart"):
             if given[name]:
                 raise click.UsageError(f"--{name} needs --state FILE: the file that keeps how far the run is")
@@ -193,6 +214,8 @@ def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str
     if (there := next((name for name in names if Path(name).is_file() and Path(name).stat().st_size), None)) is None:
         return
     if again:
+        if given["since"] and not Path(state).exists():
+            raise click.UsageError(f"-o {there!r} is there, and the state {state!r} is not; give another output")
         raise click.UsageError(f"-o {there!r} is there already; what is asked again goes to a new file")
     raise click.UsageError(
         f"-o {there!r} is there, and the state {state!r} is not; give the state that belongs to it, another output,"
@@ -211,8 +234,10 @@ def _begin_again(run: Run, state: str, identity: Mapping[str, str], names: list[
 def _identity(run: Run, given: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     """Return what the run is told from others by: its input, its outputs, and what changes the results."""
     found = dict(run.identity)
-    places = [*names, *([given["save"]] if given["save"] else [])]
-    found["outputs"] = ", ".join(places)
+    found["outputs"] = ", ".join(names)
+    for name in ("save", "since"):
+        if given[name]:
+            found[f"--{name}"] = given[name]
     if given["extracts"]:
         found["--extract"] = " ".join(given["extracts"])
     if given["body"]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option, settings_of
 from .given import POSITIVE
@@ -82,7 +83,8 @@ def serve(**given: Any) -> None:
         raise click.UsageError(str(exc)) from None
     with _logs(given["log_format"], given["verbose"]):
         try:
-            asyncio.run(serve_calls(_settings(given), tokens, _tell))
+            with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
+                runner.run(serve_calls(_settings(given), tokens, _tell))
         except StoreRefused as exc:
             click.echo(f"workerpool: {exc}", err=True)
             sys.exit(_REFUSED)

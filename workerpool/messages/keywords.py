@@ -49,7 +49,6 @@ _CURES = {
     "trust_environment": _ENV,
     # scrapy
     "callback": _HOOKS, "cb_kwargs": "use meta=", "user_data": "use meta=", "dont_filter": "nothing is filtered",
-    "robots": "robots.txt is not read",
     "rate_limit": "use rate=Rate(limit, per) or per_host_rate= of the lane", "delay": "use rate=Rate(1, per=seconds)",
     "concurrency": _POOL, "session": "use pool.session(), whose verbs are the same",
 }  # fmt: skip

@@ -39,6 +39,7 @@ class HostLimits:
         self._due: list[tuple[float, str]] = []  # heap of when to look at a host again
         self._when: dict[str, float] = {}  # which entry of the heap counts for a host; others are passed over
         self._arrival = count()
+        self._slowed: dict[str, Rate] = {}  # hosts whose own wish is slower than the lane's rate
         self.parked = 0
 
     def offer(self, work: Work) -> bool:
@@ -85,7 +86,25 @@ class HostLimits:
 
     def reserve(self, host: str) -> float:
         """Book one more start at the host (a retry, a redirect) and return the seconds to wait for it."""
-        return 0.0 if self._rate is None else self._pace(host, self._rate).reserve(self._clock())
+        rate = self._slowed.get(host, self._rate) if self._slowed else self._rate
+        return 0.0 if rate is None else self._pace(host, rate).reserve(self._clock())
+
+    def slow(self, host: str, delay: float) -> None:
+        """Have the starts at the host keep so many seconds apart, from now on, unless they do already."""
+        if self._rate is not None and delay <= self._rate.per / self._rate.limit:
+            return
+        if self.delay(host) == delay:
+            return
+        if len(self._slowed) >= _KEPT:
+            del self._slowed[next(iter(self._slowed))]
+        self._slowed[host] = Rate(1, per=delay)
+        self._paces.pop(host, None)
+        self.reserve(host)  # for what has told the delay
+
+    def delay(self, host: str) -> float:
+        """Return the seconds that `slow` has set; 0 where it has not. From any thread."""
+        rate = self._slowed.get(host)
+        return 0.0 if rate is None else rate.per
 
     def drop_decided(self, host: str) -> None:
         """Let go of work at the head of the host's queue that was decided while it waited."""

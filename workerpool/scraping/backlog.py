@@ -20,6 +20,7 @@ Accepts: TypeAlias = Callable[[Item], str | None]
 _AHEAD = 10_000  # items that are taken from the input before they are asked for
 _HOSTS = 2_000  # hosts that have their turns at once
 _BATCH = 500
+_AT_HAND, _FEWEST = 1000, 100  # entries of open hosts that are in memory, in all, and of each of very many hosts
 
 
 @runtime_checkable
@@ -53,6 +54,8 @@ class Backlog:
         self._inputs = iter(()) if record.input_ended else _marked(inputs, record.mark)
         self._fresh: set[str] = set()
         self._after = ""
+        self._has_recalled = False
+        self._share = _AT_HAND  # entries of a host that are taken out of the state at once
         self._scans = record.state is not None  # whether the state may hold hosts that have no turns yet
 
     def fill(self, frontier: Frontier) -> None:
@@ -65,6 +68,10 @@ class Backlog:
                 self._record.mark = batch[-1][1]
             if len(batch) < _BATCH:
                 break
+        if state is not None and self._record.input_ended and not self._has_recalled:
+            # Links lead there, and a page that has not changed is not read for them.
+            self._has_recalled = True
+            self._scans |= self._key is not None and bool(state.recall())
         if state is not None:
             self._open_hosts(state, frontier)
 
@@ -82,7 +89,8 @@ class Backlog:
 
     def more(self, host: str) -> Iterable[Entry]:
         """Return further entries of a host, out of the state."""
-        return () if self._record.state is None else self._record.state.waiting_of(host)
+        state = self._record.state
+        return () if state is None else state.waiting_of(host, self._share)
 
     def found(self, items: Iterable[Item], frontier: Frontier) -> None:
         """Take what was found in an answer."""
@@ -173,6 +181,7 @@ class Backlog:
             self._scans = True
         while self._fresh and frontier.hosts < _HOSTS:
             frontier.open(self._fresh.pop())
+        self._share = max(_FEWEST, _AT_HAND // max(1, frontier.hosts))
         if not self._scans or self._fresh or frontier.hosts >= _HOSTS:
             return
         hosts = state.hosts(self._after, _HOSTS - frontier.hosts)

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, time
 from typing import Any
 
+from ..caller.client import Client
 from ..caller.pool import WorkerPool
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, InvalidRequest, RequestError, WorkerPoolError
 from ..handover.job import Job
@@ -18,6 +19,7 @@ from ..messages.response import Response
 from ..policies.retry import is_good, wait_before_retry
 from ..settings import Retry
 from .backlog import Backlog
+from .downloads import Download, Downloaded, Downloads
 from .entry import Entry
 from .families import family_of
 from .frontier import Frontier
@@ -32,6 +34,7 @@ from .progress import HostProgress, Progress
 from .record import Record
 from .summary import Summary
 from .telling import Telling
+from .validators import digest_of, judged
 
 __all__ = ["Engine"]
 
@@ -56,6 +59,8 @@ class Engine:
         telling: Telling,
         *,
         sitemaps: bool = False,
+        skip_existing: bool = False,
+        downloads: Downloads | None = None,
     ) -> None:
         self.asked: dict[Future[Any], Entry] = {}
         self.retried = 0
@@ -64,7 +69,8 @@ class Engine:
         self._parse, self._processes = parse, processes
         self._hosts = Hosts(politeness)
         self._frontier = Frontier(self._hosts, backlog.more)
-        self._telling, self._sitemaps = telling, sitemaps
+        self._telling, self._sitemaps, self._skips_existing = telling, sitemaps, skip_existing
+        self._downloads = downloads
         self._gate = Gate(politeness, telling)
         self._limit = 2 * (pool.lane_settings.connections or _AT_ONCE)
         self._rules_asked: dict[Future[Any], Entry] = {}
@@ -89,6 +95,11 @@ class Engine:
             room = min(room, most)
         now = monotonic()
         while room > 0 and (entry := self._frontier.next(now)) is not None:
+            if self._is_there(entry):
+                self._record.begin(entry)
+                self._frontier.renew(entry.host)
+                yield _outcome(entry, verdict="skipped", reason="exists")
+                continue
             if not self._gate.lets(entry):
                 self._ask_rules(entry)
                 continue
@@ -164,19 +175,36 @@ class Engine:
         reason = self._gate.reason(entry)
         return None if reason is None else _outcome(entry, verdict="skipped", reason=reason)
 
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether an item need not be asked for, since its file is there."""
+        return self._skips_existing and not entry.redirects and self._record.finds(entry.item)
+
     def _ask(self, entry: Entry, now: float) -> Outcome | None:
         """Ask for an item; returns its outcome where it cannot be asked for."""
         item = entry.item
         try:
             client = self._pool if item.lane is None else self._pool.lane(item.lane)
-            request = item.request(headers=self._telling.of(entry), retry=None, allow_redirects=self._telling.follows)
-            job = client.submit(request)
+            if entry.before is not None:
+                entry.may_be_unchanged = self._record.keeps(entry.given)
+            entry.was_conditional = bool(entry.conditions())
+            job = self._submitted(client, entry)
         except InvalidRequest as exc:
             return _failed(entry, exc)
         self._hosts.started(entry.host, now)
         entry.attempts.append(Attempt(started=time(), waited=max(0.0, now - entry.since)))
         self._follow_up(job, self.asked, entry)
         return None
+
+    def _submitted(self, client: Client, entry: Entry) -> Future[Any]:
+        item, headers, follows = entry.item, self._telling.of(entry), self._telling.follows
+        if self._downloads is None:
+            return client.submit(item.request(headers=headers, retry=None, allow_redirects=follows))
+        if not self._downloads.wants(entry):
+            limit = self._downloads.limit(client)
+            return client.submit(item.request(headers=headers, retry=None, allow_redirects=follows, max_body=limit))
+        timeout = self._downloads.timeout(client)
+        request = item.request(headers=headers, retry=None, allow_redirects=follows, timeout=timeout)
+        return self._downloads.begin(client, request, entry.given.url, identity=bool(entry.attempts))
 
     def _ask_rules(self, entry: Entry) -> None:
         """Have the entry wait for the rules of its origin; the first one to wait has them asked for."""
@@ -196,7 +224,7 @@ class Engine:
         is_rules = future in self._rules_asked
         entry = (self._rules_asked if is_rules else self.asked).pop(future)
         try:
-            answer: Response | WorkerPoolError = future.result()
+            answer: Response | WorkerPoolError = self._unpacked(entry, future.result())
         except CancelledError:
             self._take_back(entry, was_rules=is_rules)  # it comes again when the run goes on
             return None
@@ -212,6 +240,15 @@ class Engine:
         self._frontier.renew(entry.host)
         return outcome if outcome is None or outcome.verdict != "fetched" else self._read(entry, outcome)
 
+    def _unpacked(self, entry: Entry, found: Response | Downloaded) -> Response:
+        """Return the answer, and note where its body is."""
+        if not isinstance(found, Downloaded):
+            return found
+        entry.saved, entry.is_stale = found.saved, found.stale
+        if self._downloads is not None and found.saved is None and not found.stale:
+            self._downloads.note_size(entry, is_large=False)
+        return found.response
+
     def _take_back(self, entry: Entry, *, was_rules: bool) -> None:
         self._hosts.ended(entry.host, monotonic())
         if not was_rules:
@@ -226,7 +263,8 @@ class Engine:
             )
         elif isinstance(answer, Response):
             pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
-            took = future.elapsed if isinstance(future, Job) else None
+            job = future.job if isinstance(future, Download) else future
+            took = job.elapsed if isinstance(job, Job) else None
             self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took)
         else:
             self._hosts.ended(entry.host, now)
@@ -252,6 +290,13 @@ class Engine:
         entry.attempts[-1] = attempt
         if isinstance(answer, WorkerPoolError) and not isinstance(answer, RequestError):
             return _failed(entry, answer)
+        if self._downloads is not None and self._downloads.takes(entry, answer):
+            self._downloads.note_size(entry, is_large=True)
+            entry.is_stale = True
+        if entry.is_stale:  # a part of another file is gone now, or a body is large: it is asked for from its beginning
+            entry.is_stale, entry.since = False, monotonic()
+            self._frontier.add(entry, first=True)
+            return None
         pause = self._pause(entry, answer)
         if pause is not None:
             self.retried += 1
@@ -280,7 +325,7 @@ class Engine:
         if is_good(self._retry, answer):
             return None
         since = self._record.since
-        tried = sum(1 for each in entry.attempts if not each.is_redirect and each.started >= since)
+        tried = sum(1 for each in entry.attempts if each.is_try and each.started >= since)
         request = entry.item.request()
         pause = wait_before_retry(self._retry, request, tried, answer)
         if pause is None or pause > self._politeness.max_retry_after:
@@ -297,11 +342,24 @@ class Engine:
             reason=None if good else family_of(answer),
             redirects=redirects,
             preferences=self._gate.preferences(entry, answer),
+            saved=entry.saved,
+            **self._compared(entry, answer),
         )
+
+    def _compared(self, entry: Entry, answer: Response) -> dict[str, Any]:
+        """Return what has become of a page since the last round, and what a state keeps of it for the next one."""
+        state = self._record.state
+        if state is None:
+            return {}
+        is_good = 200 <= answer.status_code < 300
+        digest = (entry.saved and entry.saved.digest) or (digest_of(answer) if is_good else "")
+        captured = entry.attempts[-1].started
+        change, kept = judged(entry.before, answer, digest, captured, was_conditional=entry.was_conditional)
+        return {"change": change if self._record.tells_changes else None, "validators": kept}
 
     def _read(self, entry: Entry, outcome: Outcome) -> Outcome | None:
         """Have the user's own code read the answer: at once, or in another process."""
-        if self._parse is None:
+        if self._parse is None or outcome.is_unchanged:
             return outcome
         if self._processes is None:
             return self._follow(entry, outcome, parsed(self._parse, outcome))
@@ -311,13 +369,16 @@ class Engine:
 
     def _follow(self, entry: Entry, outcome: Outcome, found: Parsed) -> Outcome:
         if found.error is not None:
-            return replace(outcome, verdict="failed", reason="parse", error=found.error)
+            # What was not read counts as not seen: the next round asks for it anew.
+            failed = replace(outcome, verdict="failed", reason="parse", error=found.error)
+            return replace(failed, change=None, validators=entry.before)
         self._backlog.found(found.items, self._frontier)
         return replace(outcome, fields=found.fields)
 
 
 def _outcome(entry: Entry, **facts: Any) -> Outcome:
     facts.setdefault("redirects", tuple(entry.redirects))
+    facts.setdefault("validators", entry.before)
     return Outcome(index=entry.index, item=entry.given, attempts=tuple(entry.attempts), **facts)
 
 
@@ -328,7 +389,7 @@ def _failed(entry: Entry, error: WorkerPoolError) -> Outcome:
 def _ended(attempt: Attempt, answer: Response | WorkerPoolError) -> Attempt:
     took = time() - attempt.started
     if isinstance(answer, Response):
-        return replace(attempt, took=took, status=answer.status_code)
+        return Attempt(started=attempt.started, waited=attempt.waited, took=took, status=answer.status_code)
     stage = answer.stage if isinstance(answer, RequestError) else None
     return replace(attempt, took=took, error=type(answer).__name__, stage=stage, message=str(answer))
 

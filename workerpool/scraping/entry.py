@@ -7,7 +7,8 @@ from yarl import URL
 
 from ..redaction import redact
 from .item import Item
-from .outcome import Attempt
+from .outcome import Attempt, Saved
+from .validators import Validators, asks_plainly
 
 __all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
 
@@ -18,24 +19,57 @@ class Entry:
     """Hold what a run knows of one item until it has its outcome. Of the run's thread only.
 
     `item` is what is asked for next: the input, or where a redirect has led it. `problem` says what is wrong with its
-    URL; such a one has no host.
+    URL; such a one has no host. `before` is what an earlier round has kept of it.
     """
 
-    __slots__ = ("attempts", "given", "home", "host", "index", "item", "origin", "problem", "redirects", "since")
+    __slots__ = (
+        "attempts", "before", "given", "home", "host", "index", "is_large", "is_stale", "item", "may_be_unchanged",
+        "origin", "problem", "redirects", "saved", "since", "was_conditional",
+    )  # fmt: skip
 
-    def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = ()) -> None:
+    def __init__(
+        self,
+        index: int,
+        item: Item,
+        attempts: Iterable[Attempt] = (),
+        before: Validators | None = None,
+        *,
+        host: str | None = None,
+    ) -> None:
         self.index = index
         self.given = item
+        self.before = before
+        self.saved: Saved | None = None  # the body of its answer, where that is in a file
+        self.is_large = False  # too large for memory
+        self.is_stale = False  # its answer was to be the rest of a file that is another one now
+        self.may_be_unchanged = True  # there is still what came before
+        self.was_conditional = False  # what was asked last
         self.attempts = list(attempts)
         self.redirects: list[str] = []
+        self.problem: str | None = None
         self.since = monotonic()  # since when it waits for its turn
-        self.go_to(item)
+        if host is None or host == NOWHERE:
+            self.go_to(item)
+        else:  # found before, and kept: it takes as long as a tenth of a request to find it
+            self.item, self.host = item, host
+            self.origin = f"{item.url.partition(':')[0].lower()}://{host}"
         self.home = self.origin
 
     @property
     def is_at_home(self) -> bool:
         """Whether no redirect has led it away from the origin that it was given for."""
         return self.origin == self.home
+
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers that ask for it only if it has changed: where it is what has answered before."""
+        if (
+            self.before is None
+            or not self.may_be_unchanged
+            or self.item.url != self.before.url
+            or not asks_plainly(self.item)
+        ):
+            return ()
+        return self.before.conditions
 
     def go_to(self, item: Item) -> None:
         """Ask for this next: the input itself, or where a redirect leads."""

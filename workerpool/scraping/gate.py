@@ -6,10 +6,10 @@ from time import time
 from ..errors import WorkerPoolError
 from ..messages.request import Request
 from ..messages.response import Response
+from ..policies.robots import RobotsQuery, RobotsRules
 from .entry import Entry
 from .politeness import Politeness
 from .preferences import preferences_of, refuses
-from .robots import RobotsQuery, RobotsRules
 from .telling import Telling
 
 __all__ = ["Gate"]

@@ -243,7 +243,9 @@ class Hosts:
 
 def retry_after_seconds(value: str | None, *, now: float) -> float | None:
     """Return the seconds that a Retry-After asks for; None if it says nothing. `now` is the time since the epoch."""
-    text = (value or "").strip()
+    if not value:  # as with nearly every answer
+        return None
+    text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Self
 
 from ..errors import InvalidRequest
@@ -36,6 +37,8 @@ class Item:
             object.__setattr__(self, "headers", _pairs(self.headers))
         if isinstance(self.body, str):
             object.__setattr__(self, "body", self.body.encode())
+        if tuple(map(type, _checked(self))) in _USUAL:  # as nearly all are, and there may be millions
+            return
         for name, (kind, cure) in _KINDS.items():
             if not isinstance(value := getattr(self, name), kind) or isinstance(value, bool):
                 raise InvalidRequest(f"{name} of an Item must be {cure}, not {type(value).__name__}")
@@ -59,7 +62,10 @@ class Item:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, ready for JSON; the URL is not in it."""
-        found = {name: getattr(self, name) for name in _NAMES if getattr(self, name) != _DEFAULTS[name]}
+        values = _described(self)
+        if values == _PLAIN:
+            return {}
+        found = {name: value for name, value in zip(_NAMES, values, strict=True) if value != _DEFAULTS[name]}
         if self.body is not None:
             found["body"] = self.body.decode("latin-1")
         return found
@@ -94,5 +100,12 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "lane": (_TEXT, "a str or None"), "priority": (int, "a whole number"), "name": (_TEXT, "a str or None"),
     "line": (int, "a whole number"), "depth": (int, "a whole number"), "parent": (_TEXT, "a str or None"),
 }  # fmt: skip
+_checked = attrgetter(*_KINDS)
+_USUAL = {
+    (str, str, body, type(None), int, name, int, int, parent)
+    for body in (bytes, type(None)) for name in _TEXT for parent in _TEXT
+}  # fmt: skip
 _DEFAULTS = {name: getattr(Item(url=""), name) for name in Item.__dataclass_fields__ if name != "url"}
 _NAMES = tuple(_DEFAULTS)
+_PLAIN = tuple(_DEFAULTS.values())
+_described = attrgetter(*_NAMES)

@@ -11,9 +11,10 @@ other agents is left out.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
-from .robots import RobotsRules, robots_agent
+from ..policies.robots import RobotsRules, robots_agent
 
 try:
     from selectolax.lexbor import LexborHTMLParser
@@ -70,7 +71,7 @@ def preferences_of(
     The fields are `content-usage`, `content-signal`, `x-robots-tag`, `robots` (of the page), `tdm-reservation` and
     `tdm-policy`. Of the body the first 64 KiB are read, if it is a page and selectolax is installed.
     """
-    token = robots_agent(agent)
+    token = _token(agent)
     found: dict[str, list[str]] = {}
     for name, value in rules.preferences(url).items() if rules is not None else ():
         found.setdefault(name, []).append(value)
@@ -86,6 +87,9 @@ def preferences_of(
     if content_type in _PAGES or not content_type:
         _read_page(body[:MAX_HEAD], token, found)
     return {name: joined for name, values in found.items() if (joined := _joined(values))}
+
+
+_token = lru_cache(64)(robots_agent)  # the same for each answer of a run
 
 
 def refuses(preferences: Mapping[str, str], respect: Collection[str]) -> str | None:

@@ -10,7 +10,7 @@ from .entry import Entry
 from .errors import StateError
 from .item import Item
 from .outcome import Outcome
-from .sinks.base import Sink
+from .sinks.base import Keeper, Sink
 from .state import Mode, State
 
 __all__ = ["Record"]
@@ -29,13 +29,21 @@ class Record:
     """
 
     def __init__(
-        self, sinks: list[Sink], path: str | os.PathLike[str] | None, mode: Mode, identity: Mapping[str, str]
+        self,
+        sinks: list[Sink],
+        path: str | os.PathLike[str] | None,
+        mode: Mode,
+        identity: Mapping[str, str],
+        *,
+        since_last: bool = False,
     ) -> None:
-        self.state = None if path is None else State(path, identity=identity, mode=mode)
+        self.state = None if path is None else State(path, identity=identity, mode=mode, since_last=since_last)
+        self.tells_changes = self.state is not None and self.state.tells_changes
         self.mark: Any = self.state.input_mark if self.state is not None else None
         self.input_ended = self.state.input_ended if self.state is not None else False
         self.since = self.state.asked_again if self.state is not None else 0.0
         self._sinks = sinks
+        self._keepers = [sink for sink in sinks if isinstance(sink, Keeper)]
         self._opened: list[Sink] = []
         self._is_open = False
         self._is_amid = False  # an outcome is in some of the outputs, and not in the state: by an interrupt, say
@@ -69,6 +77,19 @@ class Record:
                 self.commit()
         finally:
             self._leave()
+
+    def keeps(self, item: Item) -> bool:
+        """Whether the outputs still have what came of an item before."""
+        return all(keeper.keeps(item) for keeper in self._keepers)
+
+    def finds(self, item: Item) -> bool:
+        """Whether the outputs have something of the item's name."""
+        return bool(self._keepers) and all(keeper.finds(item) for keeper in self._keepers)
+
+    @property
+    def not_named(self) -> int:
+        """How many of those that the round before has fetched nothing has named in this one."""
+        return self.state.left() if self.state is not None and self.tells_changes else 0
 
     @property
     def known(self) -> int:

@@ -50,6 +50,8 @@ def outcome_row(outcome: Outcome, *, body: bool = False) -> dict[str, Any]:
     row = answer_row(outcome.index, outcome.url, response, outcome.error, body=body)
     if outcome.attempts:
         row["attempts"] = max(len(outcome.attempts), row["attempts"] or 0)
+    if outcome.saved is not None:
+        row["bytes"] = outcome.size
     return row | {
         "verdict": outcome.verdict,
         "why": None if outcome.reason is None else well_formed(outcome.reason),
@@ -58,7 +60,7 @@ def outcome_row(outcome: Outcome, *, body: bool = False) -> dict[str, Any]:
         "content_type": None if response is None else _content_type(response),
         "redirects": [well_formed(url) for url in outcome.redirects],
         "preferences": {well_formed(name): well_formed(value) for name, value in outcome.preferences.items()},
-        "fields": plain(outcome.fields),
+        "fields": plain(outcome.fields) if outcome.fields else {},
         "line": item.line,
         "depth": item.depth,
         "parent": None if item.parent is None else well_formed(item.parent),

@@ -40,6 +40,7 @@ _LOOK = 0.5  # seconds between two looks at the lanes' settings
 _MOST_BYTES = 64 * 2**20  # of bodies that wait to be stored, or to be sent
 _MOST_HELD = 5000
 _PARK = 10.0  # seconds from which on what waits for a host is given back
+_FEW = 8  # for fewer the store is not asked
 _URGENT = 16  # leased beyond the room when something new is there: it may go before all that waits
 
 
@@ -89,6 +90,9 @@ class Runner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            for ticket in lane.stored:
+                ticket.tried.pop()  # it was stored, and not sent
         back = [(ticket.lease, ticket.tried) for ticket in self._held.values() if not ticket.gone]
         with suppress(ServiceError):
             await self._store.give_back(back)
@@ -146,7 +150,7 @@ class Runner:
         if waiting[0] in done:
             waiting[0].result()
             for lane in self._lanes.values():
-                lane.is_dry = False
+                lane.is_dry, lane.is_rung = False, True
 
     async def _follow_lanes(self) -> None:
         """Go by the lanes' settings as they are now, and say why jobs wait."""
@@ -180,24 +184,27 @@ class Runner:
     # Leasing.
 
     async def _lease(self, lane: LaneRun) -> None:
-        number = min(lane.room(), _MOST_HELD - len(self._held))
-        if lane.is_dry or lane.settings.paused or self._weight > _MOST_BYTES:
+        if lane.is_dry or lane.settings.paused or self._weight > _MOST_BYTES or len(self._held) >= _MOST_HELD:
             return
-        if number <= 0:
-            if len(self._held) >= 2 * _MOST_HELD or lane.room() < -4 * _URGENT:
-                return
+        number = min(lane.room(), _BATCH)
+        if number < _FEW and not lane.is_rung:
+            return  # there will be more room soon
+        if number <= 0 and lane.room() > -4 * _URGENT:
             number = _URGENT
-        number = min(number, _BATCH)
+        lane.is_rung = False
+        if number <= 0:
+            return
+        full = list(lane.full_hosts())[:500]
         leased = await self._store.lease(
-            self.owner, lane.settings.name, number, seconds=self._settings.lease, without=list(lane.full_hosts())[:500]
+            self.owner, lane.settings.name, number, seconds=self._settings.lease, without=full
         )
-        lane.is_dry = len(leased) < number or lane.room() <= 0
+        lane.is_dry = len(leased) < number and not full
         for each in leased:
             self._take(lane, each)
         if leased:
             self._move.set()
-            if not lane.is_dry and lane.room() > len(leased):
-                self._more.set()
+        if len(leased) == number and lane.room() >= _FEW:
+            self._more.set()
 
     def _take(self, lane: LaneRun, leased: Leased) -> None:
         ticket = Ticket(leased, self._settings.default_attempts)
@@ -265,7 +272,7 @@ class Runner:
         failure = self._rules.refusal(ticket)
         if failure is None and ticket.request is None:
             try:
-                ticket.request = request_of(ticket.lease.url, ticket.lease.spec, self._settings)
+                ticket.request = request_of(ticket.lease.url, ticket.lease.spec)
             except (InvalidRequest, ValueError) as exc:
                 failure = failure_of(exc)
         if failure is not None:
@@ -296,12 +303,22 @@ class Runner:
             if ticket.gone or self._stopping:  # cancelled, or stopped, before it was sent
                 lane.unsend(ticket, monotonic())
                 continue
-            self._send_now(ticket, attempts[ticket.lease.key])
+            ticket.tried.append(attempts[ticket.lease.key])
+            lane.stored.append(ticket)
+        self._send_stored(lane)
         self._move.set()
 
-    def _send_now(self, ticket: Ticket, attempt: Attempt) -> None:
+    def _send_stored(self, lane: LaneRun) -> None:
+        for ticket in lane.ready():
+            if ticket.gone or self._stopping:
+                lane.sent -= 1
+                lane.unsend(ticket, monotonic())
+                ticket.tried.pop()
+            else:
+                self._send_now(ticket)
+
+    def _send_now(self, ticket: Ticket) -> None:
         assert ticket.request is not None
-        ticket.tried.append(attempt)
         self.sendings += 1
         job = self._pool.submit(ticket.request)
         ticket.future = job
@@ -323,6 +340,8 @@ class Runner:
             ticket = self._sent.pop(future)
             ticket.future = None
             self._judge(ticket, future)
+        for lane in self._lanes.values():
+            self._send_stored(lane)
         if self._arrived:
             self._move.set()
 
@@ -331,6 +350,7 @@ class Runner:
     def _judge(self, ticket: Ticket, future: Future[Any]) -> None:
         lane, now = self._lanes[ticket.lease.lane], monotonic()
         lane.end(ticket, now)
+        lane.sent -= 1
         try:
             answer: Response | WorkerPoolError = future.result()
         except CancelledError:

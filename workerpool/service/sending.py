@@ -28,6 +28,7 @@ def outgoing(settings: ServiceSettings) -> LaneOptions:
     it, and whatever waits can be told of, cancelled or moved.
     """
     return {
+        "headers": settings.politeness.headers,
         "connections": 0,
         "timeout": settings.default_timeout,
         "max_body": settings.default_max_body,
@@ -36,18 +37,16 @@ def outgoing(settings: ServiceSettings) -> LaneOptions:
     }
 
 
-def request_of(url: str, spec: Mapping[str, Any], settings: ServiceSettings) -> Request:
+def request_of(url: str, spec: Mapping[str, Any]) -> Request:
     """Make the pool's Request of what was submitted; raises InvalidRequest."""
+    if not spec:
+        return Request(url)
     given: dict[str, Any] = {name: spec[name] for name in _PLAIN if name in spec}
     if spec.get("json", "") is None:  # which is no body, to the pool
         given |= {"json": None, "data": b"null"}
     if "data_base64" in spec:
         given["data"] = base64.b64decode(spec["data_base64"])
-    headers = dict(spec.get("headers") or {})
-    if not any(name.lower() == "user-agent" for name in headers):
-        headers |= settings.politeness.headers
-    timeout, max_body = spec.get("timeout"), spec.get("max_body")
-    return Request(url, **{**given, "headers": headers}, timeout=timeout, max_body=max_body)
+    return Request(url, **given, timeout=spec.get("timeout"), max_body=spec.get("max_body"))
 
 
 def with_end(attempt: Attempt, answer: Response | BaseException) -> Attempt:

@@ -72,7 +72,7 @@ async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runn
 
 async def _take_calls(service: Service, place: socket.socket, told: Callable[[], None]) -> None:
     config = uvicorn.Config(
-        make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False,
+        make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=int(_HURRY), h11_max_incomplete_event_size=service.settings.limits.header_bytes * 2,
         backlog=_BACKLOG, timeout_keep_alive=30,
     )  # fmt: skip

@@ -239,7 +239,7 @@ def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest
         spec["json"] = given.json_
     if spec:
         try:
-            request_of(given.url, spec, settings)
+            request_of(given.url, spec)
         except InvalidRequest as exc:
             raise ValueError(str(exc)) from None
     return NewRequest(url=given.url, host=host, ref=given.ref, spec=spec)

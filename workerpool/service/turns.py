@@ -17,7 +17,7 @@ class Turns:
     `common` knows each host's pace across all lanes, `own` what this lane adds to it.
     """
 
-    def __init__(self, common: Hosts, own: Hosts) -> None:
+    def __init__(self, common: Hosts, own: Hosts | None) -> None:
         self._common, self.own = common, own
         self._queues: dict[str, list[tuple[int, int, Ticket]]] = {}  # a heap of each host
         self._turns: list[tuple[float, int, str]] = []  # a heap; a host is in it once at most
@@ -97,10 +97,11 @@ class Turns:
         if host in self._held:
             return "robots", 0.0
         cause, seconds = self._common.standing(host, now)
-        return (cause, seconds) if cause else self.own.standing(host, now)
+        return (cause, seconds) if cause or self.own is None else self.own.standing(host, now)
 
     def _ready_at(self, host: str) -> float:
-        return max(self._common.ready_at(host), self.own.ready_at(host))
+        ready = self._common.ready_at(host)
+        return ready if self.own is None else max(ready, self.own.ready_at(host))
 
     def _list(self, host: str, ready: float) -> None:
         if ready < inf:

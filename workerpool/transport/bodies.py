@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from itertools import count
 from typing import Any
 
@@ -185,6 +186,17 @@ async def read_body(answer: AnyAnswer, limit: int, *, decode: bool = True) -> by
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+async def read_start(answer: AnyAnswer, limit: int) -> bytes:
+    """Return the first bytes of the body, decoded; what follows is left."""
+    found = bytearray()
+    async with aclosing(iter_body(answer)) as runs:
+        async for run in runs:
+            found += b"".join(run)
+            if len(found) >= limit:
+                break
+    return bytes(found[:limit])
+
+
 def decoded(body: bytes, headers: "CIMultiDictProxy[str]", limit: int) -> bytes:
     """Return a small body that is here, decoded as its headers say; raises BodyTooLarge, DecodingError."""
     coding = ", ".join(headers.getall("Content-Encoding", ()))
@@ -216,7 +228,7 @@ async def _has_more(content: aiohttp.StreamReader) -> bool:
     return False
 
 
-async def iter_body(answer: AnyAnswer, *, decode: bool = True) -> AsyncIterator[deque[bytes]]:
+async def iter_body(answer: AnyAnswer, *, decode: bool = True) -> AsyncGenerator[deque[bytes], None]:
     """Yield the body as it comes, decoded in bounded steps: pieces that are there at once in one run.
 
     Raises DecodingError and aiohttp's own errors.

@@ -6,7 +6,15 @@ from contextlib import suppress
 
 from multidict import CIMultiDict
 
-from ..errors import BodyTooLarge, DecodingError, InvalidRequest, ProtocolError, RequestError, TooManyRedirects
+from ..errors import (
+    BodyTooLarge,
+    DecodingError,
+    Forbidden,
+    InvalidRequest,
+    ProtocolError,
+    RequestError,
+    TooManyRedirects,
+)
 from ..handover.channel import Chunks, Closed
 from ..handover.errand import Opened
 from ..handover.job import Work, host_of
@@ -16,10 +24,11 @@ from ..messages.redirects import MAX_REDIRECTS, REDIRECTS, next_hop
 from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
-from .bodies import Payload, decoded, has_coding, iter_body, read_body, too_large
+from .bodies import Payload, decoded, has_coding, iter_body, read_body, read_start, too_large
 from .foreign import adopt, fault_of_head, raised_by_user
 from .inside.answer import Answer, AnyAnswer, content_of
 from .moved import KEPT, Moved
+from .robots import Aside, Robots
 from .sessions import Sessions
 from .struck import Struck, has_struck
 
@@ -50,16 +59,19 @@ class Exchange:
         self._payload: Payload | None = None
         self._answer: AnyAnswer | None = answer  # to the first hop, where that was sent already
 
-    async def fetch(self, limit: int) -> Response:
-        """Return the complete answer; raises a RequestError, or Moved."""
+    async def fetch(self, limit: int, *, whole: bool = True) -> Response:
+        """Return the complete answer, or with so much of its body as it may have; raises a RequestError, or Moved."""
         try:
             answer = await self._open()
             self._work.stage = "body"
-            content = await read_body(answer, limit, decode=not self._request.as_is)
+            if whole:
+                content = await read_body(answer, limit, decode=not self._request.as_is)
+            else:
+                content = await read_start(answer, limit)
             return self._response(answer, content)
         except RequestError as exc:
             raise self._completed(exc) from exc.__cause__
-        except (Moved, MemoryError):
+        except (Moved, MemoryError, Struck):
             raise
         except Exception as exc:
             error = self._own_or_adopted(exc)
@@ -93,7 +105,7 @@ class Exchange:
             return
         except RequestError as exc:
             self._stream_failed(chunks, self._completed(exc))
-        except (Moved, MemoryError):
+        except (Moved, MemoryError, Struck):
             raise
         except Exception as exc:
             error = self._own_or_adopted(exc)
@@ -153,6 +165,8 @@ class Exchange:
         while True:
             answer = self._answer
             if answer is None:
+                if self._sessions.robots is not None:
+                    await self._obey(self._sessions.robots)
                 if self._hop.body is not None:
                     await self._load(self._hop.body)
                 answer = self._answer = await self._sending()
@@ -178,6 +192,18 @@ class Exchange:
         """Raise Moved where the lane counts per host and the work has its place at another one."""
         if self._sessions.lane.by_host and host_of(self._hop.url) != self._work.host:
             raise Moved(Onward(self._hop, self._history))
+
+    async def _obey(self, robots: Robots) -> None:
+        """Ask the host's robots.txt for leave; raises Forbidden, or Moved where the request is to wait for its turn."""
+        work, hop = self._work, self._hop
+        if isinstance(work, Aside):
+            return
+        work.stage = "robots"
+        waited, delay = await robots.check(hop.url, work.facts)
+        if delay:
+            self._sessions.slow(host_of(hop.url), delay)
+        if waited and (delay or self._sessions.limited):
+            raise Moved(Onward(hop, self._history))  # what the rules were waited for with must not go out all at once
 
     def _sending(self) -> Awaitable[AnyAnswer]:
         hop, sessions = self._hop, self._sessions
@@ -242,4 +268,6 @@ class Exchange:
         """Add the facts of this work to an error of ours that was raised without them."""
         if isinstance(error, DecodingError):
             error.stage = "decode"
+        if isinstance(error, Forbidden) and not self._history:  # nothing was sent
+            self._work.attempts -= 1
         return error.completed(self._work.facts(self._hop.url))

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .._version import __version__
-from ..errors import InvalidRequest
+from ..errors import Facts, InvalidRequest
 from ..handover.errand import Errand, Fetch
 from ..handover.job import Work, host_of
 from ..lane import Lane
@@ -21,11 +21,13 @@ from ..messages.hop import Hop
 from ..messages.redirects import without_secrets
 from ..messages.request import Request
 from ..messages.url import parse_url
+from ..redaction import redact
 from ..settings import Timeout
 from .cookies import Cookies, NoCookies
 from .decoding import ACCEPT_ENCODING
 from .environment import Environment, is_socks, proxy_for
 from .functions import FunctionRequest, route
+from .guard import guard
 from .inside.answer import AnyAnswer
 from .inside.connection import instrument, send_once
 from .inside.contract import holds
@@ -37,6 +39,7 @@ from .lending import close_at_once, lend, take_back
 from .memory import MemoryConnector
 from .moved import KEPT
 from .resolver import join_threads, new_resolver
+from .robots import Robots
 from .socks import socks_connector
 from .uploads import Feeder, end_all
 from .websockets import check_origin
@@ -63,20 +66,32 @@ class Sessions:
     """Hold one lane's connector, the session that the pool's requests use, and one for submitted functions.
 
     `share` is this worker's part of the lane's connections, 0 for no limit; `reserve` books a start at a
-    host and returns the seconds to wait for it; `environment` is what the lane has taken from that.
+    host and returns the seconds to wait for it; `environment` is what the lane has taken from that; `slow` has the
+    starts at a host keep so many seconds apart.
     """
 
-    def __init__(self, lane: Lane, share: int, reserve: Callable[[str], float], environment: Environment) -> None:
+    robots: Robots | None = None  # of a lane that keeps to them
+
+    def __init__(
+        self,
+        lane: Lane,
+        share: int,
+        reserve: Callable[[str], float],
+        environment: Environment,
+        slow: Callable[[str, float], object] = lambda _host, _delay: None,
+    ) -> None:
         self.lane = lane
         if lane.by_socks and lane.connector is not None:  # then its connections are led through the proxy
             environment = replace(environment, proxies={"all": parse_url(lane.proxy)})
         self._environment = environment
         self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
         self._reserve = reserve
-        self._limited = lane.rate is not None or lane.per_host_rate is not None
+        self.slow = slow
+        self.limited = lane.rate is not None or lane.per_host_rate is not None
         self._timeout = _client_timeout(lane.timeout)
         self._proxy = None if lane.proxy is None or lane.by_socks else parse_url(lane.proxy)
         self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
+        self._needs_task = self._has_proxies or lane.robots
         self._headers = _merged_headers(lane, _DEFAULT_HEADERS)
         self._own_headers = _merged_headers(lane, (_HOST,))  # of requests that another library has prepared
         self._hooks_and_anew: Sequence[Any] = (*lane.middlewares, send_anew) if holds("request") else lane.middlewares
@@ -91,6 +106,8 @@ class Sessions:
         }
         connections = self._connections = set[HttpProtocol]()  # that are open
         try:
+            if lane.addresses is not None:  # beside which there is no proxy
+                guard(self._connector, lane)
             for connector in (self._connector, *self._by_socks.values()):
                 instrument(connector, connections)
             self._route()
@@ -119,6 +136,18 @@ class Sessions:
             raise InvalidRequest(f"lane {self.lane.name!r}: {text}", lane=self.lane.name)
 
     @property
+    def agent(self) -> str:
+        """The User-Agent of the lane."""
+        return self._headers["User-Agent"]
+
+    @property
+    def robots_headers(self) -> "CIMultiDict[str]":
+        """What goes with the request for a robots.txt: of the lane's headers those that tell nothing secret."""
+        headers = without_secrets(self._headers)
+        headers.popall("Range", None)
+        return headers
+
+    @property
     def raw(self) -> aiohttp.ClientSession:
         """The session that submitted functions get: plain aiohttp, on the same connections and cookies."""
         if self._raw is None:
@@ -142,12 +171,12 @@ class Sessions:
     def goes_direct(self, request: Request) -> bool:
         """Whether the request needs nothing but a head that is written and an answer that is read."""
         return (
-            not self._has_proxies and (request.as_is or not self._environment.logins) and self.fast_path.takes(request)
+            not self._needs_task and (request.as_is or not self._environment.logins) and self.fast_path.takes(request)
         )
 
     async def turn(self, host: str, work: Work | None = None) -> None:
         """Wait until one more request to the host is due; the work may raise DeadlineExceeded instead."""
-        if self._limited and (wait := self._reserve(host)) > 0:
+        if (self.limited or self.robots is not None) and (wait := self._reserve(host)) > 0:
             if work is not None:
                 work.put_off(wait)
             await pause(wait)
@@ -193,6 +222,8 @@ class Sessions:
 
     async def close(self) -> None:
         """Close the sessions and every connection. Repeatable."""
+        if self.robots is not None:
+            await self.robots.close()
         self.fast_path.close()
         take_back(self._connector)
         await self._bare.close()
@@ -219,6 +250,16 @@ class Sessions:
         # A request puts its `cookies=` behind a Cookie header, which is to come last.
         headers.add("Cookie", "; ".join(value for name, value in reversed(own) if name.lower() == "cookie"))
         return headers
+
+    async def _obey(self, robots: Robots, request: aiohttp.ClientRequest) -> None:
+        """Ask the host's robots.txt for leave; raises Forbidden."""
+
+        def facts(url: URL) -> Facts:
+            return Facts(redact(url), request.method, lane=self.lane.name, stage="robots")
+
+        _waited, delay = await robots.check(request.url, facts)
+        if delay:
+            self.slow(host_of(request.url), delay)
 
     def _open_session(self, headers: "CIMultiDict[str] | None") -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
@@ -267,6 +308,8 @@ class Sessions:
 
     async def _wait_for_turn(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         check_origin(request)
+        if self.robots is not None:
+            await self._obey(self.robots, request)
         await self.turn(host_of(request.url))
         answer: aiohttp.ClientResponse = await handler(request)
         return answer

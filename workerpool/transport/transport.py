@@ -5,10 +5,16 @@ from typing import Any
 
 from ..handover.errand import Call, Dial, Fetch, Stream
 from ..handover.job import Work
+from ..lane import Lane
+from ..messages.hop import Hop
+from ..messages.request import Request
 from ..messages.response import Response
+from ..messages.url import parse_url
+from ..policies.robots import MAX_BYTES
 from .exchange import Exchange
 from .inside.answer import Answer
 from .inside.connection import current_work
+from .robots import Aside, Robots
 from .sessions import Sessions
 from .websockets import serve_websocket
 
@@ -17,6 +23,11 @@ __all__ = ["Transport"]
 
 class Transport(Sessions):
     """Carry the lane's requests, one attempt at a time; used on its loop only."""
+
+    def __init__(self, lane: Lane, *args: Any) -> None:
+        super().__init__(lane, *args)
+        if lane.robots:
+            self.robots = Robots(self.agent, self._ask_robots)
 
     def fetch(self, work: Work, errand: Fetch) -> Coroutine[Any, Any, Response]:
         """Try the request once and return the complete answer; raises a RequestError, or Moved."""
@@ -39,6 +50,17 @@ class Transport(Sessions):
         rest, work.rest = work.rest, None
         if isinstance(rest, Answer) and not rest.closed:
             rest.close()
+
+    async def _ask_robots(self, url: str) -> Response:
+        """Ask for a robots.txt, on the lane's own connections: its start is enough."""
+        target = parse_url(url)
+        request = Request(url, retry=None, allow_redirects=False)
+        work = Aside(self.lane.name, None, Fetch(request, target))
+        work.attempts = 1
+        current_work.set(work)
+        hop = Hop("GET", target, self.robots_headers, None)
+        # One byte more tells whether it was cut.
+        return await Exchange(self, work, request, hop).fetch(MAX_BYTES + 1, whole=False)
 
     def _exchange(self, work: Work, errand: Fetch) -> Exchange:
         current_work.set(work)

@@ -261,7 +261,9 @@ class Dispatcher(Holder):
                 raise  # the loop is gone, and this coroutine is being cleared away
 
     def _open_transport(self) -> Transport:
-        transport = Transport(self.lane, self._connections, self._scheduler.reserve, self._environment)
+        transport = Transport(
+            self.lane, self._connections, self._scheduler.reserve, self._environment, self._scheduler.slow
+        )
         self._transport = self._direct.transport = transport
         return transport
 

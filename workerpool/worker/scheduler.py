@@ -77,6 +77,7 @@ class Scheduler:
         if self._hosts is not None and self._hosts.holds(work.host):
             limits = [f"per_host={lane.per_host}"] if lane.per_host else []
             limits += [f"per_host_rate={_told(lane.per_host_rate)}"] if lane.per_host_rate is not None else []
+            limits += [f"Crawl-delay: {delay:g}"] if (delay := self._hosts.delay(work.host)) else []
             return f"its turn at {work.host} ({', '.join(limits)})"
         if lane.rate is not None and self._pace is not None and self._pace.wait(monotonic()) > 0:
             return f"the rate of lane '{lane.name}' ({_told(lane.rate)})"
@@ -86,6 +87,11 @@ class Scheduler:
         """Book one more start, of a retry, a redirect or a function's request; return the seconds to wait."""
         lane_wait = 0.0 if self._pace is None else self._pace.reserve(monotonic())
         return lane_wait if self._hosts is None else max(lane_wait, self._hosts.reserve(host))
+
+    def slow(self, host: str, delay: float) -> None:
+        """Have the starts at a host keep so many seconds apart, from now on."""
+        if self._hosts is not None:
+            self._hosts.slow(host, delay)
 
     def waiting(self) -> set[Work]:
         """Return what has not been started."""

@@ -19,6 +19,7 @@ _KINDS: tuple[tuple[type[ours.WorkerPoolError], str], ...] = (
     (ours.DecodingError, "DecodingError"),
     (ours.ProtocolError, "RemoteProtocolError"),
     (ours.InvalidRequest, "LocalProtocolError"),
+    (ours.Forbidden, "LocalProtocolError"),
     (ours.WorkerPoolError, "ConnectError"),
 )
 

@@ -67,6 +67,7 @@ _KINDS: tuple[tuple[type[ours.WorkerPoolError], ours.Reason, type[theirs.Request
     (ours.ConnectionLost, "head-cut", theirs.ChunkedEncodingError),
     (ours.BodyTooLarge, "", theirs.ChunkedEncodingError),
     (ours.ProtocolError, "bad-length", theirs.InvalidHeader),
+    (ours.Forbidden, "", theirs.InvalidURL),  # not a ConnectionError, which programs try again
     (ours.WorkerPoolError, "", theirs.ConnectionError),
 )
 

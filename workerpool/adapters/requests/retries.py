@@ -10,7 +10,7 @@ from urllib3 import exceptions as inner
 from urllib3.util import Retry
 
 from ...caller.streaming import StreamedResponse
-from ...errors import InvalidRequest, RequestError, WorkerPoolError
+from ...errors import Forbidden, InvalidRequest, RequestError, WorkerPoolError
 from ...messages.response import Response
 from .errors import as_urllib3, translated
 from .raw import raw_head
@@ -34,7 +34,7 @@ def repeated(given: Any, request: requests.PreparedRequest, ask: Callable[[], Re
     while True:
         try:
             answer = ask()
-        except InvalidRequest:
+        except (InvalidRequest, Forbidden):
             raise
         except RequestError as exc:
             retries = _after_error(retries, request, exc)

@@ -31,6 +31,7 @@ __all__ = [
     "result_of",
 ]
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # made once: dumps() makes one each time
 JOB = """
     job.id, job.state, job.lane, job.priority, job.labels, job.created, job.started, job.finished, job.not_before,
     job.expires, job.total, job.running, job.succeeded, job.failed, job.cancelled, job.expired, job.webhook, job.run,
@@ -91,7 +92,7 @@ def packed_attempts(attempts: Sequence[Attempt]) -> str:
 
 def packed(value: Any) -> str:
     """Return JSON without blanks."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def cursor_of(kind: str, position: int) -> str:

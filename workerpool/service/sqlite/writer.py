@@ -26,6 +26,7 @@ log = logging.getLogger("workerpool.service")
 P = ParamSpec("P")
 T = TypeVar("T")
 _MOST = 2000  # calls that may wait
+_GROUP = 48  # calls that share one commit at most: all their answers are made in one turn of the loop
 _TURN = 0.05  # seconds of work that share one commit at most
 
 
@@ -135,7 +136,7 @@ class Writer:
         for call in calls:
             done.append((call, None, None))
             done[-1] = (call, *self._one(change, call))
-            if monotonic() > end:
+            if len(done) >= _GROUP or monotonic() > end:
                 break
         if change.sequence != self.sequence:
             db.execute("UPDATE meta SET value = ? WHERE name = 'sequence'", (str(change.sequence),))

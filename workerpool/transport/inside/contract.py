@@ -75,6 +75,16 @@ _NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
             "BaseConnector:_factory",
         ),
     ),
+    "guard": (
+        "lanes with address rules are refused",
+        (
+            "BaseConnector._create_connection(req, traces, timeout)",
+            "BaseConnector:_conns",
+            "TCPConnector:_socket_factory",
+            "TCPConnector._create_proxy_connection(req, traces, timeout)",
+            "TCPConnector._wrap_create_connection()",
+        ),
+    ),
     "once": (
         "a request whose connection is lost may arrive twice",
         ("ClientSession:_retry_connection",),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import InvalidRequest
-from .robots_paths import ANY_PATH, PathPattern, Table, path_of
-from .robots_text import MAX_BYTES, MAX_DELAY, Group, decoded, product_token, read_group
+from ...errors import InvalidRequest
+from .paths import ANY_PATH, PathPattern, Table, path_of
+from .text import MAX_BYTES, MAX_DELAY, Group, decoded, product_token, read_group
 
 __all__ = ["MAX_BYTES", "MAX_DELAY", "RobotsQuery", "RobotsRules", "robots_agent"]
 
