@@ -83,14 +83,14 @@ class Pauses:
     """Say how long to pause before the next try: longer each time, and never beyond the end."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = monotonic() + seconds
+        self._end = monotonic() + seconds
         self._next = 0.05
 
     def next(self, asked: float | None = None) -> float | None:
         """Return the seconds; None where the time would be over."""
         pause = max(self._next, asked or 0.0)
         self._next = min(2 * self._next, _LONGEST_PAUSE)
-        return pause if monotonic() + pause < self.end else None
+        return pause if monotonic() + pause < self._end else None
 
 
 class Calls:
@@ -127,21 +127,20 @@ class Calls:
 
     def send(self, call: Call) -> Response:
         """Return the answer to a call, a good one; tries again while the service is away, within the timeout."""
-        pauses = Pauses(self.timeout + call.wait)
-        told = False
+        end, pauses = monotonic() + self.timeout + call.wait, None
         while True:
-            answer = self._try(call, pauses.end)
+            answer = self._try(call, end)
             if isinstance(answer, Response) and answer.status_code not in _AWAY:
                 if 200 <= answer.status_code < 300:
                     return answer
                 self.refuse(call, answer)
+            if pauses is None:
+                pauses = Pauses(min(self.timeout, end - monotonic()))
+                log.warning("%s: %s", self.url, self._why(answer))
             asked = _asked(answer)
             pause = pauses.next(asked) if isinstance(answer, Response) or self._may_repeat(call, answer) else None
             if pause is None:
                 raise self._unavailable(call, answer, asked)
-            if not told:
-                log.warning("%s: %s; it is asked again", self.url, self._why(answer))
-                told = True
             sleep(pause)
 
     @contextmanager
