@@ -72,7 +72,7 @@ class Guard:
 def own_hosts(host: str, port: int, public: Iterable[str]) -> frozenset[str]:
     """Return the values of Host by which the service is called: its address, and names that it was given."""
     names = {host.strip("[]").lower()}
-    if names & {"127.0.0.1", "::1", "localhost"}:
+    if names & {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"}:
         names |= {"127.0.0.1", "::1", "localhost"}
     found = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
     if port == 80:

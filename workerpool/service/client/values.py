@@ -305,11 +305,14 @@ class Explanation:
     allowed: bool
     rule: str
     addresses: tuple[str, ...]
+    detail: str = ""
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "Explanation":
         """Return what the service says."""
-        return cls(**{name: found[name] for name in ("url", "allowed", "rule")}, addresses=tuple(found["addresses"]))
+        names = ("url", "allowed", "rule")
+        told = {name: found[name] for name in names}
+        return cls(**told, addresses=tuple(found["addresses"]), detail=str(found.get("detail", "")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,13 +327,15 @@ class Delivery:
     created_at: datetime
     due_at: datetime | None
     tries: tuple[Mapping[str, Any], ...]
+    gives_up_at: datetime | None = None
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "Delivery":
         """Return the delivery that the service describes."""
         names = ("id", "job", "run", "url", "state")
         tries = tuple(Frozen(each) for each in found["tries"])
-        return cls(**{name: found[name] for name in names}, **_times(found, "created_at", "due_at"), tries=tries)
+        times = _times({"gives_up_at": None, **found}, "created_at", "due_at", "gives_up_at")
+        return cls(**{name: found[name] for name in names}, **times, tries=tries)
 
 
 def _attempt(found: Mapping[str, Any]) -> Attempt:
