@@ -1,5 +1,8 @@
 """The conventions of the wire: problems everywhere, strict bodies, roles, hosts and origins, limits."""
 
+import json
+import socket
+
 import pytest
 from served import served
 
@@ -39,6 +42,16 @@ def test_every_error_is_a_problem(shared, method, path, status):
     """Of the routes, of those that are not there, and of fields."""
     accept = {"Accept": "text/event-stream"} if path.endswith("/events") else {}
     assert is_problem(shared.call(method, path, headers=accept), status)
+
+
+def test_what_is_no_http_is_a_problem(shared):
+    """And the connection is closed."""
+    port = int(shared.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as answer:
+        connection.sendall(b"\x00\x01\r\n\r\n")
+        head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["status"] == 400
 
 
 def test_what_is_not_allowed_says_what_is(shared):
@@ -184,6 +197,20 @@ def test_a_url_is_explained(shared):
     found = shared.get("/v1/policy/explain", params={"url": "http://10.0.0.1/"})
     assert (found["allowed"], found["addresses"]) == (False, ["10.0.0.1"])
     assert shared.get("/v1/policy/explain", params={"url": "http://127.0.0.1/"})["allowed"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://0x0a000001/", "http://169.254.169.254/"]
+)
+def test_what_address_rules_forbid_is_refused(shared, site, url):
+    """At once where the URL tells it, for webhooks too; and where only a redirect leads there, nothing is sent."""
+    assert is_problem(shared.call("POST", "/v1/jobs", json={"url": url}), 403)
+    assert is_problem(shared.call("POST", "/v1/jobs", json={**JOB, "webhook": {"url": url}}), 403)
+    lines = shared.call("POST", "/v1/jobs", data=f'"{url}"', headers={"Content-Type": "application/x-ndjson"})
+    assert is_problem(lines, 403)
+    id = shared.submit({"url": site.url_for("/redirect-to"), "params": {"url": url}})
+    assert shared.done(id)["state"] == "failed"
+    assert shared.results(id)[0]["error"]["type"] in ("Forbidden", "ProtocolError")  # that one for what is no host
 
 
 def test_other_addresses_need_tokens(database, tmp_path):

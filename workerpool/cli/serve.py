@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..addresses import AddressRules
 from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option, settings_of
@@ -104,7 +105,7 @@ def _settings(given: dict[str, Any]) -> Any:
         port=given["port"],
         database=given["database"],
         public_hosts=tuple(given["public_hosts"]),
-        allow_addresses=tuple(given["allow_addresses"]),
+        addresses=AddressRules(allow=given["allow_addresses"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],

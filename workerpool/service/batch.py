@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from .problems import Problem, errors_of
 from .records import NewRequest
 from .settings import ServiceSettings
-from .submitted import OneRequest, RequestIn, new_request
+from .submitted import AddressRefused, OneRequest, RequestIn, new_request
 
 __all__ = ["Batch"]
 
@@ -106,7 +106,10 @@ class Batch:
             errors = [{"line": self._line, **each} for each in errors_of(exc)]
             raise self._problem(422, str(errors[0]["detail"]), errors) from None
         except ValueError as exc:
-            raise self._problem(422, str(exc), [{"line": self._line, "pointer": "/url", "detail": str(exc)}]) from None
+            status = 403 if isinstance(exc, AddressRefused) else 422
+            raise self._problem(
+                status, str(exc), [{"line": self._line, "pointer": "/url", "detail": str(exc)}]
+            ) from None
 
     def _problem(self, status: int, text: str, errors: list[dict[str, object]] | None = None) -> Problem:
         return Problem(status, f"line {self._line}: {text}", errors=errors or [{"line": self._line, "detail": text}])

@@ -2,21 +2,24 @@
 
 import asyncio
 import socket
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from yarl import URL
 
+from ..addresses import AddressVerdict
 from .access import Caller
 from .errors import Busy, StoreDown
 from .problems import Problem
 from .schemas import ExplainOut, StatsOut
 from .service import Service, accepts, as_reader, the_service
-from .submitted import check_url
 
 __all__ = ["router"]
+
+_UNKNOWN = AddressVerdict(False, "name does not resolve")
 
 router = APIRouter(tags=["operation"])
 
@@ -72,22 +75,30 @@ async def metrics(request: Request, _caller: Caller = as_reader) -> Response:
 
 @router.get("/v1/policy/explain", responses={200: {"model": ExplainOut}}, summary="What address rules say of a URL")
 async def explain(
-    request: Request, url: Annotated[str, Query(min_length=1, max_length=16_384)], _caller: Caller = as_reader
+    request: Request, url: Annotated[str, Query(min_length=1, max_length=2048)], _caller: Caller = as_reader
 ) -> Response:
     """Say whether the address rules let a URL through, by which rule, and what it resolves to."""
     accepts(request, "application/json")
-    try:
-        host = check_url(url).rpartition(":")[0].strip("[]")
-    except ValueError as exc:
-        return JSONResponse({"url": url, "allowed": False, "rule": f"scheme: {exc}", "addresses": []})
+    rules = the_service(request).settings.addresses
+    verdict, addresses = rules.explain(url), list[str]()
+    if verdict.allowed is None:  # a name: what it resolves to is judged
+        addresses = await _resolved(url)
+        verdicts = [rules.explain(ip_address(each.partition("%")[0])) for each in addresses]
+        verdict = next((each for each in verdicts if not each), verdicts[0]) if verdicts else _UNKNOWN
+    elif verdict.address:
+        addresses = [verdict.address]
+    return JSONResponse({"url": url, "allowed": bool(verdict), "rule": verdict.rule, "addresses": addresses})
+
+
+async def _resolved(url: str) -> list[str]:
+    """Return the addresses of a URL's host; none where there are none."""
     try:
         async with asyncio.timeout(5):
+            host = URL(url).host
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
-        return JSONResponse({"url": url, "allowed": False, "rule": "name: it does not resolve", "addresses": []})
-    addresses = sorted({str(each[4][0]) for each in found})
-    allowed, rule = _judged(addresses, the_service(request).settings.allow_addresses)
-    return JSONResponse({"url": url, "allowed": allowed, "rule": rule, "addresses": addresses})
+    except (OSError, ValueError, TimeoutError):
+        return []
+    return sorted({str(each[4][0]) for each in found})
 
 
 async def _numbers(service: Service) -> dict[str, Any]:
@@ -96,13 +107,3 @@ async def _numbers(service: Service) -> dict[str, Any]:
         "jobs": dict(found.jobs), "queued": found.queued, "running": found.running, "results": found.results,
         "bytes": found.bytes, "last_event": found.last_event,
     }  # fmt: skip
-
-
-def _judged(addresses: list[str], allowed: tuple[str, ...]) -> tuple[bool, str]:
-    """Say what is thought of addresses, until the pool's own rules are asked here."""
-    networks = [ip_network(each, strict=False) for each in allowed]
-    for each in addresses:
-        address = ip_address(each.partition("%")[0])
-        if not address.is_global and not any(address in network for network in networks):
-            return False, f"address: {each} is not a public one"
-    return True, "public, or allowed"

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from .problems import MEDIA_TYPE
-from .submitted import JobIn, RequestIn
+from .submitted import BulkIn, JobIn, RequestIn
 
 __all__ = ["DeliveriesOut", "JobOut", "JobsOut", "LaneOut", "LanesOut", "ResultsOut", "SUBMIT", "documented"]
 
@@ -244,7 +244,7 @@ def documented(document: dict[str, Any]) -> dict[str, Any]:
     """Return an OpenAPI document in which each call may answer with problems, and which knows the models sent."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = _PROBLEM
-    for model in (JobIn, RequestIn):
+    for model in (JobIn, RequestIn, BulkIn):
         found = _schema(model)
         schemas.update(found.pop("$defs", {}))
         schemas[model.__name__] = found

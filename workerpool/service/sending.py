@@ -34,6 +34,7 @@ def outgoing(settings: ServiceSettings) -> LaneOptions:
         "max_body": settings.default_max_body,
         "retry": None,
         "trust_env": False,
+        "addresses": settings.addresses,
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..caller.pool import WorkerPool
 from .access import Access, is_loopback
@@ -17,6 +18,7 @@ from .app import make_app
 from .errors import StoreRefused
 from .guard import own_hosts
 from .homes import open_store
+from .problems import MEDIA_TYPE, Problem, problem_response
 from .records import Token
 from .runner import Runner
 from .sending import outgoing
@@ -73,6 +75,7 @@ async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runn
 async def _take_calls(service: Service, place: socket.socket, told: Callable[[], None]) -> None:
     config = uvicorn.Config(
         make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False,
+        http=_Protocol,
         timeout_graceful_shutdown=int(_HURRY), h11_max_incomplete_event_size=service.settings.limits.header_bytes * 2,
         backlog=_BACKLOG, timeout_keep_alive=30,
     )  # fmt: skip
@@ -93,6 +96,17 @@ async def _take_calls(service: Service, place: socket.socket, told: Callable[[],
         server.should_exit = True
         stopping.cancel()
         await asyncio.shield(task)
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's reader of HTTP, which answers with a problem to what is none."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Say so, and close."""
+        body = bytes(problem_response(Problem(400, msg)).body)
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ..addresses import AddressRules
 from ..scraping.politeness import Politeness
 from .records import Retention
 
@@ -34,7 +35,7 @@ class ServiceSettings:
     port: int = 8765
     database: str = "workerpool.sqlite"
     public_hosts: tuple[str, ...] = ()  # names beside the address by which clients reach it
-    allow_addresses: tuple[str, ...] = ()  # networks that address rules let through beside public ones
+    addresses: AddressRules = field(default_factory=AddressRules)  # what may be reached
     workers: int | None = None  # threads of the pool
     politeness: Politeness = field(default_factory=lambda: Politeness(per_host=0))  # across all lanes
     default_timeout: float = 30.0  # of a request that gives none

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from yarl import URL
 
+from ..addresses import AddressRules
 from ..errors import InvalidRequest
 from ..scraping.entry import host_of
 from .records import DEFAULT_LANE, NewJob, NewRequest
@@ -212,6 +213,10 @@ Submission = TypeAdapter(JobIn)
 OneRequest: TypeAdapter[str | RequestIn] = TypeAdapter(Either)
 
 
+class AddressRefused(ValueError):
+    """The address rules are against it."""
+
+
 def new_id() -> str:
     """Make a job's id: it sorts by its time."""
     return f"{int(time() * 1000):011x}{secrets.token_hex(5)}"
@@ -231,9 +236,9 @@ def new_job(given: JobFields, *, id: str, total: int, owner: str) -> NewJob:
 
 def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest:
     """Return what is stored of a request; raises ValueError for one that cannot be sent."""
+    host = check_address(given if isinstance(given, str) else given.url, settings.addresses)
     if isinstance(given, str):
-        return NewRequest(url=given, host=check_url(given))
-    host = check_url(given.url)
+        return NewRequest(url=given, host=host)
     spec = {name: value for name in _SPEC if (value := getattr(given, name)) is not None}
     if "json_" in given.model_fields_set:
         spec["json"] = given.json_
@@ -254,6 +259,14 @@ def check_url(text: str) -> str:
     except ValueError:
         pass
     raise ValueError("not an http or https URL")
+
+
+def check_address(text: str, rules: AddressRules) -> str:
+    """Return host and port of a URL that may be asked for, as far as it tells by itself; raises ValueError."""
+    host, verdict = check_url(text), rules.explain(text)
+    if verdict.allowed is False:
+        raise AddressRefused(f"not allowed by address rules: {verdict.rule}")
+    return host
 
 
 def check_depth(value: Any, most: int) -> None:

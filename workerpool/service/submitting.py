@@ -18,7 +18,7 @@ from .records import Idempotency, NewRequest, Submitted
 from .schemas import SUBMIT
 from .service import Service, accepts, as_submitter, the_service
 from .settings import ServiceSettings
-from .submitted import JobFields, JobIn, Submission, new_id, new_job, new_request
+from .submitted import AddressRefused, JobFields, JobIn, Submission, check_address, new_id, new_job, new_request
 from .wire import job_json
 
 __all__ = ["router"]
@@ -57,6 +57,7 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
         _checked, content, service.settings)  # fmt: skip
     given, requests = checked
     await _check_lane(service, given.lane)
+    _check_webhook(service, given)
     job = new_job(given, id=given.id or new_id(), total=len(requests), owner=caller.id)
     batches = [requests] if len(requests) <= 500 else [requests[at : at + 500] for at in range(0, len(requests), 500)]
     return await service.store.submit(job, batches, _idempotency(request, caller, hashlib.sha256(content).hexdigest()))
@@ -65,23 +66,25 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
 def _checked(content: bytes, settings: ServiceSettings) -> tuple[JobIn, list[NewRequest]]:
     """Return what was submitted; raises a Problem with all that is wrong, up to a hundred."""
     given = _parsed(content)
-    requests, errors = list[NewRequest](), list[dict[str, Any]]()
+    requests, errors, status = list[NewRequest](), list[dict[str, Any]](), 422
     for number, each in enumerate(given.all_requests()):
         try:
             requests.append(new_request(each, settings))
         except ValueError as exc:
             place = "/url" if given.requests is None else f"/requests/{number}{'' if isinstance(each, str) else '/url'}"
             errors.append({"pointer": place, "detail": str(exc)})
+            status = 403 if isinstance(exc, AddressRefused) else status
             if len(errors) == 100:
                 break
     if errors:
-        raise Problem(422, f"{errors[0]['pointer']}: {errors[0]['detail']}", errors=errors)
+        raise Problem(status, f"{errors[0]['pointer']}: {errors[0]['detail']}", errors=errors)
     return given, requests
 
 
 async def _submit_lines(request: Request, service: Service, caller: Caller) -> Submitted:
     given = _of_query(request)
     await _check_lane(service, given.lane)
+    _check_webhook(service, given)
     _check_length(request, service.settings.limits.batch_body)
     with Batch(service.settings) as batch:
         await batch.take(request.stream())
@@ -184,6 +187,14 @@ async def _check_quota(service: Service, caller: Caller) -> None:
     most = service.settings.limits.jobs_per_token
     if await service.unfinished_of(caller.id) >= most:
         raise Problem(429, f"{most} jobs of this token are not done yet; wait for some", headers={"Retry-After": "5"})
+
+
+def _check_webhook(service: Service, given: JobFields) -> None:
+    try:
+        if given.webhook is not None:
+            check_address(given.webhook.url, service.settings.addresses)
+    except AddressRefused as exc:
+        raise Problem(403, f"/webhook/url: {exc}", errors=[{"pointer": "/webhook/url", "detail": str(exc)}]) from None
 
 
 async def _check_lane(service: Service, name: str) -> None:

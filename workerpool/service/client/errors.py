@@ -54,7 +54,7 @@ class Unauthorized(ClientError):
 
 
 class NotAllowed(ClientError):
-    """The token's role does not allow it, or the service is not called by a name of its own."""
+    """The token's role does not allow it, or address rules forbid a URL, or the service goes by another name."""
 
 
 class NotFound(ClientError, LookupError):
