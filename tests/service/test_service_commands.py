@@ -175,13 +175,17 @@ def test_a_token_for_a_database_that_cannot_be_used(tmp_path):
         ]
 
 
-def test_settings_may_stand_in_a_file(call, shared, tmp_path):
-    """URL and token file for all commands; the token itself is not shown."""
-    (tmp_path / "workerpool.toml").write_text(f'url = "{shared.url}"\ntoken = "hidden-one"\n[status]\nlimit = 1\n')
-    assert 0 == run(tmp_path, "status").returncode
-    shown = run(tmp_path, "config", "show", "status").stdout
+def test_settings_may_stand_in_a_file_that_is_named(shared, tmp_path):
+    """URL and token for all commands; the token is not shown. A folder's own file sends no token elsewhere."""
+    text = f'url = "{shared.url}"\ntoken = "hidden-one"\n[status]\nlimit = 1\n'
+    (tmp_path / "mine.toml").write_text(text)
+    assert 0 == run(tmp_path, "status", "--config", "mine.toml").returncode
+    shown = run(tmp_path, "config", "show", "status", "--config", "mine.toml").stdout
     assert f"status.url = {shared.url}" in shown
     assert "hidden-one" not in shown
+    (tmp_path / "workerpool.toml").write_text(text)
+    done = run(tmp_path, "status", "--call-timeout", "0.2", token="mine-alone")
+    assert (2, True) == (done.returncode, "url" in done.stderr)
 
 
 def test_watch_bears_a_service_that_restarts(database, tmp_path, shared_site):

@@ -44,19 +44,28 @@ class Access:
 
     async def caller(self, request: Request) -> Caller:
         """Return who calls; raises a 401 for no or a wrong token."""
-        known = await self._tokens()
-        if not known:
+        if not await self.has_tokens():
             return Caller("", Role.ADMIN)
         given = _BEARER.fullmatch(request.headers.get("Authorization", ""))
         if given is None:
             raise Problem(401, "give a token: Authorization: Bearer TOKEN", headers=_CHALLENGE)
-        digest, found = hash_of(given[1]), None
-        for token in known:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(digest, token.sha256):
-                found = token
+        found = await self.of_secret(given[1])
         if found is None:
             raise Problem(401, "the token is not known", headers=_CHALLENGE)
-        return Caller(found.id, found.role)
+        return found
+
+    async def of_secret(self, secret: str) -> Caller | None:
+        """Return whose token it is; None for one that is not known."""
+        digest, found = hash_of(secret), None
+        for token in await self._tokens():  # all of them, so that the time tells nothing
+            if hmac.compare_digest(digest, token.sha256):
+                found = token
+        return None if found is None else Caller(found.id, found.role)
+
+    async def of_id(self, id: str) -> Caller | None:
+        """Return whoever has the token of that id; None once it was removed."""
+        found = next((token for token in await self._tokens() if token.id == id), None)
+        return None if found is None else Caller(found.id, found.role)
 
     def forget(self) -> None:
         """Ask the store again at the next call: its tokens have changed."""

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .._version import __version__
 from . import acting, docs_page, following, health, reading, submitting
 from .guard import Guard
+from .page.routes import add_page
 from .problems import Problem, install, problem_response
 from .schemas import documented
 from .service import Service
@@ -27,6 +28,7 @@ def make_app(service: Service) -> ASGIApp:
     app.state.service = service
     for router in (submitting.router, acting.router, reading.router, following.router, health.router, docs_page.router):
         app.include_router(router)
+    add_page(app, service)
     install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return Guard(_Caught(app), hosts=lambda: service.hosts, limits=service.settings.limits)

@@ -18,7 +18,7 @@ from .schemas import DeliveriesOut, JobOut, JobsOut, ResultsOut
 from .service import Service, accepts, as_reader, the_service
 from .wire import delivery_json, job_json, result_json
 
-__all__ = ["Id", "filter_of", "router"]
+__all__ = ["Cursor", "Id", "Number", "attachment", "filter_of", "router"]
 
 router = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
@@ -97,7 +97,11 @@ async def list_results(
 )
 async def read_body(request: Request, id: Id, n: Number, _caller: Caller = as_reader) -> Response:
     """Return a body as an attachment, whatever it is, never as a page of the service."""
-    result, content = await the_service(request).store.body(id, n)
+    return attachment(id, n, *await the_service(request).store.body(id, n))
+
+
+def attachment(id: str, n: int, result: Result, content: bytes) -> Response:
+    """Return the bytes of a body so that browsers only keep them."""
     assert result.body is not None
     return Response(
         content,

@@ -270,7 +270,7 @@ class Event:
     kind: str
     job: str
     at: float
-    data: Mapping[str, Any]  # `job` and `done`: {"state", "run"}; `result`: {"n", "ok", "status"}
+    data: Mapping[str, Any]  # `job` and `done`: {"state", "run"}; `result`: {"n", "ok", "status", "elapsed"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from .settings import ServiceSettings
 from .submitted import AddressRefused, JobFields, JobIn, Submission, check_address, new_id, new_job, new_request
 from .wire import job_json
 
-__all__ = ["router"]
+__all__ = ["check_quota", "read_body", "router", "submit_json"]
 
 router = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
@@ -37,7 +37,7 @@ async def submit(request: Request, caller: Caller = as_submitter) -> Response:
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in (_JSON, _LINES):
         raise Problem(415, f"send {_JSON} or {_LINES}", headers={"Accept-Post": f"{_JSON}, {_LINES}"})
-    await _check_quota(service, caller)
+    await check_quota(service, caller)
     found = await (_submit_one if kind == _JSON else _submit_lines)(request, service, caller)
     job = job_json(found.job, await service.lanes())
     headers = {"Location": f"/v1/jobs/{quote(found.job.id)}"}
@@ -52,6 +52,12 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
             {"pointer": f"/{name}", "detail": "not as a query parameter"} for name in request.query_params
         ])  # fmt: skip
     content = await read_body(request, service.settings.limits.body)
+    known_by = _idempotency(request, caller, hashlib.sha256(content).hexdigest())
+    return await submit_json(service, caller, content, known_by)
+
+
+async def submit_json(service: Service, caller: Caller, content: bytes, known_by: Idempotency | None) -> Submitted:
+    """Store a job that is given as JSON; raises a Problem for one that is wrong."""
     # What is long is checked on a thread, so that others need not wait for it.
     checked = _checked(content, service.settings) if len(content) < _LONG else await asyncio.to_thread(
         _checked, content, service.settings)  # fmt: skip
@@ -60,7 +66,7 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
     _check_webhook(service, given)
     job = new_job(given, id=given.id or new_id(), total=len(requests), owner=caller.id)
     batches = [requests] if len(requests) <= 500 else [requests[at : at + 500] for at in range(0, len(requests), 500)]
-    return await service.store.submit(job, batches, _idempotency(request, caller, hashlib.sha256(content).hexdigest()))
+    return await service.store.submit(job, batches, known_by)
 
 
 def _checked(content: bytes, settings: ServiceSettings) -> tuple[JobIn, list[NewRequest]]:
@@ -183,7 +189,8 @@ def _idempotency(request: Request, caller: Caller, digest: str) -> Idempotency |
     return Idempotency(key=key, owner=caller.id, fingerprint=hashlib.sha256(sent.encode()).hexdigest())
 
 
-async def _check_quota(service: Service, caller: Caller) -> None:
+async def check_quota(service: Service, caller: Caller) -> None:
+    """Raise a 429 for a token of which too many jobs are not done."""
     most = service.settings.limits.jobs_per_token
     if await service.unfinished_of(caller.id) >= most:
         raise Problem(429, f"{most} jobs of this token are not done yet; wait for some", headers={"Retry-After": "5"})
