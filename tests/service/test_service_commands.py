@@ -193,7 +193,7 @@ def test_watch_bears_a_service_that_restarts(database, tmp_path, shared_site):
     with Line() as line, served(database, tmp_path, "--public-host", line.host) as service:
         line.target = service.url
         id = service.submit(*[shared_site.url_for(f"/slow/1?delay=0.02&n={n}") for n in range(200)])
-        command = [*COMMAND, "watch", id, "--url", line.url, "--call-timeout", "0.2"]
+        command = [*COMMAND, "watch", id, "--url", line.url, "--call-timeout", "8"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path)
         ) as watching:

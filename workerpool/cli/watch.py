@@ -39,7 +39,8 @@ def watch(job: str | None, **given: Any) -> None:
           2 for wrong usage, 4 if the service cannot be reached at the beginning, 130 after Ctrl-C.
     """
     painted = is_table(given["shape"])
-    given["call_timeout"] = min(given["call_timeout"], _PATIENCE)
+    if painted:  # the picture is to say soon that the service is away
+        given["call_timeout"] = min(given["call_timeout"], _PATIENCE)
     with opened(given, quiet=painted) as client:
         first = client.job(job) if job is not None else None  # a wrong URL, token or id ends it here
         if first is None:
