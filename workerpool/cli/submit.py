@@ -126,7 +126,9 @@ def _items(source: str | None, column: str | None) -> Iterator[Item]:
         return
     if is_sitemap(source):
         with WorkerPool(workers=1, name="workerpool-sitemaps") as pool:
-            yield from (item for item, _ in SitemapInput(source, pool, on_trouble=trouble).read())
+            for found in SitemapInput(source, pool, on_trouble=trouble).read():
+                if found is not None:
+                    yield found[0]
         return
     by = int(column) if column is not None and column.isascii() and column.isdigit() else column
     try:
