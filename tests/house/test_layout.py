@@ -41,6 +41,7 @@ HOMES = {
     "pydantic": {"service"},
     "starlette": {"service"},
     "uvicorn": {"service"},
+    "h11": {"service"},
     "jinja2": {"service"},
     "psycopg": {"service"},
     "procrastinate": {"service"},

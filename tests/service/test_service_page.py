@@ -77,7 +77,6 @@ def leads_to(route, path):
 def test_each_line_runs_and_answers_so(database, tmp_path, example):
     """From the first to the last, in one shell's environment, each answer compared."""
     with served(database, tmp_path) as service:
-        routes = service.get("/openapi.json")["paths"]
         script = tmp_path / "workerpool"
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m workerpool "$@"\n')
         script.chmod(0o755)
@@ -85,8 +84,6 @@ def test_each_line_runs_and_answers_so(database, tmp_path, example):
             "PATH": f"{tmp_path}:{os.environ['PATH']}", "URL": service.url, "DATABASE": database, "PYTHONPATH": str(ROOT),
         }  # fmt: skip
         for command, kind, expected in BLOCKS:
-            if not all(any(leads_to(route, path) for route in routes) for _, path in calls(command)):
-                continue  # what another part of the service brings
             here, there = (text.replace("https://example.org", example) for text in (command, expected))
             here = re.sub(r"export URL=.*\n", "", here)
             done = subprocess.run(["bash", "-u"], input=here, capture_output=True, text=True, timeout=80, check=False,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..caller.client import Client
 from ..caller.pool import WorkerPool
-from ..errors import ConnectError, ConnectionLost, ConnectTimeout, InvalidRequest, RequestError, WorkerPoolError
+from ..errors import InvalidRequest, RequestError, WorkerPoolError
 from ..handover.job import Job
 from ..messages.request import Request
 from ..messages.response import Response
@@ -20,7 +20,7 @@ from ..policies.retry import is_good, wait_before_retry
 from ..settings import Retry
 from .backlog import Backlog
 from .downloads import Download, Downloaded, Downloads
-from .entry import Entry
+from .entry import Entry, is_unreachable
 from .families import family_of
 from .frontier import Frontier
 from .gate import Gate
@@ -276,7 +276,7 @@ class Engine:
         job = future.job if isinstance(future, Download) else future
         sent = job.sent_at if isinstance(job, Job) else None
         if isinstance(answer, RequestError):
-            failed = isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
+            failed = is_unreachable(answer, entry.host)
             self._hosts.ended(entry.host, now, failed=failed, sent=sent)
         elif isinstance(answer, Response):
             pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())

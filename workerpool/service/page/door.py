@@ -14,11 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import ImmutableMultiDict
 
 from ..access import Caller
+from ..bodies import read_body
 from ..errors import ServiceError
 from ..problems import Problem, problem_of
 from ..records import Role
 from ..service import the_service
-from ..submitting import read_body
 from .rendering import Viewer, cookie_name, error_page
 from .seals import Seals
 
@@ -77,7 +77,7 @@ AsAdmin = Depends(_Needs(Role.ADMIN))
 async def viewer_of(request: Request) -> Viewer | None:
     """Return who looks at the page; None for somebody who has to sign in."""
     access, seals = the_service(request).access, _seals(request)
-    if not await access.has_tokens():
+    if await access.is_open():
         return Viewer(Caller("", Role.ADMIN), await seals.form_key(""), theme_of(request), signed_in=False)
     session = request.cookies.get(cookie_name(request, "session"), "")
     id = await seals.who(session)
@@ -96,7 +96,7 @@ async def sent(request: Request, *, most: int = 64 * 2**10) -> Form:
     content = await read_body(request, most)
     form = _form_of(content) if len(content) < _LONG else await asyncio.to_thread(_form_of, content)
     session = request.cookies.get(cookie_name(request, "session"), "")
-    if not await the_service(request).access.has_tokens():
+    if await the_service(request).access.is_open():
         session = ""
     if not await _seals(request).is_form_key(form.get("form_key", ""), session):
         raise Problem(403, "the form is not of this page, or too old; go back, load it again and send it once more")

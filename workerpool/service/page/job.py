@@ -105,15 +105,8 @@ async def act(request: Request, id: Id, action: str, viewer: Viewer = AsSubmitte
 async def replay(request: Request, id: Id, delivery: str, viewer: Viewer = AsSubmitter) -> Response:
     """Have a webhook's message sent once more, under its id."""
     await sent(request)
-    store, cursor = the_service(request).store, None
-    while True:
-        page = await store.deliveries(id, cursor=cursor, limit=1000)
-        if any(each.id == delivery for each in page.rows):
-            await store.note_delivery(delivery, None, state="waiting", due_at=time())
-            return redirect(f"/jobs/{id}#webhook", request, "The message is sent once more.")
-        cursor = page.next
-        if cursor is None:
-            raise NoSuch(f"job {id} has no delivery {delivery}")
+    await the_service(request).store.replay_delivery(id, delivery, time())
+    return redirect(f"/jobs/{id}#webhook", request, "The message is sent once more.")
 
 
 async def _rows(service: Service, job: Job, show: str, cursor: str | None) -> Page[Row]:

@@ -62,7 +62,7 @@ class Seals:
         if found is None:
             made = secrets.token_hex(32)
             try:
-                await self._store.put_secret(_NAME, made)
+                await self._store.swap_secret(_NAME, None, made)
                 found = await self._store.get_secret(_NAME)
             except (StoreDown, Busy):
                 found = made  # a key of this process, until the store takes one

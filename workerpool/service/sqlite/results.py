@@ -4,8 +4,7 @@ import sqlite3
 
 from ..errors import NoSuch
 from ..records import FINAL, Event, NewRequest, Page, Result
-from .jobs import key_of
-from .rows import RESULT, cursor_of, position_of, request_of, result_of
+from .rows import RESULT, cursor_of, key_of, position_of, request_of, result_of
 
 __all__ = ["body", "events", "requests", "result", "results"]
 
