@@ -39,6 +39,8 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
     threads run; it raises InvalidRequest for settings that cannot be.
     """
 
+    _board: Switchboard
+
     @shows_lane_options
     def __init__(
         self,
