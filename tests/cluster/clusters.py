@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-__all__ = ["Cluster", "running"]
+import pytest
+
+from workerpool.cluster import DaskPool
+
+__all__ = ["Cluster", "module_cluster", "module_pool", "running"]
 
 _PATIENCE = 60  # seconds after which something hangs
 
@@ -85,7 +89,7 @@ class Cluster:
     def _start(self, code: str, argument: str) -> str:
         process = subprocess.Popen(
             [sys.executable, "-c", code, argument], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )  # fmt: skip
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -103,3 +107,17 @@ def running(workers: int) -> Iterator[Cluster]:
     """Give a cluster with so many workers."""
     with Cluster(workers) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module", name="cluster")
+def module_cluster() -> Iterator[Cluster]:
+    """Two workers that the tests of a module share, and that none of them kills."""
+    with running(2) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", name="shared_pool")
+def module_pool(cluster: Cluster) -> Iterator[DaskPool]:
+    """One pool for the tests that change nothing in it."""
+    with DaskPool(cluster.address) as pool:
+        yield pool

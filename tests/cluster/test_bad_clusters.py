@@ -5,6 +5,7 @@ import sys
 import threading
 
 import pytest
+from clusters import module_cluster, module_pool  # noqa: F401  fixtures
 
 from workerpool import InvalidRequest, Lane
 from workerpool.cluster import ClusterError, DaskPool, NotOnCluster, NotPicklable, Unreachable, VersionMismatch
@@ -13,7 +14,9 @@ from workerpool.cluster import ClusterError, DaskPool, NotOnCluster, NotPicklabl
 def test_nobody_at_the_address(free_port, monkeypatch):
     """Of the scheduler."""
     monkeypatch.setattr("workerpool.cluster.starting._PATIENCE", 0.5)
-    with pytest.raises(Unreachable, match=rf"no Dask scheduler answers at 'tcp://127.0.0.1:{free_port}'.*dask scheduler"):
+    with pytest.raises(
+        Unreachable, match=rf"no Dask scheduler answers at 'tcp://127.0.0.1:{free_port}'.*dask scheduler"
+    ):
         DaskPool(f"tcp://127.0.0.1:{free_port}")
 
 
@@ -35,7 +38,9 @@ def test_a_worker_without_workerpool(cluster):
     """The cure is the command that installs it; the pool of a cluster that has one is not made."""
     address = cluster.add("sys.modules['workerpool'] = None")
     try:
-        with pytest.raises(VersionMismatch, match=rf"{address} has no workerpool .*pip install 'aiohttp-workerpool\[dask\]'"):
+        with pytest.raises(
+            VersionMismatch, match=rf"{address} has no workerpool .*pip install 'aiohttp-workerpool\[dask\]'"
+        ):
             DaskPool(cluster.address)
     finally:
         cluster.kill(address)
@@ -56,7 +61,9 @@ def test_a_worker_without_the_extra_of_a_lane(cluster):
     hidden = "import importlib.util as u; find = u.find_spec; u.find_spec = lambda n, *a: None if n == 'aiohttp_socks' else find(n, *a)"
     address = cluster.add(hidden)
     try:
-        with pytest.raises(ClusterError, match=rf"{address} .*needs an extra: pip install 'aiohttp-workerpool\[socks\]'"):
+        with pytest.raises(
+            ClusterError, match=rf"{address} .*needs an extra: pip install 'aiohttp-workerpool\[socks\]'"
+        ):
             DaskPool(cluster.address, proxy="socks5://127.0.0.1:1080")
     finally:
         cluster.kill(address)
@@ -99,7 +106,7 @@ def test_a_module_that_the_worker_lacks(shared_pool, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     import only_here
 
-    with pytest.raises(NotPicklable, match="only_here.*install it on the workers too"):
+    with pytest.raises(NotPicklable, match=r"only_here.*install it on the workers too"):
         shared_pool.submit(only_here.fn).result(60)
 
 

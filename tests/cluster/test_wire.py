@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from workerpool import Request, Response, RequestError, DNSError, InvalidRequest, HTTPStatusError
+from workerpool import DNSError, HTTPStatusError, InvalidRequest, Request, RequestError, Response
 from workerpool.cluster import NotPicklable, RemoteError
 from workerpool.cluster.wire import as_error, errors_of, loads, packed, unpacked
 from workerpool.handover.errand import Call, Fetch
@@ -49,7 +49,9 @@ def test_plain_values_come_through(value):
 
 def test_an_error_keeps_its_class_its_facts_and_its_causes():
     """As it was raised on the worker."""
-    error = DNSError("GET https://nowhere/: no such name", url="https://nowhere/", method="GET", attempts=2, stage="dns")
+    error = DNSError(
+        "GET https://nowhere/: no such name", url="https://nowhere/", method="GET", attempts=2, stage="dns"
+    )
     error.__cause__ = OSError(5, "that")
     found = as_error(errors_of(error))
     assert (DNSError, "https://nowhere/", 2, "dns") == (type(found), found.url, found.attempts, found.stage)

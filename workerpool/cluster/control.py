@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import PoolClosed, WorkerLost
 from ..handover.job import Work
 from .board import Board
-from .errors import ClusterError
 from .lanes import Home, LaneQueue
 from .ledger import Flight, Ledger, Outcome, may_be_repeated
 from .member import Member
@@ -127,26 +126,28 @@ class Control:
         """Take outcomes from a member until it is gone."""
         while not member.gone:
             try:
-                reply = await member.take()
-            except (OSError, TimeoutError) as exc:
-                await self._look_after(member, exc)
-            except asyncio.CancelledError:
-                raise
-            except Exception as exc:  # noqa: BLE001  its station is closed: it heard nothing for too long
+                try:
+                    reply = await member.take()
+                except (OSError, TimeoutError) as exc:
+                    await self._look_after(member, exc)
+                else:
+                    self._heard(member, reply)
+            except Exception as exc:  # noqa: BLE001  its station is closed, as a rule: it heard nothing for too long
                 self._lose(member, sure=True, why=exc)
                 if not member.leaving:
-                    self._run(self.join_late(member.address))
-            else:
-                member.confirmed = reply["number"]
-                self._confirm(member, reply["places"])
-                if reply["outcomes"]:
-                    self._arrived(member, loads(reply["outcomes"]))
+                    await self.join_late(member.address)
+
+    def _heard(self, member: Member, reply: dict[str, Any]) -> None:
+        member.confirmed = reply["number"]
+        self._confirm(member, reply)
+        if reply["outcomes"]:
+            self._arrived(member, loads(reply["outcomes"]))
 
     async def join_late(self, address: str) -> None:
         """Open a station at a worker that has come later; what keeps it from that is logged."""
         try:
             await self.join(address)
-        except (ClusterError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001  whatever it is, the pool goes on without
             log.warning("the worker %s is left out: %s", address, exc)
 
     async def _look_after(self, member: Member, why: Exception) -> None:
@@ -154,18 +155,15 @@ class Control:
         if member.gone:
             return
         dead = await member.is_dead()
-        if dead is None:
-            try:
-                reply = await member.take()
-            except Exception as exc:  # noqa: BLE001  twice is enough
-                self._lose(member, sure=False, why=exc)
-            else:
-                member.confirmed = reply["number"]
-                self._confirm(member, reply["places"])
-                if reply["outcomes"]:
-                    self._arrived(member, loads(reply["outcomes"]))
-        else:
+        if dead is not None:
             self._lose(member, sure=dead, why=why)
+            return
+        try:
+            reply = await member.take()
+        except (OSError, TimeoutError) as exc:  # twice is enough
+            self._lose(member, sure=False, why=exc)
+        else:
+            self._heard(member, reply)
 
     def _lose(self, member: Member, *, sure: bool, why: Exception) -> None:
         """Place anew what a member had; unless it is surely dead it may go on until its lease is over."""
@@ -230,8 +228,10 @@ class Control:
             if (member := self.members.get(address)) is not None:
                 member.places[queue.lane.name] = places
 
-    def _confirm(self, member: Member, standing: dict[str, Any]) -> None:
-        for lane, (places, in_flight) in standing.items():
+    def _confirm(self, member: Member, reply: dict[str, Any]) -> None:
+        """Note what a member says of itself."""
+        self._ledger.note_begun(reply["begun"])
+        for lane, (places, in_flight) in reply["places"].items():
             queue = self._queues[lane]
             if queue.shares is not None and not member.gone:
                 queue.shares.confirm(member.address, places, in_flight)
@@ -331,7 +331,7 @@ class Control:
             self._lose(member, sure=True, why=exc)
         else:
             member.putting = False
-            self._confirm(member, reply["places"])
+            self._confirm(member, reply)
             self._fill()
 
     def _land(self, number: int) -> Flight:

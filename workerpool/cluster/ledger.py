@@ -1,6 +1,6 @@
 """What is at which member, by numbers that are given once: whatever comes for another number is late, and refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -25,11 +25,12 @@ Outcome = tuple[int, str, Any, float]  # number, kind, value, and the Crawl-dela
 class Flight(Ride):
     """One piece of work at one member."""
 
-    __slots__ = ("at", "home", "member", "queue", "work")
+    __slots__ = ("at", "begun", "home", "member", "queue", "work")
 
     def __init__(self, work: Work, member: Member, queue: LaneQueue, home: Home | None) -> None:
         self.work, self.member, self.queue, self.home = work, member, queue, home
         self.at = monotonic()
+        self.begun = False  # as far as the member has told
 
     def cancel(self) -> None:
         """Nothing here: whoever stops work tells its member."""
@@ -71,6 +72,12 @@ class Ledger:
         flight = self._flights.get(work.slot)
         return work.slot if flight is not None and flight.work is work else None
 
+    def note_begun(self, numbers: Iterable[int]) -> None:
+        """Note what may have been sent by now."""
+        for number in numbers:
+            if (flight := self._flights.get(number)) is not None:
+                flight.begun = True
+
     def of(self, member: Member) -> list[int]:
         """Return the numbers of what a member has."""
         return [number for number, flight in self._flights.items() if flight.member is member]
@@ -93,6 +100,9 @@ class Ledger:
         if work.decided:
             self.settle(work)
             return None
+        if not flight.begun and _does_no_harm(work, flight.queue):
+            self.repeated += 1
+            return work
         losses = self._losses[work] = self._losses.get(work, 0) + 1
         if losses < _LOSSES and may_be_repeated(work, flight.queue):
             self.repeated += 1
@@ -136,7 +146,8 @@ class Ledger:
         if work not in self._board.outstanding.works:
             return
         route = self.route(work)
-        route.attempts += work.attempts
+        if work.counts_at_host:
+            route.attempts += work.attempts
         route.settle(work)
         self._losses.pop(work, None)
         if not work.told:
@@ -155,10 +166,14 @@ class Ledger:
 
 def may_be_repeated(work: Work, queue: LaneQueue) -> bool:
     """Whether its own settings allow another try, and it does no more when it is sent twice."""
-    if isinstance(work.errand, Call) or work.request is None:
-        return False
-    retry = queue.lane.retry_for(work.request)
-    return retry is not None and retry.attempts > 1 and may_be_sent_again(retry, work.request)
+    retry = None if work.request is None else queue.lane.retry_for(work.request)
+    return retry is not None and retry.attempts > 1 and _does_no_harm(work, queue)
+
+
+def _does_no_harm(work: Work, queue: LaneQueue) -> bool:
+    """Whether it does no more when it is sent twice; who knows what a function does."""
+    request = work.request
+    return request is not None and may_be_sent_again(queue.lane.retry_for(request), request)
 
 
 def _limits(work: Work, queue: LaneQueue) -> Timeout | None:

@@ -33,8 +33,11 @@ class Member:
         self._rpc = rpc
 
     async def call(self, op: str, **what: Any) -> Any:
-        """Ask the worker itself."""
-        return await getattr(self._rpc(self.address), op)(**what)
+        """Ask the worker itself; raises OSError where it does not answer."""
+        answer = await getattr(self._rpc(self.address), op)(**what)
+        if answer is None:  # it is being closed
+            raise ConnectionResetError(f"{self.address} ends and has not answered")
+        return answer
 
     async def put(self, parcel: bytes, places: dict[str, int], given_up: list[int]) -> dict[str, Any]:
         """Hand a parcel over; the worker knows one that comes twice."""

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Self, Unpack
 from distributed import Client
 
 from ..bells import ThreadBell
-from ..caller.client import Client as Verbs
+from ..caller.anypool import AnyPool
 from ..caller.client import SubmitOptions
 from ..caller.options import checked_lanes, checked_name, checked_workers, default_workers
 from ..caller.results import Results, window
@@ -56,7 +56,7 @@ class ClusterStats(PoolStats):
     repeated: int = 0
 
 
-class DaskPool(Verbs, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
+class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
     """Run HTTP requests and async functions in the worker processes of a Dask cluster, each with a WorkerPool.
 
     Give a Client, a cluster or the address of a scheduler; without, `processes` on this machine, one per core if left

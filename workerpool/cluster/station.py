@@ -45,11 +45,19 @@ def op_of(name: str, what: str) -> str:
 class _Carried(Work):
     """Work that came in a parcel: its outcome goes back with others."""
 
-    def __init__(self, number: int, tell: "Callable[[_Carried], None]", stays: bool, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, number: int, station: "Station", tell: "Callable[[_Carried], None]", stays: bool, *args: Any
+    ) -> None:
+        super().__init__(*args)
         self.number = number
+        self._station = station
         self._hand_back = tell
         self._stays = stays
+
+    def begin(self) -> bool:
+        """Note that it has its place: from now on it may have been sent."""
+        self._station.begun.append(self.number)
+        return super().begin()
 
     def lead(self, onward: Onward) -> None:
         """Leave a redirect to a host that another member may have to the client."""
@@ -79,6 +87,7 @@ class Station:
         self._works: dict[int, _Carried] = {}
         self._answer: tuple[int, bytes] | None = None  # the last one, until the client has confirmed it
         self._parcels = 0  # taken so far
+        self.begun: list[int] = []  # since the client was told; from any thread
         self._places: dict[str, int] = {}
         self.touched = monotonic()
 
@@ -128,7 +137,7 @@ class Station:
                 errand = Fetch(given, settings.resolve(given))
                 limits, priority = limits or settings.timeout_for(given), given.priority
             work = _Carried(
-                number, self._hand_back, settings.in_one_place, lane, self._board, errand, limits,
+                number, self, self._hand_back, settings.in_one_place, lane, self._board, errand, limits,
                 copy_context() if settings.has_hooks or isinstance(errand, Call) else None, priority, True,
             )  # fmt: skip
             work.attempts = attempts
@@ -144,7 +153,7 @@ class Station:
         if isinstance(error, ImportError):
             cure = "install it on the workers too, or define the function in the program itself"
             error = NotPicklable(f"the worker {self.name} cannot read what was sent: {error}; {cure}")
-        work = _Carried(number, self._hand_back, True, "", None, Call(_refused), Timeout(total=None))
+        work = _Carried(number, self, self._hand_back, True, "", None, Call(_refused), Timeout(total=None))
         self._works[number] = work
         work.fail(error)
 
@@ -211,8 +220,10 @@ class Station:
         return (number, "v", data, delay), len(data)
 
     def _standing(self) -> dict[str, Any]:
-        """Return for each limit what it is, and how much is in flight."""
-        return {"places": {lane: (most, self._in_flight(lane)) for lane, most in self._places.items()}}
+        """Return for each limit what it is, and how much is in flight; and what has begun since the last time."""
+        begun, self.begun = self.begun, []
+        places = {lane: (most, self._in_flight(lane)) for lane, most in self._places.items()}
+        return {"places": places, "begun": [number for number in begun if number in self._works]}
 
     def _in_flight(self, lane: str) -> int:
         return sum(dispatcher.in_flight for dispatcher in self._routes[lane].dispatchers)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from time import monotonic, process_time, thread_time
 
+from ..caller.anypool import AnyPool
 from ..caller.pool import WorkerPool
 from ..settings import Retry
 from .backlog import Accepts, Backlog, Given, Source
@@ -68,7 +69,7 @@ class Crawl:
         signer: Signs | None = None,
         sitemaps: bool = False,
         retry: Retry | None = _RETRY,
-        pool: WorkerPool | None = None,
+        pool: AnyPool | None = None,
         processes: int = 0,
         max_pages: int | None = None,
         max_seconds: float | None = None,

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any, TypeAlias
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..errors import WorkerPoolError
 from .backlog import Source
 from .errors import InputError
@@ -53,7 +53,7 @@ class SitemapInput:
     def __init__(
         self,
         source: str,
-        pool: WorkerPool,
+        pool: AnyPool,
         *,
         headers: Iterable[tuple[str, str]] = (),
         on_trouble: Callable[[str], object] = lambda _text: None,
