@@ -43,6 +43,7 @@ class Cluster:
 
     def __init__(self, workers: int = 0, *, port: int = 0) -> None:
         self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._starting: set[subprocess.Popen[str]] = set()
         self.address = self._start(_SCHEDULER, str(port))
         self._scheduler = self.address
         starting = [threading.Thread(target=self.add) for _ in range(workers)]
@@ -66,8 +67,10 @@ class Cluster:
         self._processes.pop(address).wait(_PATIENCE)
 
     def kill_scheduler(self) -> None:
-        """Kill the scheduler."""
+        """Kill the scheduler, and what waits for it."""
         self.kill(self._scheduler)
+        for process in self._starting.copy():
+            process.kill()
 
     def signal(self, address: str, number: int) -> None:
         """Send a signal to that process."""
@@ -75,9 +78,10 @@ class Cluster:
 
     def close(self) -> None:
         """Kill what is left."""
-        for process in self._processes.values():
+        left = [*self._processes.values(), *self._starting.copy()]
+        for process in left:
             process.kill()
-        for process in self._processes.values():
+        for process in left:
             process.wait(_PATIENCE)
 
     def __enter__(self) -> Self:
@@ -91,9 +95,11 @@ class Cluster:
             [sys.executable, "-c", code, argument], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )  # fmt: skip
+        self._starting.add(process)
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         process.stdout.close()
+        self._starting.discard(process)
         if not address:
             process.kill()
             process.wait(_PATIENCE)

@@ -134,13 +134,16 @@ def _run(
                 found.rows[outcome.index] += 1
                 found.verdicts[outcome.verdict if outcome.error is None else repr(outcome.error)] += 1
                 if to_scheduler and len(found.rows) == half:
+                    killer.ended.set()
                     cluster.kill_scheduler()
                     found.restarts += 1
         except WorkerLost:  # the scheduler; the state goes on
             assert to_scheduler
         finally:
-            killer.stop()
+            killer.ended.set()
             found.repeated += pool.stats().repeated + crawl.summary.retried
+            cluster.close()
+            killer.join()
 
 
 class _Killer(threading.Thread):
@@ -149,22 +152,19 @@ class _Killer(threading.Thread):
     def __init__(self, cluster: Cluster, every: float, chance: random.Random, found: Findings) -> None:
         super().__init__(daemon=True)
         self._cluster, self._every, self._chance, self._found = cluster, every, chance, found
-        self._ended = threading.Event()
+        self.ended = threading.Event()
         self.start()
 
     def run(self) -> None:
-        while not self._ended.wait(self._every):
+        while not self.ended.wait(self._every):
             self._cluster.kill(self._chance.choice(self._cluster.workers))
             self._found.kills += 1
+            if self.ended.is_set():
+                return
             try:
                 self._cluster.add()
             except AssertionError:  # the scheduler is gone
                 return
-
-    def stop(self) -> None:
-        """Kill no more."""
-        self._ended.set()
-        self.join()
 
 
 def _rows(state: Path) -> int:

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from ..caller.pool import WorkerPool
-from ..errors import InvalidRequest
+from ..caller.anypool import AnyPool
+from ..errors import WorkerLost
 from ..scraping.asking_again import ask_again
 from ..scraping.backlog import Accepts, Source
 from ..scraping.crawl import Crawl
@@ -25,10 +25,11 @@ from ..scraping.state import Mode
 from ..scraping.summary import Summary
 from ..scraping.telling import Headers
 from ..settings import Retry
-from .given import lane_options, usage_error
+from .given import lane_options
 from .live import LiveView
 from .logs import logs_on_stderr
 from .made import made_politeness, made_signer, made_sinks, output_names
+from .pools import opened, reading
 from .signals import Stops
 from .writing import leave_stdout
 
@@ -42,7 +43,7 @@ _HURRY = 5.0  # seconds that the pool gets to close when the run was stopped
 class Run:
     """What makes a run beside the options that all have: `inputs` are made with the pool, `identity` names them."""
 
-    inputs: Callable[[WorkerPool], Source]
+    inputs: Callable[[AnyPool], Source]
     identity: Mapping[str, str]
     total: int | None = None
     parse: Parse | None = None
@@ -68,9 +69,9 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
         if run.again:
             _begin_again(run, given["state"], identity, names, quiet=quiet)
         stops = Stops(gently=given["state"] is not None, quiet=given["quiet"])
-        with plain_pool(given) as pool:
+        with plain_pool(given) as pool, reading(given, pool, polite_options(given)) as reader:
             crawl = Crawl(
-                run.inputs(pool), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
+                run.inputs(reader), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
                 mode=_mode(given), identity=identity, politeness=politeness, accepts=run.accepts, key=run.key,
                 headers=run.headers, signer=signer, sitemaps=run.sitemaps, retry=_retry(given), pool=pool,
                 max_pages=given["max_pages"], max_seconds=given["max_time"], max_bytes=given["max_bytes"],
@@ -243,12 +244,9 @@ def polite_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def plain_pool(given: Mapping[str, Any]) -> Iterator[WorkerPool]:
+def plain_pool(given: Mapping[str, Any]) -> Iterator[AnyPool]:
     """Give the pool of a run; what is under way when it is left early is given up."""
-    try:
-        pool = WorkerPool(**polite_options(given))
-    except InvalidRequest as exc:
-        raise usage_error(exc) from None
+    pool = opened(given, polite_options(given))
     try:
         yield pool
     finally:
@@ -267,6 +265,8 @@ def _told(names: list[str]) -> Iterator[None]:
         sys.exit(_FAILED)
     except (StateError, SinkError, InputError) as exc:
         _give_up(str(exc), names)
+    except WorkerLost as exc:  # all of a cluster at once; one by one they are the outcomes of their items
+        _give_up(f"{exc}; with --state the same command then goes on where it was", names)
     except OSError as exc:
         place = repr(exc.filename) if exc.filename is not None else "a file"
         _give_up(f"cannot read or write {place}: {exc.strerror}; mend that or give another place", names)

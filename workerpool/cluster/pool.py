@@ -236,7 +236,7 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
         self._closed = True
         self._board.close()
         if hasattr(self, "_control"):
-            with suppress(TimeoutError, RuntimeError):
+            with suppress(Exception):  # whatever is gone already; the rest is closed all the same
                 self._on_loop(self._stop(), _CLOSING)
         if hasattr(self, "_client"):
             with suppress(Exception):
@@ -248,7 +248,7 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
     async def _stop(self) -> None:
         if hasattr(self, "_watch"):
             self._watch.cancel()
-        with suppress(ValueError):
+        with suppress(Exception):  # the scheduler may be gone
             self._client.unsubscribe_topic("all")  # type: ignore[no-untyped-call]
         members = list(self._control.members.values())
         await self._control.close()
