@@ -11,7 +11,6 @@ import asyncio
 import multiprocessing
 import os
 import random
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -30,6 +29,7 @@ from clusters import Cluster
 from workerpool import Lane, WorkerLost
 from workerpool.cluster import DaskPool
 from workerpool.scraping import Crawl, Item, Politeness
+from workerpool.scraping.reading import standing
 
 __all__ = ["Counted", "Findings", "torment"]
 
@@ -168,15 +168,9 @@ class _Killer(threading.Thread):
 
 
 def _rows(state: Path) -> int:
-    with sqlite3.connect(state) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        (table,) = [name for name in tables if "verdict" in _columns(database, name)]
-        (number,) = database.execute(f"SELECT count(*) FROM {table} WHERE verdict IS NOT NULL").fetchone()
-    return int(number)
-
-
-def _columns(database: sqlite3.Connection, table: str) -> set[str]:
-    return {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+    """Return how many outcomes the state has."""
+    found = standing(state)
+    return found.fetched + found.failed + found.skipped
 
 
 def _limits(counted: Counted) -> str:

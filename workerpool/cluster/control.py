@@ -31,7 +31,7 @@ class Control:
 
     def __init__(self, board: Board, loop: asyncio.AbstractEventLoop, opening: Opening, workers: int) -> None:
         self.members: dict[str, Member] = {}
-        self.lost = 0  # members
+        self.lost = self.exchanges = 0  # members, and questions that they have answered
         self._board, self._loop, self._opening = board, loop, opening
         self._queues = {route.name: LaneQueue(route.lane, workers) for route in board.routes.values()}
         self._inbox: deque[Work] = deque()
@@ -230,6 +230,7 @@ class Control:
 
     def _confirm(self, member: Member, reply: dict[str, Any]) -> None:
         """Note what a member says of itself."""
+        self.exchanges += 1
         self._ledger.note_begun(reply["begun"])
         for lane, (places, in_flight) in reply["places"].items():
             queue = self._queues[lane]

@@ -48,12 +48,14 @@ class ClusterStats(PoolStats):
     """The numbers of a pool on a cluster; its workers are processes.
 
     `late` answers came for work that was handed to another worker meanwhile and were refused; `lost` workers went away
-    with work in their hands or without, and `repeated` is how often work was handed over once more for that.
+    with work in their hands or without, `repeated` is how often work was handed over once more for that, and
+    `exchanges` how often a worker was asked: for outcomes, or to take a parcel.
     """
 
     late: int = 0
     lost: int = 0
     repeated: int = 0
+    exchanges: int = 0
 
 
 class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
@@ -191,7 +193,14 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
         )
         lanes = tuple(route.stats() for route in board.routes.values())
         return ClusterStats(
-            self.name, board.state, lanes, workers, late=control.late, lost=control.lost, repeated=control.repeated
+            self.name,
+            board.state,
+            lanes,
+            workers,
+            late=control.late,
+            lost=control.lost,
+            repeated=control.repeated,
+            exchanges=control.exchanges,
         )
 
     def drain(self, timeout: float | None = None) -> bool:
