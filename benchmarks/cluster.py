@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any
 
 import psutil
@@ -60,22 +60,23 @@ def main() -> None:
 
 
 def _compare(url: str, urls: int, processes: int, turns: int) -> None:
-    with _independent(processes) as pools, _spread(processes) as pool:
+    with _independent(processes) as pools, DaskPool(processes=processes) as pool:
         _by_pools(pools, url, urls // 10)
         measured(pool, url, urls // 10, 0)
-        ratios = []
+        walls, cpus = [], []
         for _ in range(turns):
             alone, spread = _by_pools(pools, url, urls), measured(pool, url, urls, 0)
-            ratios.append(alone / spread.rate - 1)
-            cpu = (
-                f"CPU per URL: client {spread.client / urls * 1e6:.0f} us, workers {spread.workers / urls * 1e6:.0f} us"
-            )
-            each = f"{urls / max(spread.exchanges, 1):.0f} URLs an exchange"
+            walls.append(alone.rate / spread.rate - 1)
+            cpus.append(spread.workers / alone.workers - 1)
             print(
-                f"{processes} pools {alone:,.0f}/s, a cluster {spread.rate:,.0f}/s ({ratios[-1]:+.0%}); {cpu}; {each}"
+                f"{processes} pools {alone.rate:,.0f}/s, {alone.workers / urls * 1e6:.0f} us of CPU a URL; a cluster"
+                f" {spread.rate:,.0f}/s ({walls[-1]:+.0%}), workers {spread.workers / urls * 1e6:.0f} us"
+                f" ({cpus[-1]:+.0%}), client {spread.client / urls * 1e6:.0f} us,"
+                f" {urls / max(spread.exchanges, 1):.0f} URLs an exchange",
+                flush=True,
             )
-        late = pool.stats().late
-    print(f"overhead {statistics.median(ratios):+.1%} (median of {turns}); every input one Result, {late} refused")
+    wall, cpu = statistics.median(walls), statistics.median(cpus)
+    print(f"overhead {wall:+.1%} of time, {cpu:+.1%} of the workers' CPU (medians of {turns}); every input one Result")
 
 
 def measured(pool: DaskPool, url: str, urls: int, size: int) -> Cost:
@@ -95,12 +96,6 @@ def measured(pool: DaskPool, url: str, urls: int, size: int) -> Cost:
 
 def _cpu(processes: list[psutil.Process]) -> float:
     return sum(sum(each.cpu_times()[:2]) for each in processes)
-
-
-@contextmanager
-def _spread(processes: int) -> Iterator[DaskPool]:
-    with DaskPool(processes=processes) as pool:
-        yield pool
 
 
 @contextmanager
@@ -127,23 +122,27 @@ def _alone(asked: "Queue[Any]", done: "Queue[Any]") -> None:
         done.put(None)
         while (what := asked.get()) is not None:
             url, urls = what
+            cpu = process_time()
             number = sum(result.ok for result in pool.fetch_many(url for _ in range(urls)))
-            done.put(number)
+            done.put((number, process_time() - cpu))
 
 
-def _by_pools(pools: list[tuple[Any, Any]], url: str, urls: int) -> float:
-    """Return how many URLs a second they do together, each its share."""
-    began = monotonic()
+def _by_pools(pools: list[tuple[Any, Any]], url: str, urls: int) -> Cost:
+    """Have each do its share."""
+    began, cpu = monotonic(), 0.0
     for asked, _ in pools:
         asked.put((url, urls // len(pools)))
-    assert sum(done.get() for _, done in pools) == urls // len(pools) * len(pools)
-    return urls / (monotonic() - began)
+    for _, done in pools:
+        number, took = done.get()
+        assert number == urls // len(pools)
+        cpu += took
+    return Cost(urls, monotonic() - began, 0.0, cpu, 0, 0)
 
 
 def _memory(url: str, urls: int, processes: int) -> None:
     """Print the memory of client and scheduler, one process, a tenth of the run at a time."""
     here, seen = psutil.Process(), 0
-    with _spread(processes) as pool:
+    with DaskPool(processes=processes) as pool:
         began, marks = monotonic(), []
         for result in pool.fetch_many(url for _ in range(urls)):
             assert result.ok, result.error

@@ -17,9 +17,7 @@ from .server import serving
 __all__ = ["Model", "fitted", "solved"]
 
 _SIZES = (1024, 65536)
-_EXCHANGES = (
-    40.0  # a second that a busy member makes at the most: parcels and questions, each some tens of milliseconds
-)
+_EXCHANGES = 40.0  # a second that a busy member makes at the most: parcels, and questions for outcomes
 _NODES = (10, 100, 1000)
 
 
@@ -42,7 +40,7 @@ class Model:
         return urls * (self.worker_url + self.worker_byte * size)
 
     def reckoned(self, nodes: int, cores: int, size: int) -> tuple[float, str, float]:
-        """Return how many URLs a second so many nodes do at the most, what bounds it, and how busy the client is then."""
+        """Return URLs a second of so many nodes at the most, what bounds them, and how busy the client is then."""
         members = nodes * cores
         most = members / self.workers(1, size)
         exchanges = min(_EXCHANGES * members, most)  # no more than there are URLs
@@ -89,7 +87,7 @@ def main() -> None:
     parser.add_argument("--urls", type=int, default=10_000)
     parser.add_argument("--cores", type=int, default=8, help="worker processes of a node, one per core (8)")
     parser.add_argument("--costs", nargs=5, type=float, metavar="US",
-                        help="microseconds: client per URL, per exchange, per KiB, worker per URL, per KiB")  # fmt: skip
+                        help="microseconds: client per URL, exchange, KiB; worker per URL, KiB")  # fmt: skip
     options = parser.parse_args()
     if options.costs:
         url, exchange, kib, worker_url, worker_kib = (each / 1e6 for each in options.costs)

@@ -200,8 +200,7 @@ class Station:
         verdict = work.verdict
         assert verdict is not None
         outcome, value, _at = verdict
-        number, host = work.number, work.host
-        delay = self._routes[work.lane].delay(host) if host else 0.0
+        number, delay = work.number, self._delay(work)
         if outcome == "cancelled":
             return (number, "c", None, delay), 0
         if outcome == "failed":
@@ -218,6 +217,11 @@ class Station:
             error = NotPicklable(f"{text}; return plain values, such as a dict or the body's bytes")
             return (number, "e", errors_of(error), delay), 0
         return (number, "v", data, delay), len(data)
+
+    def _delay(self, work: _Carried) -> float:
+        """Return what the host's robots.txt asks for: the client is to know when the host moves to another worker."""
+        route = self._routes.get(work.lane)
+        return route.delay(work.host) if route is not None and route.lane.robots and work.host else 0.0
 
     def _standing(self) -> dict[str, Any]:
         """Return for each limit what it is, and how much is in flight; and what has begun since the last time."""
