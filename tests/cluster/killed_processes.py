@@ -31,11 +31,11 @@ from workerpool.cluster import DaskPool
 from workerpool.scraping import Crawl, Item, Politeness
 from workerpool.scraping.reading import standing
 
-__all__ = ["Counted", "Findings", "torment"]
+__all__ = ["HOSTS", "PER_HOST", "Counted", "Findings", "torment"]
 
 PER_HOST, RATE, DELAY = 5, 50.0, 0.5
 _TIMERS = 0.1  # seconds that a start may come late at a server on a busy machine, and the next one not
-_HOSTS = [f"127.0.0.{number}" for number in range(2, 10)]
+HOSTS = [f"127.0.0.{number}" for number in range(2, 10)]
 _RATED, _SLOW = "127.0.0.20", "127.0.0.30"
 
 
@@ -112,7 +112,7 @@ def _items(jobs: int) -> Iterator[tuple[str, str, int]]:
         elif number % 5 < 3:
             yield "rated", _RATED, number
         else:
-            yield "polite", _HOSTS[number % len(_HOSTS)], number
+            yield "polite", HOSTS[number % len(HOSTS)], number
 
 
 def _run(
@@ -174,7 +174,7 @@ def _rows(state: Path) -> int:
 
 
 def _limits(counted: Counted) -> str:
-    most = max((counted.most[host] for host in _HOSTS), default=0)
+    most = max((counted.most[host] for host in HOSTS), default=0)
     return (
         f"at the server: at most {most} under way at a host (limit {PER_HOST});"
         f" at most {_in_a_second(counted.starts.get(_RATED, []))} starts of the rated lane in a second (limit {RATE:g});"
@@ -183,7 +183,7 @@ def _limits(counted: Counted) -> str:
 
 
 def _passed(counted: Counted) -> list[str]:
-    found = [f"{host}: {counted.most[host]} at once" for host in _HOSTS if counted.most[host] > PER_HOST]
+    found = [f"{host}: {counted.most[host]} at once" for host in HOSTS if counted.most[host] > PER_HOST]
     if (most := _in_a_second(counted.starts.get(_RATED, []))) > RATE:
         found.append(f"the rate of {RATE:g} a second was passed: {most}")
     if (gap := _smallest(counted.starts.get(_SLOW, []))) < DELAY - _TIMERS:
