@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
+from weakref import ref
 
 from ..errors import PoolClosed, WorkerLost
 from ..handover.job import Work
@@ -40,6 +41,7 @@ class Control:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._opened: set[str] = set()
         self._nobody: asyncio.TimerHandle | None = None
+        self._moved = False  # whether a home has another member, who is to be looked at
 
     # From any thread.
 
@@ -222,11 +224,15 @@ class Control:
         for work in self._board.outstanding.all():
             self._fail(work, WorkerLost(f"{work.facts()}: the cluster has had no worker for {_NOBODY:g} s; start some"))
 
-    def _share(self, queue: LaneQueue) -> None:
+    def _share(self, queue: LaneQueue) -> list[Member]:
+        """Note what members are to be told of the lane's connections; return those."""
         assert queue.shares is not None
+        told = []
         for address, places in queue.shares.due():
             if (member := self.members.get(address)) is not None:
                 member.places[queue.lane.name] = places
+                told.append(member)
+        return told
 
     def _confirm(self, member: Member, reply: dict[str, Any]) -> None:
         """Note what a member says of itself."""
@@ -236,9 +242,7 @@ class Control:
             queue = self._queues[lane]
             if queue.shares is not None and not member.gone:
                 queue.shares.confirm(member.address, places, in_flight)
-                self._share(queue)
-        if any(each.places for each in self.members.values()):
-            self._fill()
+                self._fill(self._share(queue))
 
     # Work on its way.
 
@@ -250,12 +254,14 @@ class Control:
                 self._ledger.settle(work)
                 continue
             if work.deadline is not None:
-                self._loop.call_later(max(0.0, work.deadline - monotonic()) + work.grace, self._expire, work)
+                wait = max(0.0, work.deadline - monotonic()) + work.grace
+                self._loop.call_later(wait, self._expire, ref(work))  # it may be done, and forgotten, long before
             self._place(work)
         self._fill()
 
-    def _expire(self, work: Work) -> None:
-        if not work.decided and (not work.slot or not work.at_place):
+    def _expire(self, forgotten: "ref[Work]") -> None:
+        work = forgotten()
+        if work is not None and not work.decided and (not work.slot or not work.at_place):
             work.expire()
 
     def _place(self, work: Work) -> None:
@@ -280,6 +286,7 @@ class Control:
         if moved and owner != home.member:
             due = max(due, monotonic() + queue.rest(home.key))
         home.member, home.due = owner, max(home.due, due)
+        self._moved = True
         self._open(queue, home)
 
     def _open(self, queue: LaneQueue, home: Home) -> None:
@@ -287,20 +294,20 @@ class Control:
         wait = home.due - monotonic()
         if wait <= 0:
             queue.make_ready(home)
-        elif len(home.waiting):
+        elif len(home.waiting) and not home.rests:
+            home.rests = True
             self._loop.call_later(wait, self._open_late, queue, home)
 
     def _open_late(self, queue: LaneQueue, home: Home) -> None:
-        if queue.homes.get(home.key) is home and home.due <= monotonic() + 0.001:
-            queue.make_ready(home)
-            self._fill()
-        elif queue.homes.get(home.key) is home:
+        home.rests = False
+        if queue.homes.get(home.key) is home:
             self._open(queue, home)
+            self._fill()
 
-    def _fill(self) -> None:
-        """Hand over what members have room for."""
-        for member in list(self.members.values()):
-            if member.putting:
+    def _fill(self, members: Iterable[Member] | None = None) -> None:
+        """Hand over what these members, or all, have room for."""
+        for member in list(self.members.values()) if members is None else members:
+            if member.putting or member.gone:
                 continue
             parcel = [] if member.leaving else self._parcel(member)
             if parcel or member.places or member.given_up:
@@ -333,7 +340,7 @@ class Control:
         else:
             member.putting = False
             self._confirm(member, reply)
-            self._fill()
+            self._fill((member,))
 
     def _land(self, number: int) -> Flight:
         """Note that a member has the work no more; its home may move now, or have more for it."""
@@ -360,8 +367,10 @@ class Control:
                 queue.note_delay(work.host, delay)
             if kind == "m" and not work.decided:
                 self._move(work, value)
+                self._moved = True
             elif _is_lost(kind, value) and not work.decided and may_be_repeated(work, queue):
                 self._place(work)
+                self._moved = True
             else:
                 self._ledger.conclude(flight, kind, value)
                 told.append(work)
@@ -370,7 +379,8 @@ class Control:
                 self._queues[lane].note_rate(member.address, rate)
         for work in told:
             self._ledger.settle(work)
-        self._fill()
+        moved, self._moved = self._moved, False
+        self._fill(None if moved else (member,))
 
     def _move(self, work: Work, value: tuple[Any, int, float | None]) -> None:
         """Have work go on at the member that has the host which a redirect has led it to."""

@@ -54,7 +54,7 @@ class Waiting:
 class Home:
     """What one host, or one lane that is in one place, has waiting, and the member that it belongs to."""
 
-    __slots__ = ("due", "flying", "is_ready", "key", "member", "waiting")
+    __slots__ = ("due", "flying", "is_ready", "key", "member", "rests", "waiting")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -62,6 +62,7 @@ class Home:
         self.flying = 0  # handed over to the member, and not back
         self.waiting = Waiting()
         self.due = 0.0  # not before that it may begin there
+        self.rests = False  # whether somebody will look at it when it is due
         self.is_ready = False  # whether it is among those that the member takes from
 
 
@@ -75,6 +76,7 @@ class LaneQueue:
         self.placing = Placing()
         self.shares = Shares(lane.connections) if lane.connections and not lane.in_one_place else None
         self.handed: dict[str, int] = {}  # to each member
+        self.flying = 0  # to all of them
         self._least = min(workers, lane.connections or workers)  # connections that each member needs
         self._ready: dict[str, deque[Home]] = {}
         self._rates: dict[str, float] = {}
@@ -146,7 +148,7 @@ class LaneQueue:
         if handed and room < min(window // 4, max(1, int(rate * _WORTH))):
             return 0
         if not self.homes:  # of little, no member gets all
-            fair = ceil((sum(self.handed.values()) + len(self.shared)) / max(serving, 1))
+            fair = ceil((self.flying + len(self.shared)) / max(serving, 1))
             room = min(room, fair - handed)
         return max(room, 0)
 

@@ -56,6 +56,7 @@ class Ledger:
             work.begun = monotonic()
         work.stage = "send"  # for all that is known here
         queue.handed[member.address] = queue.handed.get(member.address, 0) + 1
+        queue.flying += 1
         self.route(work).in_flight += 1
         return self._last, work.lane, work.rest, _limits(work, queue), work.attempts, work.onward
 
@@ -88,6 +89,7 @@ class Ledger:
         work, queue, address = flight.work, flight.queue, flight.member.address
         work.slot, work.ride = 0, None
         self.route(work).in_flight -= 1
+        queue.flying -= 1
         if address in queue.handed:
             queue.handed[address] -= 1
         if flight.home is not None:
