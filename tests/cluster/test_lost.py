@@ -46,7 +46,7 @@ def test_what_a_killed_worker_had_is_done_by_another(lone, site):
         stats = pool.stats()
         assert (50, 50, 0, 0) == (stats.submitted, stats.succeeded, stats.in_flight, stats.queued)
         assert stats.repeated
-        assert {2} == {result.response.attempts for result in found} - {1}
+        assert {result.response.attempts for result in found} <= {1, 2}
 
 
 def test_what_may_not_be_repeated_is_told(lone, site):

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+from ..stats import PoolStats
 from .client import Client
 from .session import LaneView
 
@@ -15,6 +16,10 @@ class AnyPool(Client):
     @abstractmethod
     def is_open(self) -> bool:
         """Whether work is taken."""
+
+    @abstractmethod
+    def stats(self) -> PoolStats:
+        """Return the pool's numbers as they are now."""
 
     @abstractmethod
     def lane(self, name: str) -> LaneView:

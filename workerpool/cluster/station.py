@@ -56,7 +56,7 @@ class _Carried(Work):
 
     def begin(self) -> bool:
         """Note that it has its place: from now on it may have been sent."""
-        self._station.begun.append(self.number)
+        self._station.note_begun(self.number)
         return super().begin()
 
     def lead(self, onward: Onward) -> None:
@@ -87,7 +87,7 @@ class Station:
         self._works: dict[int, _Carried] = {}
         self._answer: tuple[int, bytes] | None = None  # the last one, until the client has confirmed it
         self._parcels = 0  # taken so far
-        self.begun: list[int] = []  # since the client was told; from any thread
+        self._begun: list[int] = []  # since the client was told; from any thread
         self._places: dict[str, int] = {}
         self.touched = monotonic()
 
@@ -160,6 +160,14 @@ class Station:
     def _hand_back(self, work: _Carried) -> None:
         """Put decided work to what goes back. From any thread."""
         self._done.append(work)
+        self._ring()
+
+    def note_begun(self, number: int) -> None:
+        """Have the client told soon that work may have been sent. From any thread."""
+        self._begun.append(number)
+        self._ring()
+
+    def _ring(self) -> None:
         if not self._rung:
             self._rung = True
             try:
@@ -225,7 +233,7 @@ class Station:
 
     def _standing(self) -> dict[str, Any]:
         """Return for each limit what it is, and how much is in flight; and what has begun since the last time."""
-        begun, self.begun = self.begun, []
+        begun, self._begun = self._begun, []
         places = {lane: (most, self._in_flight(lane)) for lane, most in self._places.items()}
         return {"places": places, "begun": [number for number in begun if number in self._works]}
 

@@ -11,6 +11,7 @@ from time import monotonic, time
 from typing import Any
 
 from ..caller.anypool import AnyPool
+from ..caller.pool import WorkerPool
 from ..errors import (
     ConnectError,
     ConnectionLost,
@@ -136,12 +137,18 @@ class Engine:
             at=now, seconds=seconds, known=self._record.known, fetched=summary.fetched, failed=summary.failed,
             skipped=summary.skipped, retried=self.retried, bytes=summary.bytes, in_flight=len(self.asked),
             waiting=self._backlog.waiting(self._frontier) + len(self._gate), input_ended=self._record.input_ended,
-            statuses=dict(summary.statuses), reasons=dict(summary.reasons), causes=dict(causes),
+            workers=self._workers(), statuses=dict(summary.statuses), reasons=dict(summary.reasons), causes=dict(causes),
             hosts=tuple(
                 HostProgress(host=host, waiting=waiting, in_flight=under_way[host], cause=cause, due_in=due_in)
                 for due_in, waiting, host, cause in nlargest(_MOST_SHOWN, found)
             ),
         )  # fmt: skip
+
+    def _workers(self) -> dict[str, int]:
+        """Return what the processes of a cluster have; of threads of this one there is nothing to be told."""
+        if isinstance(self._pool, WorkerPool):
+            return {}
+        return {each.name: each.in_flight for each in self._pool.stats().workers}
 
     def give_up(self) -> None:
         """Cancel what is under way; it stays asked for, and comes again when the run goes on."""
