@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "Report versions, event loop, GIL, limits and proxies, and measure a round trip; for bug reports.",
     "fetch": "Fetch URLS, and those of a file, all at once; write a line of JSON for each.",
     "identity": "Make a key and its directory in FOLDER, to sign requests (Web Bot Auth), and print what to publish.",
+    "serve": "Take jobs over HTTP, fetch what they ask for, and keep the results.",
     "why": "Say why URL was skipped, failed or fetched: the rule, each attempt, redirects, where it was found.",
 }
 

@@ -15,6 +15,8 @@ WRONG = {
     "state": [5, "", "/", b"a"],
     "mode": ["foo", 5, None, []],
     "identity": [5, {"a": 5}, {5: "a"}, "x"],
+    "skip_existing": [1, None],
+    "since_last": [1, "last", None],
     "politeness": [5, {"robots": True}],
     "accepts": [5],
     "key": [5],

@@ -46,7 +46,7 @@ def crawl(urls: tuple[str, ...], **given: Any) -> None:
     if not given["robots"] and not given["quiet"]:
         click.echo("workerpool: --no-robots: robots.txt is not read, and what it forbids is asked for", err=True)
     try:
-        _crawl(urls, given)
+        _crawl(urls, given | {"is_list": False})
     except ImportError as exc:
         raise click.UsageError(str(exc)) from None
 

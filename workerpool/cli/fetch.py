@@ -27,9 +27,9 @@ _HURRY = 5.0  # seconds that the pool gets to close after Ctrl-C or a lost outpu
 _AGAIN = ("failed", "invalid", "dns", "tls", "proxy", "timeout", "connect", "lost", "redirects", "size", "decoding",
           "protocol", "4xx", "5xx", "parse", "other", "robots-unreachable")  # fmt: skip
 # What a pool alone does not do.
-_OF_A_CRAWL = ("state", "resume", "restart", "again", "robots", "auto", "delay", "contact", "respects", "sign",
+_OF_A_CRAWL = ("state", "resume", "restart", "since", "again", "robots", "auto", "delay", "contact", "respects", "sign",
                "sign_as", "save", "extracts", "max_pages", "max_time", "max_bytes", "dry_run", "column",
-               "report", "plot")  # fmt: skip
+               "report", "plot", "skip_existing", "max_filesize")  # fmt: skip
 _OTHER_OUTPUTS = (".csv", ".csv.gz", ".jsonl.gz", ".ndjson.gz", ".parquet", ".warc", ".warc.gz", ".wacz")
 _OTHER_INPUTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", ".gz", ".zst", ".zstd")
 
@@ -52,6 +52,8 @@ _OTHER_INPUTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", ".gz", ".
 @options.states
 @option("--retry", "again", multiple=True, type=click.Choice(_AGAIN),
         help="Ask again for what failed so in the complete run of --state; the new rows go to a new -o.")  # fmt: skip
+@option("--skip-existing/--no-skip-existing", help="Ask for nothing whose file is in the --save folder already.")
+@option("--max-filesize", type=click.IntRange(1), help="The most bytes that a file of --save may have.")
 @options.budgets
 @options.signing
 @options.telling
@@ -71,7 +73,7 @@ def fetch(urls: tuple[str, ...], source: str | None, **given: Any) -> None:
         _fetch_plainly(urls, source, next(iter(given["outputs"]), None), given)
     from .fetch_polite import fetch_politely  # it loads what most runs need not
 
-    fetch_politely(urls, source, given)
+    fetch_politely(urls, source, given | {"is_list": True})
 
 
 def _is_plain(source: str | None, given: Mapping[str, Any]) -> bool:

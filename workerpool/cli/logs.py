@@ -13,12 +13,12 @@ _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
-def logs_on_stderr(verbose: int, *, quiet: bool = False) -> Iterator[None]:
+def logs_on_stderr(verbose: int, *, quiet: bool = False, formatter: logging.Formatter | None = None) -> Iterator[None]:
     """Show warnings, with `verbose` more; with `quiet` errors only."""
     logger = logging.getLogger("workerpool")
     before = logger.level, logger.propagate
     handler = logging.StreamHandler(sys.stderr) if sys.stderr is not None else logging.NullHandler()
-    handler.setFormatter(_Lines("workerpool: %(message)s"))
+    handler.setFormatter(formatter or _Lines("workerpool: %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR if quiet else _LEVELS[min(verbose, len(_LEVELS) - 1)])
     logger.propagate = False

@@ -34,9 +34,26 @@ def made_sinks(given: Mapping[str, Any], names: Iterable[str]) -> list[Sink]:
     """Return a sink for each output, and the one that saves bodies."""
     try:
         found = [_sink(name, given) for name in names]
-        return [*found, folder_for(given["save"])] if given["save"] else found
+        return [*found, _folder(given)] if given["save"] else found
     except (SinkError, ImportError, ValueError) as exc:
         raise click.UsageError(str(exc)) from None
+
+
+def _folder(given: Mapping[str, Any]) -> Sink:
+    """Return the sink that saves bodies; where it is to know of earlier runs it keeps what they have noted."""
+    keeps = bool(given["since"] or given.get("again") or given.get("skip_existing"))
+    is_local = "://" not in given["save"] or given["save"].startswith("file://")
+    if given.get("skip_existing") and not is_local:
+        raise click.UsageError("--skip-existing looks into a folder of this machine; give such a one to --save")
+    if not is_local:
+        return folder_for(given["save"])
+    return folder_for(given["save"], keep=keeps, stream=_may_stream(given), largest=given.get("max_filesize"))
+
+
+def _may_stream(given: Mapping[str, Any]) -> bool:
+    """Whether bodies are wanted as files alone: then large ones need not be held in memory."""
+    archives = any(name.lower().endswith((".warc", ".warc.gz", ".wacz")) for name in given["outputs"])
+    return given["is_list"] and not (archives or given["body"] or given["extracts"])
 
 
 def _sink(name: str, given: Mapping[str, Any]) -> Sink:

@@ -33,6 +33,9 @@ states = _group(
     option("--state", type=click.Path(dir_okay=False),
            help="File in which the run keeps how far it is: after a stop or a kill the same command goes on."),
     click.option("--resume", is_flag=True, help="Go on only: it is an error if there is no state."),
+    click.option("--since", type=click.Choice(["last"]),
+                 help="Go through the complete run of --state once more, and tell in each row what has changed since "
+                      "(new, changed, same, gone). Rows go to a new -o; --save may be that of before."),
     click.option("--restart", is_flag=True, help="Begin anew, whatever the state says; outputs are overwritten."),
 )  # fmt: skip
 budgets = _group(

@@ -1,7 +1,6 @@
 """The pool of a command: threads of this process, processes of this machine, or those of a Dask cluster."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ from ..caller.pool import WorkerPool
 from ..errors import InvalidRequest, WorkerPoolError
 from .given import usage_error
 
-__all__ = ["opened", "reading"]
+__all__ = ["opened"]
 
 
 def opened(given: Mapping[str, Any], options: dict[str, Any]) -> Any:
@@ -22,16 +21,6 @@ def opened(given: Mapping[str, Any], options: dict[str, Any]) -> Any:
         return _spread(given, dict(options))
     except InvalidRequest as exc:
         raise usage_error(exc) from None
-
-
-@contextmanager
-def reading(given: Mapping[str, Any], pool: AnyPool, options: dict[str, Any]) -> Iterator[AnyPool]:
-    """Give a pool that inputs are streamed with: this one, or one of this process beside a cluster."""
-    if not _is_spread(given):
-        yield pool
-        return
-    with WorkerPool(**{**options, "workers": 1}, name="inputs") as found:
-        yield found
 
 
 def _is_spread(given: Mapping[str, Any]) -> bool:

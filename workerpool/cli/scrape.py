@@ -1,5 +1,6 @@
 """One run of a Crawl for a command: what was given is made into its parts, watched, and told by an exit code."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,13 +30,16 @@ from .given import lane_options
 from .live import LiveView
 from .logs import logs_on_stderr
 from .made import made_politeness, made_signer, made_sinks, output_names
-from .pools import opened, reading
+from .pools import opened
 from .signals import Stops
 from .writing import leave_stdout
 
 __all__ = ["Run", "plain_pool", "polite_options", "scrape"]
 
 _FAILED, _STOPPED, _LOCAL_IO = 1, 3, 4  # exit codes
+_FREE = "free some room and run the same again: with a state it goes on where it was"
+_CURES = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE}
+_RULES = {"robots", "robots-unreachable", "noai", "noaiinput", "noarchive", "noindex", "tdm", "duplicate", "exists"}
 _HURRY = 5.0  # seconds that the pool gets to close when the run was stopped
 
 
@@ -69,11 +73,13 @@ def scrape(run: Run, given: Mapping[str, Any]) -> NoReturn:
         if run.again:
             _begin_again(run, given["state"], identity, names, quiet=quiet)
         stops = Stops(gently=given["state"] is not None, quiet=given["quiet"])
-        with plain_pool(given) as pool, reading(given, pool, polite_options(given)) as reader:
+        with plain_pool(given) as pool:
             crawl = Crawl(
-                run.inputs(reader), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
-                mode=_mode(given), identity=identity, politeness=politeness, accepts=run.accepts, key=run.key,
-                headers=run.headers, signer=signer, sitemaps=run.sitemaps, retry=_retry(given), pool=pool,
+                run.inputs(pool), parse=run.parse, sinks=made_sinks(given, names), state=given["state"],
+                mode=_mode(given), identity=identity, since_last=given["since"] is not None, politeness=politeness,
+                accepts=run.accepts, key=run.key,
+                headers=run.headers, signer=signer, sitemaps=run.sitemaps,
+                skip_existing=given.get("skip_existing", False), retry=_retry(given), pool=pool,
                 max_pages=given["max_pages"], max_seconds=given["max_time"], max_bytes=given["max_bytes"],
             )  # fmt: skip
             failed = _watched(crawl, run, given, stops, shares_screen="-" in names)
@@ -151,9 +157,23 @@ def _facts(summary: Summary, failed: int) -> Iterator[str]:
     rate = done / max(summary.seconds, 1e-9)
     yield f"{done} fetched, {failed} failed, {summary.seconds:.1f} s, {rate:.0f}/s"
     if summary.skipped:
-        rules = ("robots", "robots-unreachable", "noai", "noaiinput", "noarchive", "noindex", "tdm", "duplicate")
+        rules = (
+            "robots",
+            "robots-unreachable",
+            "noai",
+            "noaiinput",
+            "noarchive",
+            "noindex",
+            "tdm",
+            "duplicate",
+            "exists",
+        )
         found = {name: number for name, number in summary.reasons.items() if name in rules}
         yield f"of these {summary.skipped} skipped{_counts(found)}"
+    if summary.changes:
+        yield f"since the last run{_counts(summary.changes)}"
+    if summary.not_named:
+        yield f"{summary.not_named} of the run before are in the inputs no more"
     if summary.left_out:
         yield f"{sum(summary.left_out.values())} found and left out{_counts(summary.left_out)}"
 
@@ -177,8 +197,12 @@ def _retry(given: Mapping[str, Any]) -> Retry | None:
 
 
 def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str, ...]) -> None:
-    state = given["state"]
+    state, again = given["state"], again or (("since",) if given["since"] else ())
+    if given["since"] and (given["restart"] or given.get("again")):
+        raise click.UsageError("--since last goes on from the run before; leave out --restart and --retry")
     if state is None:
+        if given["since"]:
+            raise click.UsageError("--since last needs --state FILE: that of the run before, or to be, the first time")
         for name in ("resume", "restart"):
             if given[name]:
                 raise click.UsageError(f"--{name} needs --state FILE: the file that keeps how far the run is")
@@ -187,18 +211,26 @@ def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str
         raise click.UsageError("--resume goes on, and --restart begins anew; give one of them")
     if state in names:
         raise click.UsageError(f"--state and -o are both {state!r}; give two files")
-    if given["restart"] or (not again and Path(state).exists()):
+    if given["restart"] or (not again and _has_begun(state)):
         return
     if again and Path(state).exists() and standing(state).complete is False:
         return  # it may be the retry itself that goes on
     if (there := next((name for name in names if Path(name).is_file() and Path(name).stat().st_size), None)) is None:
         return
     if again:
+        if given["since"] and not Path(state).exists():
+            raise click.UsageError(f"-o {there!r} is there, and the state {state!r} is not; give another output")
         raise click.UsageError(f"-o {there!r} is there already; what is asked again goes to a new file")
+    lost = "empty" if Path(state).exists() else "not"
     raise click.UsageError(
-        f"-o {there!r} is there, and the state {state!r} is not; give the state that belongs to it, another output,"
+        f"-o {there!r} is there, and the state {state!r} is {lost}; give the state that belongs to it, another output,"
         " or --restart to overwrite it"
     )
+
+
+def _has_begun(state: str) -> bool:
+    """Whether there is a state: an empty file is none, or has lost what it had."""
+    return Path(state).exists() and Path(state).stat().st_size > 0
 
 
 def _begin_again(run: Run, state: str, identity: Mapping[str, str], names: list[str], *, quiet: bool) -> None:
@@ -212,8 +244,10 @@ def _begin_again(run: Run, state: str, identity: Mapping[str, str], names: list[
 def _identity(run: Run, given: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     """Return what the run is told from others by: its input, its outputs, and what changes the results."""
     found = dict(run.identity)
-    places = [*names, *([given["save"]] if given["save"] else [])]
-    found["outputs"] = ", ".join(places)
+    found["outputs"] = ", ".join(names)
+    for name in ("save", "since"):
+        if given[name]:
+            found[f"--{name}"] = given[name]
     if given["extracts"]:
         found["--extract"] = " ".join(given["extracts"])
     if given["body"]:
@@ -269,7 +303,8 @@ def _told(names: list[str]) -> Iterator[None]:
         _give_up(f"{exc}; with --state the same command then goes on where it was", names)
     except OSError as exc:
         place = repr(exc.filename) if exc.filename is not None else "a file"
-        _give_up(f"cannot read or write {place}: {exc.strerror}; mend that or give another place", names)
+        cure = _CURES.get(exc.errno or 0, "mend that or give another place")
+        _give_up(f"cannot read or write {place}: {exc.strerror}; {cure}", names)
 
 
 def _give_up(trouble: str, names: list[str]) -> NoReturn:

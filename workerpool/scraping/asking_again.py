@@ -1,10 +1,11 @@
 """Asking once more for what failed in a run, with outputs of their own."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from .errors import OtherRun
 from .families import FAMILIES
+from .rounds import check_outputs
 from .state import State
 
 __all__ = ["AGAIN", "ask_again"]
@@ -36,13 +37,4 @@ def ask_again(path: str | os.PathLike[str], what: Collection[str], identity: Map
 def _check(state: State, path: str | os.PathLike[str], identity: Mapping[str, str]) -> None:
     if not state.complete:
         raise OtherRun(f"{path} is of a run that has not come to its end; finish that before --retry")
-    earlier = {*state.earlier_outputs, state.identity.get("outputs", "")}
-    taken = sorted(_names(earlier) & _names([identity.get("outputs", "")]) - {"-"})
-    if taken:
-        raise OtherRun(
-            f"{taken[0]} has the rows of the run before, one for each input; give --retry an output of its own"
-        )
-
-
-def _names(outputs: Iterable[str]) -> set[str]:
-    return {name for each in outputs for name in each.split(", ")}
+    check_outputs([*state.earlier_outputs, state.identity.get("outputs", "")], identity, "--retry")

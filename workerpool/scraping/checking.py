@@ -10,7 +10,7 @@ from ..errors import InvalidRequest
 from ..settings import Retry
 from .item import Item
 from .politeness import Politeness
-from .sinks.base import Sink
+from .sinks.base import Keeper, Sink
 
 __all__ = ["check", "check_inputs", "check_options", "checked_sinks"]
 
@@ -35,6 +35,12 @@ def check_options(given: Mapping[str, Any]) -> None:
     """Raise InvalidRequest for options of a Crawl that cannot be; the names are those of its arguments."""
     for name, (is_good, cure) in _OPTIONS.items():
         check(name, given[name], is_good, cure)
+    if given["since_last"] and given["state"] is None:
+        raise InvalidRequest("since_last must be given with a state: that of the run before")
+    if given["skip_existing"] and not any(isinstance(each, Keeper) for each in given["sinks"]):
+        raise InvalidRequest(
+            "skip_existing must be given with a sink that keeps files, such as Folder(path, keep=True)"
+        )
 
 
 def checked_sinks(sinks: object) -> list[Sink]:
@@ -79,6 +85,8 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "state": (_or_none(_is_path), "the name of a file, or None"),
     "mode": (lambda it: it in _MODES, f"one of {', '.join(_MODES)}"),
     "identity": (_or_none(_is_texts), "a mapping of str to str, or None"),
+    "since_last": (_is_a(bool), "True or False"),
+    "skip_existing": (_is_a(bool), "True or False"),
     "politeness": (_or_none(_is_a(Politeness)), "a Politeness, such as Politeness(robots=True), or None"),
     "accepts": (_or_none(callable), "a function of an Item, or None"),
     "key": (_or_none(callable), "a function of a URL, such as url_key, or None"),

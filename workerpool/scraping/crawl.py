@@ -13,6 +13,7 @@ from ..caller.pool import WorkerPool
 from ..settings import Retry
 from .backlog import Accepts, Backlog, Given, Source
 from .checking import check, check_inputs, check_options, checked_sinks
+from .downloads import Downloads
 from .engine import Engine
 from .errors import StateError
 from .outcome import Outcome
@@ -21,6 +22,7 @@ from .politeness import Politeness
 from .progress import Progress
 from .record import Record
 from .sinks.base import Sink
+from .sinks.folder import Folder
 from .state import Mode
 from .summary import Summary
 from .telling import Headers, Signs, Telling
@@ -41,13 +43,18 @@ class Crawl:
     Requests, pulled as they are needed, or a Source. With a `state` file a run that was stopped or killed goes on where
     it was, and its sinks with it: the same inputs, in the same order, are passed over as far as they were taken. An
     outcome counts as done once the next one is asked for; `identity` says by which options another run is told apart.
+    With `since_last` a run that is complete is gone through once more, as a round over its inputs of today: each
+    outcome has its `change`, and what the site says has not changed comes without a body (`is_unchanged`). With a `key`
+    pages of the round before are asked for even where nothing names them.
 
     `parse` gets each outcome that has an answer, on the thread of the run or in one of `processes`, and yields what it
     finds: URLs, which may be relative to the page, and Items to follow, and Mappings that become `fields` of the
     outcome. `accepts` returns the rule by which an item is left out, or None; `key` returns what tells items that are
     the same: redirects to what is left out, or known, end there. `headers` returns what goes with a request for a URL,
     and is not asked where a redirect has led to another origin; `signer` signs each request (see `signing.Signer`).
-    `sitemaps` has those asked for that robots.txt names. Without `pool` one is made and closed.
+    A `parse` that learns, as `Following` does of traps, goes on where it was, too (see `memory.Remembers`).
+    `sitemaps` has those asked for that robots.txt names. `skip_existing` leaves out what is there already in a
+    `Folder(path, keep=True)` among the sinks. Without `pool` one is made and closed.
 
     Raises InvalidRequest at once for what cannot be, StateError, SinkError, InputError, OSError; what goes wrong with
     an item is its outcome.
@@ -62,12 +69,14 @@ class Crawl:
         state: str | os.PathLike[str] | None = None,
         mode: Mode = "continue",
         identity: Mapping[str, str] | None = None,
+        since_last: bool = False,
         politeness: Politeness | None = None,
         accepts: Accepts | None = None,
         key: Callable[[str], bytes] | None = None,
         headers: Headers | None = None,
         signer: Signs | None = None,
         sitemaps: bool = False,
+        skip_existing: bool = False,
         retry: Retry | None = _RETRY,
         pool: AnyPool | None = None,
         processes: int = 0,
@@ -76,17 +85,20 @@ class Crawl:
         max_bytes: int | None = None,
     ) -> None:
         check_inputs(inputs)
+        sinks = checked_sinks(sinks)
         check_options(locals())
-        outputs = checked_sinks(sinks)
         self.summary = Summary()
         self.progress = Progress()  # as of a moment ago, while it runs; read by any thread
         self._inputs, self._parse, self._accepts, self._key = inputs, parse, accepts, key
-        self._record = Record(outputs, state, mode, identity or {})
+        self._sinks = sinks
+        self._record = Record(sinks, state, mode, identity or {}, since_last=since_last)
         self._politeness = Politeness() if politeness is None else politeness
         self._retry, self._pool, self._processes = retry, pool, processes
         self._pages, self._seconds, self._bytes = max_pages, max_seconds, max_bytes
-        self._telling = Telling(self._politeness, headers, signer, each_hop=accepts is not None or key is not None)
-        self._sitemaps = sitemaps
+        # Where each place that a redirect leads to is to be judged, or asked whether it has changed.
+        each_hop = accepts is not None or key is not None or self._record.tells_changes
+        self._telling = Telling(self._politeness, headers, signer, each_hop=each_hop)
+        self._sitemaps, self._skips_existing = sitemaps, skip_existing
         self._stops = 0
         self._began: float | None = None
         self._watchers: list[Watcher] = []
@@ -119,11 +131,15 @@ class Crawl:
         self._began, self._cpu = monotonic(), process_time()
         with ExitStack() as stack:
             record = stack.enter_context(self._record)
+            record.remember(self._parse)
             pool = self._pool or stack.enter_context(self._own_pool())
             processes = stack.enter_context(_processes(self._processes)) if self._processes else None
             backlog = Backlog(self._inputs, record, self._accepts, self._key)
+            downloads = self._downloads()
+            stack.callback(downloads.close if downloads is not None else bool)
             engine = Engine(pool, record, backlog, self._politeness, self._retry, self._parse, processes,
-                            self._telling, sitemaps=self._sitemaps)  # fmt: skip
+                            self._telling, sitemaps=self._sitemaps, skip_existing=self._skips_existing,
+                            downloads=downloads)  # fmt: skip
             stack.callback(engine.give_up)
             for watcher in self._watchers:
                 watcher.begin(record.state)
@@ -139,6 +155,7 @@ class Crawl:
             self.summary.left_out = dict(backlog.left_out)
             if engine.is_done:
                 record.finish()
+                self.summary.not_named = record.not_named
                 self.summary.complete = True
 
     def _outcomes(self, engine: Engine) -> Iterator[Outcome]:
@@ -187,6 +204,16 @@ class Crawl:
 
     def _room(self, engine: Engine) -> int | None:
         return None if self._pages is None else self._pages - self.summary.asked - len(engine.asked)
+
+    def _downloads(self) -> Downloads | None:
+        """Return what brings large bodies into the files of a sink that wants them so; a cluster streams none."""
+        if self._pool is not None and not isinstance(self._pool, WorkerPool):
+            return None
+        for sink in self._sinks:
+            if isinstance(sink, Folder) and sink.parts is not None:
+                digests = self._record.state is not None
+                return Downloads(sink.parts, held=sink.held, digests=digests, largest=sink.largest)
+        return None
 
     def _own_pool(self) -> WorkerPool:
         return WorkerPool(retry=None)

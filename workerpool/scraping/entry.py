@@ -1,15 +1,17 @@
 """An entry: an item on its way through a run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from yarl import URL
 
+from ..errors import ConnectError, ConnectionLost, ConnectTimeout, WorkerPoolError
 from ..redaction import redact
 from .item import Item
-from .outcome import Attempt
+from .outcome import Attempt, Outcome, Saved
+from .validators import Validators, asks_plainly
 
-__all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
+__all__ = ["NOWHERE", "Entry", "host_of", "is_unreachable", "origin_of"]
 
 NOWHERE = "-"  # the host of what has none
 
@@ -18,21 +20,41 @@ class Entry:
     """Hold what a run knows of one item until it has its outcome. Of the run's thread only.
 
     `item` is what is asked for next: the input, or where a redirect has led it. `problem` says what is wrong with its
-    URL; such a one has no host.
+    URL; such a one has no host. `before` is what an earlier round has kept of it. `aside` takes the outcome of what is
+    no input of the run, and in no record of it.
     """
 
-    __slots__ = ("attempts", "given", "home", "host", "index", "item", "origin", "problem", "redirects", "since")
+    __slots__ = (
+        "aside", "attempts", "before", "given", "home", "host", "index", "is_large", "is_stale", "item",
+        "may_be_unchanged", "origin", "problem", "redirects", "saved", "since", "was_conditional",
+    )  # fmt: skip
 
-    def __init__(self, index: int, item: Item, attempts: Iterable[Attempt] = (), *, host: str | None = None) -> None:
+    def __init__(
+        self,
+        index: int,
+        item: Item,
+        attempts: Iterable[Attempt] = (),
+        before: Validators | None = None,
+        *,
+        host: str | None = None,
+    ) -> None:
         self.index = index
         self.given = item
+        self.before = before
+        self.saved: Saved | None = None  # the body of its answer, where that is in a file
+        self.is_large = False  # too large for memory
+        self.is_stale = False  # its answer was to be the rest of a file that is another one now
+        self.may_be_unchanged = True  # there is still what came before
+        self.was_conditional = False  # what was asked last
         self.attempts = list(attempts)
         self.redirects: list[str] = []
+        self.aside: Callable[[Outcome], object] | None = None
+        self.problem: str | None = None
         self.since = monotonic()  # since when it waits for its turn
         if host is None or host == NOWHERE:
             self.go_to(item)
         else:  # found before, and kept: it takes as long as a tenth of a request to find it
-            self.item, self.host, self.problem = item, host, None
+            self.item, self.host = item, host
             self.origin = f"{item.url.partition(':')[0].lower()}://{host}"
         self.home = self.origin
 
@@ -40,6 +62,17 @@ class Entry:
     def is_at_home(self) -> bool:
         """Whether no redirect has led it away from the origin that it was given for."""
         return self.origin == self.home
+
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers that ask for it only if it has changed: where it is what has answered before."""
+        if (
+            self.before is None
+            or not self.may_be_unchanged
+            or self.item.url != self.before.url
+            or not asks_plainly(self.item)
+        ):
+            return ()
+        return self.before.conditions
 
     def go_to(self, item: Item) -> None:
         """Ask for this next: the input itself, or where a redirect leads."""
@@ -65,3 +98,13 @@ def host_of(url: URL) -> str:
 def origin_of(url: URL) -> str:
     """Return scheme, host and port: what one robots.txt is for."""
     return f"{url.scheme}://{url.raw_host}:{url.port}"
+
+
+def is_unreachable(error: WorkerPoolError, host: str) -> bool:
+    """Whether the host could not be reached, or has gone away, and not one that it has redirected to."""
+    if not isinstance(error, ConnectError | ConnectionLost | ConnectTimeout):
+        return False
+    try:
+        return host_of(URL(error.url)) == host
+    except ValueError:
+        return False

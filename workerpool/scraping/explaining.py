@@ -17,8 +17,8 @@ from .reading import reading
 
 __all__ = ["Explanation", "Known", "explain"]
 
-Stage = Literal["waiting", "asked", "fetched", "failed", "skipped"]
-_STAGES: tuple[Stage, ...] = ("waiting", "asked", "fetched", "failed", "skipped")
+Stage = Literal["waiting", "asked", "fetched", "failed", "skipped", "before"]
+_STAGES: tuple[Stage, ...] = ("waiting", "asked", "fetched", "failed", "skipped", "before")
 _SLICE = 50_000  # items that one statement looks at, so that a run that writes is not held up
 _COLUMNS = "id, url, host, stage, more, status, reason, final, ended"
 _RULES = {
@@ -33,6 +33,7 @@ _RULES = {
     "denied": "a --deny fits it",
     "not-allowed": "no --allow fits it",
     "duplicate": "it is where another URL is redirected to, or is known already",
+    "exists": "its file is there already (--skip-existing)",
     "noai": "the site wishes no use for training AI",
 }
 
@@ -73,6 +74,8 @@ class Known:
             return ": it has not had its turn yet"
         if self.stage == "asked":
             return ": it is under way, or was when the run stopped, and is asked again then"
+        if self.stage == "before":
+            return ": an earlier round has come across it, and this one has not"
         if self.reason is None:
             return f": status {self.status}" if self.status is not None else ""
         told = f": {self.reason}" if self.status is None else f": status {self.status}, {self.reason}"

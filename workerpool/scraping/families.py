@@ -6,6 +6,7 @@ from ..errors import (
     DeadlineExceeded,
     DecodingError,
     DNSError,
+    Forbidden,
     InvalidRequest,
     ProtocolError,
     ProxyError,
@@ -20,6 +21,7 @@ __all__ = ["FAMILIES", "family_of"]
 
 _BY_CLASS: tuple[tuple[type[WorkerPoolError], str], ...] = (
     (InvalidRequest, "invalid"),
+    (Forbidden, "forbidden"),
     (DNSError, "dns"),
     (TLSError, "tls"),
     (ProxyError, "proxy"),

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from ..messages.response import Response
 from .item import Item
+from .validators import Change, Validators
 
-__all__ = ["Attempt", "Change", "Outcome", "Verdict"]
+__all__ = ["Attempt", "Change", "Outcome", "Saved", "Verdict"]
 
 Verdict = Literal["fetched", "failed", "skipped"]
-Change = Literal["new", "changed", "same", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,29 @@ class Attempt:
     message: str | None = None
 
     @property
-    def is_redirect(self) -> bool:
-        """Whether it led elsewhere: that is no failed try."""
-        return self.status is not None and 300 <= self.status < 400
+    def is_try(self) -> bool:
+        """Whether it counts as a try: not where it led elsewhere, or only told that the body is for a file."""
+        leads_on = self.status is not None and 300 <= self.status < 400
+        return not leads_on and self.error != "BodyTooLarge"
+
+
+class File(Protocol):
+    """A whole file that has no name yet."""
+
+    def publish(self, target: Path, *, sync: bool) -> None:
+        """Give it its name."""
+
+    def drop(self) -> None:
+        """Remove it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A body that was too large for memory: in a file, whole, until a sink gives that its name."""
+
+    file: File
+    size: int
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +62,9 @@ class Outcome:
     `index` counts the inputs from 0. `reason` is a rule's name where the item was skipped (`robots`, `scope`,
     `trap:repeated-segment`), and an error's family where it failed (`dns`, `timeout`, `tls`, `5xx`). `preferences`
     are what the site wishes for (robots.txt's Content-Usage and Content-Signal, X-Robots-Tag, meta robots), by the
-    name of the field; `fields` are what was extracted. `change` is told in runs that know of an earlier one.
+    name of the field; `fields` are what was extracted. `change` is told in rounds (`since_last`): what was never there,
+    and is not, has none, nor has what failed. `validators` are what a state keeps, for the next round to ask by.
+    A body that was too large for memory is `saved`, and the response has none.
     """
 
     index: int
@@ -55,11 +78,25 @@ class Outcome:
     preferences: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     change: Change | None = None
+    validators: Validators | None = None
+    saved: Saved | None = None
 
     @property
     def url(self) -> str:
         """The URL as it was given."""
         return self.item.url
+
+    @property
+    def size(self) -> int:
+        """How many bytes the body has, wherever it is."""
+        if self.saved is not None:
+            return self.saved.size
+        return 0 if self.response is None else len(self.response.content)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the site has said that nothing has changed since the last round: there is no body, and no field."""
+        return self.change == "same" and self.response is not None and self.response.status_code == 304
 
     @property
     def ok(self) -> bool:

@@ -47,7 +47,7 @@ def past_of(outcome: Outcome, ended: float) -> Past:
     return Past(
         index=outcome.index, url=outcome.url, host=_host("/".join(outcome.url.split("/", 3)[:3])),
         verdict=outcome.verdict, status=None if response is None else response.status_code, reason=outcome.reason,
-        ended=ended, attempts=outcome.attempts, bytes=0 if response is None else len(response.content),
+        ended=ended, attempts=outcome.attempts, bytes=outcome.size,
         message=f"{type(error).__name__}: {error}" if error is not None else "",
     )  # fmt: skip
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .errors import OtherRun, StateError
-from .state import MARK, State
+from .state import State
+from .state_file import MARK
 
 __all__ = ["Standing", "reading", "standing"]
 
@@ -35,7 +36,7 @@ class Standing:
 
 def standing(path: str | os.PathLike[str]) -> Standing:
     """Return how the run of a state stands, as of its last commit. Raises StateError."""
-    numbers = [0] * 5
+    numbers = [0] * 6
     reasons: dict[str, int] = {}
     with reading(path) as db:
         row = db.execute("SELECT value FROM meta WHERE name = 'complete'").fetchone()
@@ -43,7 +44,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
             numbers[stage] += number
             if reason is not None:
                 reasons[reason] = reasons.get(reason, 0) + number
-    waiting, asked, fetched, failed, skipped = numbers
+    waiting, asked, fetched, failed, skipped, _ = numbers
     return Standing(row is not None and row[0] == "true", waiting + asked, fetched, failed, skipped, reasons)
 
 

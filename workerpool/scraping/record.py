@@ -9,8 +9,9 @@ from typing import Any, Self
 from .entry import Entry
 from .errors import StateError
 from .item import Item
+from .memory import Memory, Remembers
 from .outcome import Outcome
-from .sinks.base import Sink
+from .sinks.base import Keeper, Sink
 from .state import Mode, State
 
 __all__ = ["Record"]
@@ -29,16 +30,25 @@ class Record:
     """
 
     def __init__(
-        self, sinks: list[Sink], path: str | os.PathLike[str] | None, mode: Mode, identity: Mapping[str, str]
+        self,
+        sinks: list[Sink],
+        path: str | os.PathLike[str] | None,
+        mode: Mode,
+        identity: Mapping[str, str],
+        *,
+        since_last: bool = False,
     ) -> None:
-        self.state = None if path is None else State(path, identity=identity, mode=mode)
+        self.state = None if path is None else State(path, identity=identity, mode=mode, since_last=since_last)
+        self.tells_changes = self.state is not None and self.state.tells_changes
         self.mark: Any = self.state.input_mark if self.state is not None else None
         self.input_ended = self.state.input_ended if self.state is not None else False
         self.since = self.state.asked_again if self.state is not None else 0.0
         self._sinks = sinks
+        self._keepers = [sink for sink in sinks if isinstance(sink, Keeper)]
         self._opened: list[Sink] = []
         self._is_open = False
         self._is_amid = False  # an outcome is in some of the outputs, and not in the state: by an interrupt, say
+        self._memory: Memory | None = None
         self._begun: set[int] = set()  # what is asked for, by index
         self._news = 0
         self._last = monotonic()
@@ -69,6 +79,24 @@ class Record:
                 self.commit()
         finally:
             self._leave()
+
+    def keeps(self, item: Item) -> bool:
+        """Whether the outputs still have what came of an item before."""
+        return all(keeper.keeps(item) for keeper in self._keepers)
+
+    def finds(self, item: Item) -> bool:
+        """Whether the outputs have something of the item's name."""
+        return bool(self._keepers) and all(keeper.finds(item) for keeper in self._keepers)
+
+    @property
+    def not_named(self) -> int:
+        """How many of those that the round before has fetched nothing has named in this one."""
+        return self.state.left() if self.state is not None and self.tells_changes else 0
+
+    def remember(self, learner: object) -> None:
+        """Have what somebody learns kept in the state, where it is one that does, and take back what is there."""
+        if self.state is not None and isinstance(learner, Remembers):
+            self._memory = Memory(self.state, learner)
 
     @property
     def known(self) -> int:
@@ -122,6 +150,8 @@ class Record:
         began = monotonic()
         positions = [sink.flush() for sink in self._opened]
         if self.state is not None:
+            if self._memory is not None:
+                self._memory.keep()
             self.state.commit(positions, self.mark, input_ended=self.input_ended)
         self._news = 0
         self._last = monotonic()

@@ -50,6 +50,8 @@ def outcome_row(outcome: Outcome, *, body: bool = False) -> dict[str, Any]:
     row = answer_row(outcome.index, outcome.url, response, outcome.error, body=body)
     if outcome.attempts:
         row["attempts"] = max(len(outcome.attempts), row["attempts"] or 0)
+    if outcome.saved is not None:
+        row["bytes"] = outcome.size
     return row | {
         "verdict": outcome.verdict,
         "why": None if outcome.reason is None else well_formed(outcome.reason),

@@ -4,7 +4,6 @@ One connection writes, on the run's thread (SQLite before 3.51.3 can damage a lo
 written in batches and becomes true with `commit`; a run that is killed goes on from the last one.
 """
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -12,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
-from typing import IO, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urljoin
 
 from ..messages.redirects import REDIRECTS
@@ -21,42 +20,33 @@ from .entry import Entry
 from .errors import OtherRun, StateError
 from .item import Item
 from .outcome import Attempt, Outcome
+from .rounds import begin_round, check_outputs, check_round, returned
+from .state_file import MARK, SCHEMA, check_ours, locked, make_private, meaning, remove
+from .validators import Validators
 
-__all__ = ["ASKED", "FAILED", "FETCHED", "MARK", "QUEUED", "SKIPPED", "State"]
+__all__ = ["ASKED", "BEFORE", "FAILED", "FETCHED", "QUEUED", "SKIPPED", "State"]
 
-QUEUED, ASKED, FETCHED, FAILED, SKIPPED = range(5)
+QUEUED, ASKED, FETCHED, FAILED, SKIPPED, BEFORE = range(6)  # the last one: not named in this round so far
 T = TypeVar("T")
 _STAGES = {"fetched": FETCHED, "failed": FAILED, "skipped": SKIPPED}
-MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
-_FORMAT = 1
+_FORMAT = 2
 _SAFE_LOG = (3, 51, 3)
-_SCHEMA = """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-    CREATE TABLE item (
-        id INTEGER PRIMARY KEY, url TEXT NOT NULL, key BLOB, host TEXT NOT NULL, priority INTEGER NOT NULL,
-        stage INTEGER NOT NULL, more TEXT, status INTEGER, reason TEXT, final TEXT, ended REAL,
-        etag TEXT, modified TEXT, digest TEXT
-    );
-    CREATE UNIQUE INDEX known ON item (key) WHERE key IS NOT NULL;
-    CREATE INDEX waiting ON item (host, priority DESC, id) WHERE stage = 0;
-    CREATE INDEX asked ON item (id) WHERE stage = 1;
-    CREATE TABLE attempt (
-        item INTEGER, number INTEGER, started REAL, waited REAL, took REAL, status INTEGER,
-        error TEXT, stage TEXT, message TEXT, PRIMARY KEY (item, number)
-    ) WITHOUT ROWID;
-"""
 _ADD = "INSERT OR IGNORE INTO item (id, url, key, host, priority, stage, more, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _END = """
-    UPDATE item SET stage = ?, status = ?, reason = ?, final = ?, ended = ?, etag = ?, modified = ?, digest = ?
+    UPDATE item SET stage = ?, status = ?, reason = ?, final = ?, ended = ?,
+        place = ?, digest = ?, captured = ?, etag = ?, modified = ?
     WHERE id = ?
 """
 _TRY = "INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_AGAIN = "UPDATE item SET url = ?, key = ?, host = ?, priority = ?, stage = ?, more = ?, reason = ? WHERE id = ?"
 _WAITING = """
-    SELECT id, url, more, EXISTS (SELECT 1 FROM attempt WHERE item = id) FROM item
+    SELECT id, url, more, EXISTS (SELECT 1 FROM attempt WHERE item = id), digest, place, captured, etag, modified
+    FROM item
     WHERE stage = 0 AND host = ? ORDER BY priority DESC, id LIMIT ?
 """
 _WAY = "SELECT more FROM item WHERE key = ? AND stage = 4 AND reason = 'duplicate'"
-_COUNTS = "SELECT stage, count(*) FROM item GROUP BY stage"
+_RECALL = "UPDATE item SET stage = 0 WHERE stage = 5 AND digest IS NOT NULL"
+_LEFT = "SELECT count(*) FROM item WHERE stage = 5 AND digest IS NOT NULL"
 
 Mode = Literal["continue", "resume", "restart"]
 
@@ -66,11 +56,18 @@ class State:
 
     `identity` says what the run is: its input, its outputs, the options that change what comes out. A file that
     belongs to another one is refused; with None it may be any. `mode` is "continue" where there is a state and begin
-    where there is none, "resume" to demand one, or "restart" to begin anew. Raises StateError.
+    where there is none, "resume" to demand one, or "restart" to begin anew. With `since_last` a run that is complete is
+    begun once more, as a round over the same inputs, in which items keep their numbers and what was kept to ask by.
+    Raises StateError.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, identity: Mapping[str, str] | None, mode: Mode = "continue"
+        self,
+        path: str | os.PathLike[str],
+        *,
+        identity: Mapping[str, str] | None,
+        mode: Mode = "continue",
+        since_last: bool = False,
     ) -> None:
         self._path = Path(path)
         self._begun: dict[int, None] = {}  # in their order
@@ -78,13 +75,16 @@ class State:
         self._ended: list[tuple[Any, ...]] = []
         self._tries: list[tuple[Any, ...]] = []
         self._known = self._waiting = 0
+        self._has_before = False  # whether items of the round before are left
+        self._tells_changes = False
         if mode == "resume" and not self._path.exists():
             raise OtherRun(f"{self._path}: there is no state to resume; leave out --resume to begin")
-        self._lock = _locked(self._path)
+        self._lock = locked(self._path)
         try:
             if mode == "restart":
-                _check_ours(self._path)
-                _remove(self._path)
+                check_ours(self._path)
+                remove(self._path)
+            make_private(self._path)
             with self._told():
                 self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except BaseException:
@@ -92,7 +92,7 @@ class State:
             raise
         try:
             with self._told():
-                self._begin(identity)
+                self._begin(identity, since_last=since_last)
         except BaseException:
             self.close()
             raise
@@ -137,15 +137,14 @@ class State:
         """When the run began to ask once more for what had its outcome already, since the epoch; 0 if it did not."""
         return float(self._get("asked again") or 0.0)
 
+    @property
+    def tells_changes(self) -> bool:
+        """Whether the run is one of several rounds, each of which tells what has changed since the one before."""
+        return bool(self._get("since last"))
+
     def positions(self) -> list[Any]:
         """Return the positions of the sinks at the last commit."""
         return list(self._get("positions") or ())
-
-    def counts(self) -> dict[int, int]:
-        """Return how many items are at each stage."""
-        with self._told():
-            self._write()
-            return dict(self._db.execute(_COUNTS).fetchall())
 
     def add(self, items: Iterable[tuple[Item, str, bytes | None, str | None]]) -> list[int]:
         """Note items with their host, the key that tells known ones, and the reason for which one is skipped.
@@ -157,21 +156,37 @@ class State:
         with self._told():
             for item, host, key, reason in items:
                 stage = QUEUED if reason is None else SKIPPED
-                row = (self._known, item.url, key, host, item.priority, stage, _packed(item), reason)
-                if key is None:
-                    rows.append(row)
-                elif not self._db.execute(_ADD, row).rowcount:
+                about = (item.url, key, host, item.priority, stage, _packed(item), reason)
+                index = returned(self._db, item, key) if self._has_before else None
+                if index is not None:
+                    self._db.execute(_AGAIN, (*about, index))
+                elif key is None:
+                    rows.append((self._known, *about))
+                elif not self._db.execute(_ADD, (self._known, *about)).rowcount:
                     continue
-                new.append(self._known)
-                self._known += 1
+                new.append(self._known if index is None else index)
+                self._known += index is None
                 self._waiting += stage == QUEUED
             self._db.executemany(_ADD, rows)
         return new
 
+    def recall(self) -> int:
+        """Have those wait, too, that were fetched before and that nothing has named in this round; return how many."""
+        with self._told():
+            number = self._db.execute(_RECALL).rowcount if self._has_before else 0
+        self._waiting += number
+        return number
+
+    def left(self) -> int:
+        """Return how many of those that were fetched before nothing has named in this round."""
+        with self._told():
+            return int(self._db.execute(_LEFT).fetchone()[0]) if self._has_before else 0
+
     def knows(self, key: bytes) -> bool:
         """Whether there is an item of that key."""
+        query = "SELECT 1 FROM item WHERE key = ? AND stage != 5"
         with self._told():
-            return self._db.execute("SELECT 1 FROM item WHERE key = ?", (key,)).fetchone() is not None
+            return self._db.execute(query, (key,)).fetchone() is not None
 
     def way_from(self, key: bytes) -> str | None:
         """Return the URL whose redirect has made this key known; None where it is an item by itself."""
@@ -193,14 +208,12 @@ class State:
             self._put_back.append((index,))
         self._waiting += 1
 
-    def end(self, outcome: Outcome, digest: str | None = None) -> None:
+    def end(self, outcome: Outcome) -> None:
         """Note what became of an item that was begun. True with the next commit."""
         self._begun.pop(outcome.index, None)  # that it was asked for is told by what became of it
-        found = (None,) * 4 if outcome.response is None else _facts(outcome.response)
-        status, final, etag, modified = found
-        self._ended.append(
-            (_STAGES[outcome.verdict], status, outcome.reason, final, time(), etag, modified, digest, outcome.index)
-        )
+        status, final = (None, None) if outcome.response is None else _facts(outcome.response)
+        stage, kept = _STAGES[outcome.verdict], _kept(outcome)
+        self._ended.append((stage, status, outcome.reason, final, time(), *kept, outcome.index))
         for number, each in enumerate(outcome.attempts, 1):
             self._tries.append((
                 outcome.index, number, each.started, each.waited, each.took, each.status, each.error, each.stage,
@@ -213,8 +226,14 @@ class State:
             self._write()
             rows = self._db.execute(_WAITING, (host, limit)).fetchall()
             return [
-                Entry(index, _unpacked(url, more), self._attempts(index) if tried else (), host=host)
-                for index, url, more, tried in rows
+                Entry(
+                    index,
+                    _unpacked(url, more),
+                    self._attempts(index) if tried else (),
+                    self._before(url, *kept),
+                    host=host,
+                )
+                for index, url, more, tried, *kept in rows
             ]
 
     def hosts(self, after: str = "", limit: int = 1000) -> list[str]:
@@ -251,7 +270,8 @@ class State:
                 f"UPDATE item SET stage = 0, reason = NULL WHERE {where}", tuple(reasons)
             ).rowcount
             outputs = self._get("earlier outputs") or []
-            self._put("earlier outputs", [*outputs, (self._get("identity") or {}).get("outputs", "")])
+            self._put("earlier outputs", [*outputs, self.identity.get("outputs", "")])
+            self._put("round", self._get("round") or self.identity)
             self._put("identity", dict(identity))
             self._put("positions", [])
             self._put("complete", False)
@@ -282,7 +302,7 @@ class State:
         self._db.close()
         self._lock.close()
 
-    def _begin(self, identity: Mapping[str, str] | None) -> None:
+    def _begin(self, identity: Mapping[str, str] | None, *, since_last: bool) -> None:
         db = self._db
         db.execute("PRAGMA locking_mode = NORMAL")
         is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -296,21 +316,55 @@ class State:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
         if is_new:  # all in one transaction: a run that is killed here has begun, or has not
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA.split(";"):
                 db.execute(statement)
             self._put("format", _FORMAT)
             self._put("identity", dict(identity or {}))
             self._put("created", time())
+            self._put("since last", since_last)
+        elif since_last:
+            self._begin_round(dict(identity or {}))
         self._check(self.identity if identity is None else identity)
         self._interrupted()
+        self._tells_changes = self.tells_changes
+        self._has_before = db.execute("SELECT 1 FROM item WHERE stage = 5 LIMIT 1").fetchone() is not None
         self._known = db.execute("SELECT ifnull(max(id) + 1, 0) FROM item").fetchone()[0]
         self._waiting = db.execute("SELECT count(*) FROM item WHERE stage = 0").fetchone()[0]
         db.execute("COMMIT")
         db.execute("BEGIN IMMEDIATE")
 
+    def _begin_round(self, identity: dict[str, str]) -> None:
+        before = self.identity
+        if not self.complete:
+            if before == identity and self.tells_changes:
+                return
+            raise OtherRun(
+                f"{self._path} is of a run that has not come to its end; go on with that, by the options that it had,"
+                " before --since last"
+            )
+        outputs = [*self.earlier_outputs, before.get("outputs", "")]
+        check_round(self._path, self._get("round") or before, identity)
+        check_outputs(outputs, identity, "--since last")
+        begin_round(self._db)
+        for name, value in {
+            "identity": identity, "round": identity, "earlier outputs": outputs, "positions": [], "complete": False,
+            "input": None, "input ended": False, "asked again": 0.0, "since last": True,
+        }.items():  # fmt: skip
+            self._put(name, value)
+
+    def _before(self, url: str, digest: str | None, place: str | None, *kept: Any) -> Validators | None:
+        """Return what the round before has kept; nothing where changes are not to be told."""
+        if digest is None or not self._tells_changes:
+            return None
+        captured, etag, modified = kept
+        return Validators(url=place or url, digest=digest, captured=captured, etag=etag, modified=modified)
+
     def _check(self, identity: Mapping[str, str]) -> None:
-        if self._get("format") != _FORMAT:
-            raise StateError(f"{self._path} is of another version of workerpool; finish it there, or begin anew")
+        if (found := self._get("format")) != _FORMAT:
+            age = "a newer" if isinstance(found, int) and found > _FORMAT else "another"
+            raise StateError(
+                f"{self._path} is of {age} version of workerpool; finish it there, or begin anew with --restart"
+            )
         before = self.identity
         for name in sorted({*before, *identity}):
             if before.get(name) != identity.get(name):
@@ -367,62 +421,23 @@ class State:
         try:
             yield
         except sqlite3.Error as exc:
-            raise StateError(f"{self._path}: {_meaning(exc)}") from exc
+            raise StateError(f"{self._path}: {meaning(exc)}") from exc
 
 
-def _facts(answer: Response) -> tuple[int, str, str | None, str | None]:
-    headers, final = answer.headers, answer.url
-    if answer.status_code in REDIRECTS and "Location" in headers:  # that is not followed
+def _facts(answer: Response) -> tuple[int, str]:
+    final = answer.url
+    if answer.status_code in REDIRECTS and "Location" in answer.headers:  # that is not followed
         with suppress(ValueError):
-            final = urljoin(final, headers["Location"])
-    return answer.status_code, final, headers.get("ETag"), headers.get("Last-Modified")
+            final = urljoin(final, answer.headers["Location"])
+    return answer.status_code, final
 
 
-def _meaning(exc: sqlite3.Error) -> str:
-    text = str(exc)
-    if "full" in text:
-        return "the disk is full; free some of it and run the same again: what was committed is safe"
-    if "readonly" in text or "unable to open" in text:
-        return f"it cannot be written ({text}); give a file in a folder that can"
-    if "locked" in text or "busy" in text:
-        return "another program keeps it locked; end that, or give another state file"
-    if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-        return f"it is damaged, or no state of a run ({text}); restore a copy, or begin anew with --restart"
-    return f"SQLite says: {text}"
-
-
-def _locked(path: Path) -> IO[str]:
-    """Open the lock beside the state, so that no two runs have it. It is left there: to remove it would be a race."""
-    place = path.with_name(path.name + ".lock")
-    try:
-        lock = place.open("w")
-    except OSError as exc:
-        raise StateError(f"{place}: it cannot be written ({exc.strerror}); give a file in a folder that can") from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        lock.close()
-        raise StateError(f"{path} is in use by another run; wait for its end, or give another state file") from exc
-    return lock
-
-
-def _check_ours(path: Path) -> None:
-    """Raise StateError for a file that is no state, damaged or not: it may be somebody's work."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(72)
-    except FileNotFoundError:
-        return
-    except OSError as exc:
-        raise StateError(f"{path} cannot be read ({exc.strerror}); give another file") from exc
-    if head and not (head.startswith(b"SQLite format 3\0") and head[68:] == MARK.to_bytes(4, "big")):
-        raise StateError(f"{path} is no state of a run, so it is not removed; give another file")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            os.remove(f"{path}{suffix}")
+def _kept(outcome: Outcome) -> tuple[Any, ...]:
+    found = outcome.validators
+    if found is None:
+        return (None,) * 5
+    place = None if found.url == outcome.url else found.url
+    return place, found.digest, found.captured, found.etag, found.modified
 
 
 def _packed(item: Item) -> str | None:

@@ -41,7 +41,7 @@ class Telling:
 
     def of(self, entry: Entry) -> tuple[tuple[str, str], ...]:
         """Return what goes with the request of an entry beside the item's own headers."""
-        found = self._who
+        found = self._who + entry.conditions()
         if self._headers is not None and entry.is_at_home:
             found += tuple(self._headers(entry.item.url))
         return found if self._signer is None else found + self._signer.headers(entry.item.url)

@@ -98,7 +98,7 @@ class Figures:
             if each.error != "Interrupted":
                 self.waited.add(each.waited)
         if len(past.attempts) > 1:
-            self.retried += max(0, sum(1 for each in past.attempts if not each.is_redirect) - 1)
+            self.retried += max(0, sum(1 for each in past.attempts if each.is_try) - 1)
 
     def _stretch(self, first: float, last: float) -> None:
         if self.first is None or first < self.first:

@@ -25,6 +25,7 @@ FAMILIES = {
     "decoding": "the body could not be unpacked",
     "protocol": "the answer broke the rules of HTTP",
     "invalid": "the input is no URL that can be asked for",
+    "forbidden": "rules of the lane forbid the address, or robots.txt does",
     "4xx": "the server answered that the request is at fault: not found, forbidden, too many",
     "5xx": "the server answered that it is at fault itself",
     "parse": "your own code raised an error on the answer",

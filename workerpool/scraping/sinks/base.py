@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from ..item import Item
 from ..outcome import Outcome
 
-__all__ = ["Position", "Sink"]
+__all__ = ["Keeper", "Position", "Sink"]
 
 Position: TypeAlias = Mapping[str, int]  # how much of each file is committed, in bytes, by its name beside the output
 
@@ -43,3 +44,14 @@ class Sink(Protocol):
 
         Whole outcomes only are left in it. May be called again; raises no OSError.
         """
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """What a sink is, too, that still has what earlier runs have brought; asked before an item is."""
+
+    def keeps(self, item: Item) -> bool:
+        """Whether what came of the item's URL before is still here: it need not come again if nothing has changed."""
+
+    def finds(self, item: Item) -> bool:
+        """Whether there is something of the item's name, whoever has put it there."""

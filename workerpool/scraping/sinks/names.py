@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from ..item import Item
 from ..outcome import Outcome
 from .text import defused
 
@@ -33,12 +34,12 @@ def safe_parts(name: str) -> tuple[str, ...]:
     return tuple(parts[-_DEEPEST:])
 
 
-def given_name(outcome: Outcome) -> tuple[str, ...]:
+def given_name(item: Item) -> tuple[str, ...]:
     """Return the parts of the name that the item asks for; none where it asks for none, or for nothing that can be.
 
     It never looks like one that is made of a URL.
     """
-    parts = safe_parts(outcome.item.name or "")
+    parts = safe_parts(item.name or "")
     return (f"_{parts[0]}", *parts[1:]) if parts and _NUMBERED.match(parts[0]) else parts
 
 
@@ -58,7 +59,7 @@ def url_name(outcome: Outcome) -> str:
 
 def remote_name(outcome: Outcome) -> str:
     """Return a path that only this outcome has, whatever was saved before: the number is always in it."""
-    given = given_name(outcome)
+    given = given_name(outcome.item)
     return "/".join((*given[:-1], numbered(given[-1], outcome.index))) if given else url_name(outcome)
 
 

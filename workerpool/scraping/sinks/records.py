@@ -1,20 +1,23 @@
 """Records of WARC/1.1: an answer, a request, a second sight of the same body, as bytes."""
 
-import base64
-import hashlib
 import re
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ...messages.response import Response
+from ..validators import digest
 
-__all__ = ["Exchange", "answer_record", "digest", "exchanges", "info_record", "packed", "request_record", "warc_date"]
+__all__ = [
+    "Earlier", "Exchange", "answer_record", "bare", "exchanges", "info_record", "packed", "record_id",
+    "request_record", "warc_date",
+]  # fmt: skip
 
-_REVISIT = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
+_PROFILE = "http://netpreserve.org/warc/1.1/revisit/"
 _SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
 _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
 # What goes on to another origin, as the pool's redirects have it.
@@ -27,6 +30,15 @@ _BODILESS = frozenset({204, 304})
 _GZIP = 31  # zlib's number for gzip with 32 KiB of window
 
 Fields = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The record that has the body, under which URL and when: found by its digest, or named so by the site's 304."""
+
+    url: str
+    date: str
+    profile: Literal["identical-payload-digest", "server-not-modified"] = "identical-payload-digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ def exchanges(response: Response, extra: tuple[tuple[str, str], ...] = ()) -> It
         if before not in (None, _origin(answer.url)):
             headers = tuple(pair for pair in headers if pair[0].lower() in _TRAVELS)
         before = _origin(answer.url)
-        yield Exchange(method, _bare(answer.url), headers, body, answer)
+        yield Exchange(method, bare(answer.url), headers, body, answer)
         if (answer.status_code == 303 and method != "HEAD") or (answer.status_code in (301, 302) and method == "POST"):
             method, body = "GET", b""
             headers = tuple(pair for pair in headers if pair[0].lower() not in _OF_A_BODY)
@@ -69,16 +81,16 @@ def info_record(filename: str, date: str, fields: Mapping[str, str]) -> bytes:
 
 
 def answer_record(
-    exchange: Exchange, name: str, date: str, payload: str, seen: tuple[str, str] | None = None
+    exchange: Exchange, name: str, date: str, payload: str, seen: Earlier | None = None
 ) -> tuple[bytes, str]:
-    """Return the record of an answer, and its type; where its body was `seen` (URL, date), without that."""
+    """Return the record of an answer, and its type; where its body was `seen`, without that."""
     answer, body = exchange.answer, exchange.answer.content
     block = _http_head(exchange)
     fields = [("WARC-Target-URI", exchange.url), ("WARC-Payload-Digest", payload)]
     kind = "response" if seen is None else "revisit"
     if seen is not None:
-        fields += [("WARC-Profile", _REVISIT)]
-        fields += [("WARC-Refers-To-Target-URI", seen[0]), ("WARC-Refers-To-Date", seen[1])]
+        fields += [("WARC-Profile", _PROFILE + seen.profile)]
+        fields += [("WARC-Refers-To-Target-URI", seen.url), ("WARC-Refers-To-Date", seen.date)]
     elif exchange.has_body and not body and answer.headers.get("Content-Length", "0").strip("0 "):
         fields += [("WARC-Truncated", "length")]  # the body of a redirect that was too long to wait for
     fields += [("Content-Type", "application/http;msgtype=response")]
@@ -97,11 +109,6 @@ def request_record(exchange: Exchange, answered_by: str, date: str) -> bytes:
     fields += [("WARC-Payload-Digest", digest(exchange.body))] if exchange.body else []
     fields += [("Content-Type", "application/http;msgtype=request")]
     return _record("request", record_id(), date, fields, _encoded("\r\n".join(head) + "\r\n\r\n") + exchange.body)
-
-
-def digest(data: bytes) -> str:
-    """Return the digest of data as archives write it."""
-    return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")
 
 
 def packed(record: bytes, level: int = 6) -> bytes:
@@ -147,7 +154,8 @@ def _http_head(exchange: Exchange) -> bytes:
     return _encoded("\r\n".join(lines) + "\r\n\r\n")
 
 
-def _bare(url: str) -> str:
+def bare(url: str) -> str:
+    """Return a URL as archives write it: without credentials and fragment."""
     parts = urlsplit(url)
     bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", parts.query, ""))
     return quote(bare, safe=_URL_SAFE)

@@ -9,13 +9,15 @@ from pathlib import Path
 from ... import __version__
 from ..errors import SinkError
 from ..outcome import Outcome
+from ..validators import Validators, digest
 from .base import Position
 from .cdxj import index_line, offset_of, parsed_line, sort_lines
 from .files import AppendFile, Fsync
 from .records import (
+    Earlier,
     Exchange,
     answer_record,
-    digest,
+    bare,
     exchanges,
     info_record,
     packed,
@@ -40,7 +42,8 @@ class Warc:
     Of each answer, redirects included, there is a response and the request; of failures nothing. The body is stored
     decoded, with a head to match (`X-Archive-Orig-...` has what the server sent), unless the request was made by
     `Request.prepared`, whose answers are as on the wire: so the digests are those of what is stored. A body that was
-    seen before becomes a revisit of that; `remembered` bodies are known, the last ones, also after a resume. Requests
+    seen before becomes a revisit of that; `remembered` bodies are known, the last ones, also after a resume. What the
+    site says has not changed since the last round (304) is a revisit of the record of then, in its archive. Requests
     are written without credentials and cookies, and without what the lane adds but for `headers`; `info` goes into
     the first record. Until `close` the index is unsorted, in `.cdxj.spool`.
     """
@@ -98,7 +101,8 @@ class Warc:
             return
         date = warc_date(outcome.attempts[-1].started if outcome.attempts else time.time())
         for exchange in exchanges(outcome.response, self._headers):
-            self._write(exchange, date)
+            is_last = exchange.answer is outcome.response
+            self._write(exchange, date, outcome.validators if is_last and outcome.is_unchanged else None)
 
     def flush(self) -> Position:
         """Hand the records to the system; return how many bytes there are, and of their index."""
@@ -118,10 +122,13 @@ class Warc:
         self._file.abandon()
         self._spool.abandon()
 
-    def _write(self, exchange: Exchange, date: str) -> None:
+    def _write(self, exchange: Exchange, date: str, before: Validators | None = None) -> None:
         payload, name = digest(exchange.answer.content), record_id()
         has_payload = exchange.has_body and exchange.answer.content != b""
         seen = self._seen.find(payload) if has_payload else None
+        if before is not None:
+            payload = before.digest
+            seen = Earlier(bare(before.url), warc_date(before.captured), "server-not-modified")
         record, kind = answer_record(exchange, name, date, payload, seen)
         offset = self._file.offset
         self._put(record)
@@ -147,13 +154,13 @@ class _Seen:
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._found: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._found: OrderedDict[str, Earlier] = OrderedDict()
 
     def clear(self) -> None:
         """Forget all."""
         self._found.clear()
 
-    def find(self, payload: str) -> tuple[str, str] | None:
+    def find(self, payload: str) -> Earlier | None:
         """Return URL and date of a body, which is kept longer for that."""
         if payload in self._found:
             self._found.move_to_end(payload)
@@ -161,7 +168,7 @@ class _Seen:
 
     def add(self, payload: str, url: str, date: str) -> None:
         """Remember a body, and forget the one that was not seen for the longest time."""
-        self._found[payload] = url, date
+        self._found[payload] = Earlier(url, date)
         if len(self._found) > self._room:
             self._found.popitem(last=False)
 

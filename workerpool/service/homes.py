@@ -1,0 +1,16 @@
+"""Where stores live: by the database that is named, SQLite's home or PostgreSQL's."""
+
+from .settings import ServiceSettings
+from .sqlite.home import SQLiteStore
+from .store import Store
+
+__all__ = ["open_store"]
+
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+async def open_store(settings: ServiceSettings) -> Store:
+    """Open the database that the settings name, made if it isn't there; raises StoreRefused."""
+    if settings.database.startswith(_POSTGRES):
+        raise NotImplementedError("the PostgreSQL home is not built yet")
+    return await SQLiteStore.open(settings.database)

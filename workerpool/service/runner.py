@@ -1,0 +1,415 @@
+"""The runner: takes requests from the store, sends them through the pool at their hosts' pace, stores what comes.
+
+Each sending is in the store before it is sent, so that one whose process ends leaves an attempt behind. What came is
+stored in batches. All of it is on one loop; the pool's threads only put what has arrived into a list and ring.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from math import inf
+from time import monotonic, time
+from typing import Any
+
+from ..caller.pool import WorkerPool
+from ..errors import InvalidRequest, RequestError, WorkerPoolError
+from ..messages.request import Request
+from ..messages.response import Response
+from ..policies.retry import is_good, wait_before_retry
+from ..scraping.entry import is_unreachable
+from ..scraping.hosts import Hosts, retry_after_seconds
+from .errors import ServiceError
+from .lane_run import LaneRun
+from .records import Attempt, Failure, Finished, Leased
+from .rules import Rules
+from .sending import failure_of, finished, request_of, with_end
+from .settings import ServiceSettings
+from .store import Store
+from .ticket import Ticket
+from .waits import waits_of
+
+__all__ = ["Runner"]
+
+log = logging.getLogger("workerpool.service")
+
+_BATCH = 200  # tickets or results that one transaction stores
+_PAUSE = 1.0  # seconds after a store that was down
+_LOOK = 0.5  # seconds between two looks at the lanes' settings
+_MOST_BYTES = 64 * 2**20  # of bodies that wait to be stored, or to be sent
+_MOST_HELD = 5000
+_PARK = 10.0  # seconds from which on what waits for a host is given back
+_FEW = 8  # for fewer the store is not asked
+_URGENT = 16  # leased beyond the room when something new is there: it may go before all that waits
+
+
+class Runner:
+    """Run what is queued, until it is stopped. Of one loop."""
+
+    def __init__(self, store: Store, pool: WorkerPool, settings: ServiceSettings, owner: str) -> None:
+        self.owner = owner
+        self._store, self._pool, self._settings = store, pool, settings
+        self._common = Hosts(settings.politeness)
+        self._rules = Rules(settings.politeness, pool)
+        self._lanes: dict[str, LaneRun] = {}
+        self._held: dict[int, Ticket] = {}
+        self._of_job: defaultdict[str, set[Ticket]] = defaultdict(set)
+        self._sent: dict[Future[Any], Ticket] = {}
+        self._arrived: deque[Future[Any]] = deque()
+        self._rung = False
+        self._results: deque[Finished] = deque()
+        self._weight = 0  # bytes of bodies in results that wait to be stored, and in tickets
+        self._move, self._store_now, self._more = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.sendings = 0
+
+    def start(self) -> None:
+        """Begin."""
+        for work in (self._keep_moving, self._keep_storing, self._keep_leasing, self._follow_lanes, self._keep_beating,
+                     self._follow_withdrawn):  # fmt: skip
+            self._spawn(self._forever(work))
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are sent and not answered."""
+        return len(self._sent)
+
+    async def stop(self, seconds: float) -> None:
+        """Begin nothing more, wait so long for what is under way, store what came, give back the rest."""
+        self._stopping = True
+        deadline = monotonic() + seconds
+        while self._sent and monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for future in list(self._sent):
+            future.cancel()
+        while (self._sent or self._results) and monotonic() < deadline + 5:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            for ticket in lane.stored:
+                ticket.tried.pop()  # it was stored, and not sent
+        back = [(ticket.lease, ticket.tried) for ticket in self._held.values() if not ticket.gone]
+        with suppress(ServiceError):
+            await self._store.give_back(back)
+
+    # Loops, each a task.
+
+    async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do it again and again; a store that is down is waited for, and what is wrong here is logged."""
+        while True:
+            try:
+                await work()
+            except ServiceError as exc:
+                log.warning("%s: %s", self.owner, exc)
+                await asyncio.sleep(_PAUSE)
+            except Exception:
+                log.exception("%s: a step has failed; it is tried again", self.owner)
+                await asyncio.sleep(_PAUSE)
+
+    async def _keep_moving(self) -> None:
+        """Take what has come, and send what may be sent."""
+        self._take_arrived()
+        if not self._stopping:
+            self._send_ready()
+        now = monotonic()
+        due = min((lane.due(now) for lane in self._lanes.values()), default=inf)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(due - now, 0.001), 1.0)):
+                await self._move.wait()
+        self._move.clear()
+
+    async def _keep_storing(self) -> None:
+        """Store results, all that there are by then in one transaction."""
+        while not self._results:
+            self._store_now.clear()
+            await self._store_now.wait()
+        batch = [self._results[index] for index in range(min(_BATCH, len(self._results)))]
+        await self._store.finish(batch)
+        for each in batch:
+            self._results.popleft()
+            self._weight -= len(each.content or b"")
+            self._let_go(each.lease)
+        self._more.set()
+        self._move.set()
+
+    async def _keep_leasing(self) -> None:
+        """Lease where there is room, then wait for room or for something new."""
+        self._more.clear()
+        for lane in list(self._lanes.values()):
+            if not self._stopping:
+                await self._lease(lane)
+        waiting = [asyncio.create_task(self._store.work(1.0)), asyncio.create_task(self._more.wait())]
+        done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        if waiting[0] in done:
+            waiting[0].result()
+            for lane in self._lanes.values():
+                lane.is_dry, lane.is_rung = False, True
+
+    async def _follow_lanes(self) -> None:
+        """Go by the lanes' settings as they are now, and say why jobs wait."""
+        for state in await self._store.lanes():
+            name = state.settings.name
+            if name in self._lanes:
+                self._lanes[name].set(state.settings)
+            else:
+                self._lanes[name] = LaneRun(state.settings, self._common)
+                self._more.set()
+        self._move.set()
+        await self._park()
+        await self._store.note_waits(self.owner, waits_of(self._lanes.values(), monotonic()))
+        await asyncio.sleep(_LOOK)
+
+    async def _keep_beating(self) -> None:
+        """Keep the leases; what is lost is stopped."""
+        await asyncio.sleep(self._settings.lease / 3)
+        leases = [ticket.lease for ticket in self._held.values()]
+        lost = await self._store.heartbeat(self.owner, leases, seconds=self._settings.lease)
+        for key in lost:
+            self._abort(key)
+
+    async def _follow_withdrawn(self) -> None:
+        """Stop what was taken from runners: a cancelled job's requests."""
+        job = await self._store.withdrawn()
+        for ticket in list(self._of_job.get(job, ())):
+            self._abort(ticket.lease.key)
+        self._more.set()
+
+    # Leasing.
+
+    async def _lease(self, lane: LaneRun) -> None:
+        if lane.is_dry or lane.settings.paused or self._weight > _MOST_BYTES or len(self._held) >= _MOST_HELD:
+            return
+        number = min(lane.room(), _BATCH)
+        if number < _FEW and not lane.is_rung:
+            return  # there will be more room soon
+        if number <= 0 and lane.room() > -4 * _URGENT:
+            number = _URGENT
+        lane.is_rung = False
+        if number <= 0:
+            return
+        full = list(lane.full_hosts())[:500]
+        leased = await self._store.lease(
+            self.owner, lane.settings.name, number, seconds=self._settings.lease, without=full
+        )
+        lane.is_dry = len(leased) < number and not full
+        for each in leased:
+            self._take(lane, each)
+        if leased:
+            self._move.set()
+        if len(leased) == number and lane.room() >= _FEW:
+            self._more.set()
+
+    def _take(self, lane: LaneRun, leased: Leased) -> None:
+        ticket = Ticket(leased, self._settings.default_attempts)
+        self._held[leased.key] = ticket
+        self._of_job[leased.job].add(ticket)
+        self._weight += ticket.weight
+        lane.turns.add(ticket)
+
+    def _let_go(self, lease: Leased) -> None:
+        ticket = self._held.get(lease.key)
+        if ticket is None or ticket.lease.token != lease.token:
+            return  # it was lost, and may be here again
+        del self._held[lease.key]
+        self._weight -= ticket.weight
+        mates = self._of_job[ticket.lease.job]
+        mates.discard(ticket)
+        if not mates:
+            del self._of_job[ticket.lease.job]
+
+    def _abort(self, key: int) -> None:
+        ticket = self._held.get(key)
+        if ticket is not None:
+            ticket.gone = True
+            self._let_go(ticket.lease)
+            if ticket.future is not None:
+                ticket.future.cancel()
+
+    async def _park(self) -> None:
+        """Give back what waits for hosts that have no turn for long: others are to have its room."""
+        now, back = monotonic(), list[Ticket]()
+        for lane in self._lanes.values():
+            if lane.room() > 0:
+                continue
+            for host in [host for host, _ in lane.turns.hosts() if lane.turns.standing(host, now)[1] > _PARK]:
+                back += lane.turns.withdraw(host)[1:]
+        for ticket in back:
+            self._let_go(ticket.lease)
+        if back:
+            await self._store.give_back([(ticket.lease, ticket.tried) for ticket in back])
+
+    # Sending.
+
+    def _send_ready(self) -> None:
+        """Choose what may be sent now, and have it stored and sent, a batch at a time."""
+        if len(self._results) > 5 * _BATCH or self._weight > 2 * _MOST_BYTES:
+            return  # the store is slower than the net, or down
+        now = monotonic()
+        for lane in self._lanes.values():
+            batch: list[Ticket] = []
+            while len(batch) < _BATCH and (ticket := lane.next(now)) is not None:
+                if self._may_be_sent(lane, ticket, now):
+                    batch.append(ticket)
+            if batch:
+                self._spawn(self._send(lane, batch))
+                self._more.set()
+
+    def _may_be_sent(self, lane: LaneRun, ticket: Ticket, now: float) -> bool:
+        """Whether the ticket can go; else it waits for its origin's rules, or has come to its end."""
+        if not self._rules.lets(ticket):
+            lane.unsend(ticket, now)
+            lane.turns.hold(ticket.host)
+            if (request := self._rules.hold(ticket)) is not None:
+                self._spawn(self._ask_rules(ticket, request))
+            return False
+        failure = self._rules.refusal(ticket)
+        if failure is None and ticket.request is None:
+            try:
+                ticket.request = request_of(ticket.lease.url, ticket.lease.spec)
+            except (InvalidRequest, ValueError) as exc:
+                failure = failure_of(exc)
+        if failure is not None:
+            lane.unsend(ticket, now)
+            self._end(ticket, failure)
+        return failure is None
+
+    async def _send(self, lane: LaneRun, batch: list[Ticket]) -> None:
+        """Store the sendings, then send."""
+        now, started = monotonic(), time()
+        attempts = {
+            ticket.lease.key: Attempt(number=len(ticket.tried) + 1, worker=self.owner, started_at=started)
+            for ticket in batch
+        }
+        try:
+            taken = await self._store.begin([
+                (ticket.lease, [*ticket.tried, attempts[ticket.lease.key]]) for ticket in batch
+            ])  # fmt: skip
+        except ServiceError as exc:
+            log.warning("%s: %s", self.owner, exc)
+            for ticket in batch:
+                lane.unsend(ticket, now)
+                lane.turns.add(ticket, due=monotonic() + _PAUSE)
+            return
+        for ticket in batch:
+            if ticket.lease.key not in taken:
+                self._abort(ticket.lease.key)
+            if ticket.gone or self._stopping:  # cancelled, or stopped, before it was sent
+                lane.unsend(ticket, monotonic())
+                continue
+            ticket.tried.append(attempts[ticket.lease.key])
+            lane.stored.append(ticket)
+        self._send_stored(lane)
+        self._move.set()
+
+    def _send_stored(self, lane: LaneRun) -> None:
+        for ticket in lane.ready():
+            if ticket.gone or self._stopping:
+                lane.sent -= 1
+                lane.unsend(ticket, monotonic())
+                ticket.tried.pop()
+            else:
+                self._send_now(ticket)
+
+    def _send_now(self, ticket: Ticket) -> None:
+        assert ticket.request is not None
+        self.sendings += 1
+        job = self._pool.submit(ticket.request)
+        ticket.future = job
+        self._sent[job] = ticket
+        job.add_done_callback(self._note_arrived)
+
+    def _note_arrived(self, future: Future[Any]) -> None:
+        """Note it, and ring once for many. On the pool's threads."""
+        self._arrived.append(future)
+        if not self._rung:
+            self._rung = True
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._move.set)
+
+    def _take_arrived(self) -> None:
+        self._rung = False
+        for _ in range(min(len(self._arrived), _BATCH)):
+            future = self._arrived.popleft()
+            ticket = self._sent.pop(future)
+            ticket.future = None
+            self._judge(ticket, future)
+        for lane in self._lanes.values():
+            self._send_stored(lane)
+        if self._arrived:
+            self._move.set()
+
+    # What came.
+
+    def _judge(self, ticket: Ticket, future: Future[Any]) -> None:
+        lane, now = self._lanes[ticket.lease.lane], monotonic()
+        lane.end(ticket, now)
+        lane.sent -= 1
+        try:
+            answer: Response | WorkerPoolError = future.result()
+        except CancelledError:
+            self._common.ended(ticket.host, now)
+            self._renew(ticket.host)
+            return  # it is gone, or given back: its attempt stays as interrupted
+        except WorkerPoolError as exc:
+            answer = exc
+        self._note_pace(ticket, answer, now)
+        self._renew(ticket.host)
+        ticket.tried[-1] = with_end(ticket.tried[-1], answer)
+        if ticket.gone:
+            return
+        pause = self._pause(ticket, answer)
+        if pause is not None:
+            lane.turns.add(ticket, due=now + pause)
+        else:
+            self._end(ticket, answer if isinstance(answer, Response) else failure_of(answer))
+
+    def _note_pace(self, ticket: Ticket, answer: Response | WorkerPoolError, now: float) -> None:
+        if isinstance(answer, Response):
+            asked = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
+            took = time() - ticket.tried[-1].started_at
+            self._common.ended(ticket.host, now, status=answer.status_code, retry_after=asked, took=took)
+        else:
+            self._common.ended(ticket.host, now, failed=is_unreachable(answer, ticket.host))
+
+    def _renew(self, host: str) -> None:
+        for lane in self._lanes.values():
+            lane.turns.renew(host)
+
+    def _pause(self, ticket: Ticket, answer: Response | WorkerPoolError) -> float | None:
+        """Return the seconds before the next attempt; None where there is none."""
+        if not isinstance(answer, Response | RequestError) or is_good(ticket.retry, answer) or self._stopping:
+            return None
+        assert ticket.request is not None
+        pause = wait_before_retry(ticket.retry, ticket.request, ticket.sendings, answer)
+        return None if pause is None or pause > self._settings.politeness.max_retry_after else pause
+
+    def _end(self, ticket: Ticket, answer: Response | Failure) -> None:
+        result = finished(ticket, answer)
+        self._weight += len(result.content or b"")
+        self._results.append(result)
+        self._store_now.set()
+
+    async def _ask_rules(self, first: Ticket, request: Request) -> None:
+        """Ask for an origin's robots.txt; then let go on what waits for it."""
+        self._common.started(first.host, monotonic())
+        tickets, delay = await self._rules.ask(first, request)
+        self._common.ended(first.host, monotonic())
+        self._common.set_floor(first.host, delay)
+        for ticket in tickets:
+            self._lanes[ticket.lease.lane].turns.add(ticket)
+        for each in self._lanes.values():
+            each.turns.let_go(first.host)
+        self._move.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

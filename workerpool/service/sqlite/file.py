@@ -1,0 +1,146 @@
+"""The file itself: locked, opened, checked, brought to the present version; and SQLite's errors in words."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from ..errors import ServiceError, StoreDown, StoreRefused
+from .schema import MARK, MIGRATIONS, VERSION
+
+__all__ = ["CONSTRAINT", "connect", "has_log", "lock", "open_writing", "told"]
+
+CONSTRAINT = sqlite3.IntegrityError
+_SAFE_LOG = (3, 51, 3)  # before that, a write-ahead log can be damaged
+_PATIENCE = 10.0  # seconds that one connection waits for another one's lock
+_CACHE = -16_384  # KiB
+_JOURNAL = 64 * 2**20  # bytes of it that stay on the disk: to make it anew each time takes twice as long
+
+
+def has_log() -> bool:
+    """Whether the file has a write-ahead log: readers and the writer do not wait for each other then."""
+    return sqlite3.sqlite_version_info >= _SAFE_LOG
+
+
+def lock(path: Path) -> IO[str]:
+    """Take the lock beside the file, so that no two services have it; it is left there: removing it would be a race."""
+    place = path.with_name(path.name + ".lock")
+    try:
+        file = place.open("w")
+    except OSError as exc:
+        raise StoreRefused(f"{place} cannot be written ({exc.strerror}); give a database in a folder that can") from exc
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        file.close()
+        raise StoreRefused(f"{path} is in use by another service; stop that, or give another --database") from exc
+    return file
+
+
+def open_writing(path: Path) -> sqlite3.Connection:
+    """Open the file for the one connection that writes, made or brought to the present version."""
+    try:
+        db = connect(path)
+    except sqlite3.Error as exc:
+        raise StoreRefused(f"{path}: {_meaning(exc)}") from exc
+    try:
+        _prepare(db, path)
+    except sqlite3.Error as exc:
+        db.close()
+        raise StoreRefused(f"{path}: {_meaning(exc)}") from exc
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
+    """Make a connection; one that reads cannot write."""
+    db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.execute(f"PRAGMA cache_size = {_CACHE if not reading else _CACHE // 4}")
+    if reading:
+        db.execute("PRAGMA query_only = ON")
+    return db
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Say what SQLite's errors mean for whoever asks."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise StoreDown(f"{path}: {_meaning(exc)}") from exc
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if is_new:  # before there is a log, in which the file's own head would not have it
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute(f"PRAGMA application_id = {MARK}")
+    elif db.execute("PRAGMA application_id").fetchone()[0] != MARK:
+        raise StoreRefused(f"{path} is a database, but none of the service's; give another --database")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise StoreRefused(
+            f"{path} was written by a newer version of workerpool (its tables are of version {version}, this knows"
+            f" {VERSION}); install that version, or give another --database"
+        )
+    db.execute(f"PRAGMA journal_mode = {'WAL' if has_log() else 'PERSIST'}")
+    db.execute(f"PRAGMA journal_size_limit = {_JOURNAL}")
+    db.execute("PRAGMA synchronous = FULL")
+    _migrate(db, version)
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    db.execute("BEGIN IMMEDIATE")  # all in one transaction: the file is of one version or of the other
+    for migration in MIGRATIONS[version:]:
+        for statement in migration.split(";"):
+            db.execute(statement)
+    if version < VERSION:
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    _take_over(db)
+    db.execute("COMMIT")
+
+
+def _take_over(db: sqlite3.Connection) -> None:
+    """Have what a predecessor held given out again, and what it did not finish storing forgotten: it is gone."""
+    db.execute("UPDATE queue SET stage = 1, token = 0, owner = NULL, until = NULL, begun = 0 WHERE stage = 2")
+    db.execute("UPDATE job SET running = 0 WHERE running > 0")
+    db.execute("UPDATE delivery SET owner = NULL, until = NULL WHERE owner IS NOT NULL")
+    db.execute("DELETE FROM request WHERE job IN (SELECT job FROM draft)")
+    db.execute("DELETE FROM draft")
+
+
+def _meaning(exc: sqlite3.Error) -> str:
+    text = str(exc)
+    if "full" in text:
+        return "the disk is full; free some of it: what was accepted is safe"
+    if "readonly" in text or "unable to open" in text or "disk I/O" in text:
+        return f"it cannot be written ({text}); mend the folder's rights or the disk, or give another --database"
+    if "locked" in text or "busy" in text:
+        return "another program keeps it locked; end that"
+    if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+        return f"it is damaged, or no database ({text}); restore a backup, or give another --database"
+    return f"SQLite says: {text}"
+
+
+def close_quietly(db: sqlite3.Connection) -> None:
+    """Close a connection, whatever is wrong with it."""
+    with suppress(sqlite3.Error):
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    with suppress(sqlite3.Error):
+        db.close()
+
+
+def is_refusal(exc: BaseException) -> bool:
+    """Whether it is an answer to one caller, and nothing wrong with the file."""
+    return isinstance(exc, ServiceError | ValueError)
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes that the file takes."""
+    return sum(os.path.getsize(f"{path}{end}") for end in ("", "-wal") if os.path.exists(f"{path}{end}"))

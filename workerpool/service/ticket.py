@@ -1,0 +1,45 @@
+"""A ticket: one leased request on its way through the runner."""
+
+from concurrent.futures import Future
+from functools import cache
+from typing import Any
+
+from ..messages.request import Request
+from ..settings import Retry
+from .records import Attempt, Leased
+
+__all__ = ["Ticket"]
+
+_BODIES = ("data", "data_base64")
+
+
+class Ticket:
+    """Hold what the runner knows of a request until it has its result. Of the runner's loop only."""
+
+    __slots__ = ("future", "gone", "host", "lease", "request", "retry", "tried", "weight")
+
+    def __init__(self, lease: Leased, default_attempts: int) -> None:
+        self.lease = lease
+        self.host = lease.host
+        self.tried: list[Attempt] = [_interrupted(each) for each in lease.attempts]
+        self.retry = _retry(lease.retry_attempts or default_attempts)
+        self.request: Request | None = None  # made when it is first sent
+        self.future: Future[Any] | None = None  # while it is sent
+        self.gone = False  # whether the lease was lost: what comes is nobody's
+        self.weight = sum(len(lease.spec.get(name, "")) for name in _BODIES) if lease.spec else 0
+
+    @property
+    def sendings(self) -> int:
+        """How many attempts count against the retry's limit: those that a process's end has cut do not."""
+        return sum(1 for each in self.tried if each.outcome != "interrupted")
+
+
+@cache
+def _retry(attempts: int) -> Retry:
+    return Retry(attempts=attempts)
+
+
+def _interrupted(attempt: Attempt) -> Attempt:
+    if attempt.outcome is not None:
+        return attempt
+    return Attempt(number=attempt.number, worker=attempt.worker, started_at=attempt.started_at, outcome="interrupted")
