@@ -16,6 +16,7 @@ from served import served
 from workerpool.service import connection, patience
 from workerpool.service.access import Access
 from workerpool.service.guard import is_long
+from workerpool.service.postgres import jobs as jobs_of_postgres
 from workerpool.service.problems import Problem
 from workerpool.service.sqlite import jobs
 
@@ -336,6 +337,7 @@ def test_a_key_is_known_for_a_day(monkeypatch, database, tmp_path):
     with Inside(database, tmp_path) as service:
         first = submit(service, "k").json()["id"]
         monkeypatch.setattr(jobs, "_DAY", 0.0)
+        monkeypatch.setattr(jobs_of_postgres, "_DAY", 0.0)
         later = submit(service, "k", {**JOB, "priority": 1})
         assert (later.status_code, later.json()["id"] != first) == (202, True)
 
