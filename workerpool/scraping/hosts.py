@@ -87,7 +87,11 @@ class Hosts:
         known = self._hosts.get(host)
         if known is None:
             return -inf
-        return inf if known.in_flight >= self._places(known) else max(self._waits(known))[0]
+        if known.in_flight >= self._places(known):
+            return inf
+        apart = max(known.floor, self._delay, known.slowed)  # by hand: this is asked for each request
+        ready = max(known.last_start + apart, known.rate_due, known.held_until)
+        return ready if known.set_aside_until is None else max(ready, known.set_aside_until)
 
     def why(self, host: str, now: float) -> Cause:
         """Return what the next request to a host waits for; an empty text if it may start now."""

@@ -8,12 +8,14 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from itertools import islice
 from math import inf
 from time import monotonic, time
 from typing import Any
 
+from ..caller.client import hand_over
+from ..caller.handed import Handed
 from ..caller.pool import WorkerPool
 from ..errors import InvalidRequest, RequestError, WorkerPoolError
 from ..messages.request import Request
@@ -34,13 +36,13 @@ __all__ = ["Runner"]
 
 log = logging.getLogger("workerpool.service")
 
-_BATCH = 200  # tickets or results that one transaction stores
+_BATCH = 200  # tickets that are leased, or stored as sendings, at a time
+_RESULTS = 500  # results that one transaction stores
 _PAUSE = 1.0  # seconds after a store that was down
 _LOOK = 0.5  # seconds between two looks at the lanes' settings
 _MOST_BYTES = 64 * 2**20  # of bodies that wait to be stored, or to be sent
 _MOST_HELD = 5000
 _PARK = 10.0  # seconds from which on what waits for a host is given back
-_FEW = 8  # for fewer the store is not asked
 _URGENT = 16  # leased beyond the room when something new is there: it may go before all that waits
 
 
@@ -55,8 +57,8 @@ class Runner:
         self._lanes: dict[str, LaneRun] = {}
         self._held: dict[int, Ticket] = {}
         self._of_job: defaultdict[str, set[Ticket]] = defaultdict(set)
-        self._sent: dict[Future[Any], Ticket] = {}
-        self._arrived: deque[Future[Any]] = deque()
+        self._sent: set[Ticket] = set()
+        self._arrived: deque[Handed] = deque()
         self._rung = False
         self._results: deque[Finished] = deque()
         self._weight = 0  # bytes of bodies in results that wait to be stored, and in tickets
@@ -83,8 +85,8 @@ class Runner:
         deadline = monotonic() + seconds
         while self._sent and monotonic() < deadline:
             await asyncio.sleep(0.02)
-        for future in list(self._sent):
-            future.cancel()
+        for ticket in list(self._sent):
+            _cancel(ticket)
         while (self._sent or self._results) and monotonic() < deadline + 5:
             await asyncio.sleep(0.02)
         for task in self._tasks:
@@ -128,7 +130,7 @@ class Runner:
         while not self._results:
             self._store_now.clear()
             await self._store_now.wait()
-        batch = [self._results[index] for index in range(min(_BATCH, len(self._results)))]
+        batch = list(islice(self._results, _RESULTS))
         await self._store.finish(batch)
         for each in batch:
             self._results.popleft()
@@ -187,7 +189,7 @@ class Runner:
         if lane.is_dry or lane.settings.paused or self._weight > _MOST_BYTES or len(self._held) >= _MOST_HELD:
             return
         number = min(lane.room(), _BATCH)
-        if number < _FEW and not lane.is_rung:
+        if not lane.is_worth_it(number):
             return  # there will be more room soon
         if number <= 0 and lane.room() > -4 * _URGENT:
             number = _URGENT
@@ -203,7 +205,7 @@ class Runner:
             self._take(lane, each)
         if leased:
             self._move.set()
-        if len(leased) == number and lane.room() >= _FEW:
+        if len(leased) == number and lane.is_worth_it(lane.room()):
             self._more.set()
 
     def _take(self, lane: LaneRun, leased: Leased) -> None:
@@ -229,8 +231,7 @@ class Runner:
         if ticket is not None:
             ticket.gone = True
             self._let_go(ticket.lease)
-            if ticket.future is not None:
-                ticket.future.cancel()
+            _cancel(ticket)
 
     async def _park(self) -> None:
         """Give back what waits for hosts that have no turn for long: others are to have its room."""
@@ -249,16 +250,20 @@ class Runner:
 
     def _send_ready(self) -> None:
         """Choose what may be sent now, and have it stored and sent, a batch at a time."""
-        if len(self._results) > 5 * _BATCH or self._weight > 2 * _MOST_BYTES:
+        if len(self._results) > 3 * _RESULTS or self._weight > 2 * _MOST_BYTES:
             return  # the store is slower than the net, or down
         now = monotonic()
         for lane in self._lanes.values():
+            if lane.is_storing:
+                continue  # what is ready meanwhile goes together
             batch: list[Ticket] = []
             while len(batch) < _BATCH and (ticket := lane.next(now)) is not None:
                 if self._may_be_sent(lane, ticket, now):
                     batch.append(ticket)
             if batch:
+                lane.is_storing = True
                 self._spawn(self._send(lane, batch))
+            if lane.is_worth_it(lane.room()):
                 self._more.set()
 
     def _may_be_sent(self, lane: LaneRun, ticket: Ticket, now: float) -> bool:
@@ -282,28 +287,25 @@ class Runner:
 
     async def _send(self, lane: LaneRun, batch: list[Ticket]) -> None:
         """Store the sendings, then send."""
-        now, started = monotonic(), time()
-        attempts = {
-            ticket.lease.key: Attempt(number=len(ticket.tried) + 1, worker=self.owner, started_at=started)
-            for ticket in batch
-        }
+        now, started, owner = monotonic(), time(), self.owner
+        begun = [(each.lease, [*each.tried, Attempt(len(each.tried) + 1, owner, started)]) for each in batch]
         try:
-            taken = await self._store.begin([
-                (ticket.lease, [*ticket.tried, attempts[ticket.lease.key]]) for ticket in batch
-            ])  # fmt: skip
+            taken = await self._store.begin(begun)
         except ServiceError as exc:
             log.warning("%s: %s", self.owner, exc)
             for ticket in batch:
                 lane.unsend(ticket, now)
                 lane.turns.add(ticket, due=monotonic() + _PAUSE)
             return
-        for ticket in batch:
-            if ticket.lease.key not in taken:
-                self._abort(ticket.lease.key)
+        finally:
+            lane.is_storing = False
+        for ticket, (lease, attempts) in zip(batch, begun, strict=True):
+            if lease.key not in taken:
+                self._abort(lease.key)
             if ticket.gone or self._stopping:  # cancelled, or stopped, before it was sent
                 lane.unsend(ticket, monotonic())
                 continue
-            ticket.tried.append(attempts[ticket.lease.key])
+            ticket.tried = attempts
             lane.stored.append(ticket)
         self._send_stored(lane)
         self._move.set()
@@ -320,14 +322,13 @@ class Runner:
     def _send_now(self, ticket: Ticket) -> None:
         assert ticket.request is not None
         self.sendings += 1
-        job = self._pool.submit(ticket.request)
-        ticket.future = job
-        self._sent[job] = ticket
-        job.add_done_callback(self._note_arrived)
+        self._sent.add(ticket)
+        ticket.sent_at = time()
+        ticket.work = hand_over(self._pool, ticket.request, ticket, self._note_arrived)
 
-    def _note_arrived(self, future: Future[Any]) -> None:
+    def _note_arrived(self, work: Handed) -> None:
         """Note it, and ring once for many. On the pool's threads."""
-        self._arrived.append(future)
+        self._arrived.append(work)
         if not self._rung:
             self._rung = True
             with suppress(RuntimeError):  # the loop is closed
@@ -335,11 +336,17 @@ class Runner:
 
     def _take_arrived(self) -> None:
         self._rung = False
+        hosts = set()
         for _ in range(min(len(self._arrived), _BATCH)):
-            future = self._arrived.popleft()
-            ticket = self._sent.pop(future)
-            ticket.future = None
-            self._judge(ticket, future)
+            work = self._arrived.popleft()
+            ticket: Ticket = work.tag
+            if ticket.work is work:  # else it was told of before
+                ticket.work = None
+                self._sent.discard(ticket)
+                hosts.add(ticket.host)
+                self._judge(ticket, work)
+        for host in hosts:
+            self._renew(host)
         for lane in self._lanes.values():
             self._send_stored(lane)
         if self._arrived:
@@ -347,21 +354,16 @@ class Runner:
 
     # What came.
 
-    def _judge(self, ticket: Ticket, future: Future[Any]) -> None:
-        lane, now = self._lanes[ticket.lease.lane], monotonic()
+    def _judge(self, ticket: Ticket, work: Handed) -> None:
+        assert work.verdict is not None
+        lane, now, (outcome, answer, _at) = self._lanes[ticket.lease.lane], monotonic(), work.verdict
         lane.end(ticket, now)
         lane.sent -= 1
-        try:
-            answer: Response | WorkerPoolError = future.result()
-        except CancelledError:
+        if outcome == "cancelled":
             self._common.ended(ticket.host, now)
-            self._renew(ticket.host)
             return  # it is gone, or given back: its attempt stays as interrupted
-        except WorkerPoolError as exc:
-            answer = exc
         self._note_pace(ticket, answer, now)
-        self._renew(ticket.host)
-        ticket.tried[-1] = with_end(ticket.tried[-1], answer)
+        ticket.tried[-1] = with_end(ticket, answer, time())
         if ticket.gone:
             return
         pause = self._pause(ticket, answer)
@@ -373,7 +375,7 @@ class Runner:
     def _note_pace(self, ticket: Ticket, answer: Response | WorkerPoolError, now: float) -> None:
         if isinstance(answer, Response):
             asked = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
-            took = time() - ticket.tried[-1].started_at
+            took = time() - ticket.sent_at
             self._common.ended(ticket.host, now, status=answer.status_code, retry_after=asked, took=took)
         else:
             self._common.ended(ticket.host, now, failed=is_unreachable(answer))
@@ -412,3 +414,8 @@ class Runner:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _cancel(ticket: Ticket) -> None:
+    if ticket.work is not None:
+        ticket.work.cancel()

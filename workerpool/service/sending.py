@@ -3,8 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
-from time import time
 from typing import Any
 
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, RequestError, WorkerPoolError
@@ -50,10 +48,11 @@ def request_of(url: str, spec: Mapping[str, Any]) -> Request:
     return Request(url, **given, timeout=spec.get("timeout"), max_body=spec.get("max_body"))
 
 
-def with_end(attempt: Attempt, answer: Response | BaseException) -> Attempt:
-    """Return the attempt with what came of it."""
+def with_end(ticket: Ticket, answer: Response | BaseException, now: float) -> Attempt:
+    """Return the ticket's last attempt with when it was sent, and what came of it."""
+    attempt = ticket.tried[-1]
     outcome = str(answer.status_code) if isinstance(answer, Response) else type(answer).__name__
-    return replace(attempt, finished_at=time(), outcome=outcome)
+    return Attempt(attempt.number, attempt.worker, ticket.sent_at, now, outcome)
 
 
 def finished(ticket: Ticket, answer: Response | Failure) -> Finished:

@@ -61,7 +61,7 @@ class SQLiteStore:
         except BaseException:
             locked.close()
             raise
-        gate: AbstractContextManager[Any] = nullcontext() if has_log() else threading.Lock()
+        gate: AbstractContextManager[Any] = nullcontext() if has_log(db) else threading.Lock()
         bell = Bell(int(db.execute("SELECT value FROM meta WHERE name = 'sequence'").fetchone()[0]))
         return cls(path, locked, Writer(path, db, gate, bell.ring), Readers(path, gate), bell)
 
@@ -80,8 +80,8 @@ class SQLiteStore:
 
     async def close(self) -> None:
         """Let go of the file."""
-        await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._writer.close)  # the last one: it takes the log over into the file
         self._lock.close()
 
     # Jobs.
@@ -203,7 +203,7 @@ class SQLiteStore:
         self, owner: str, lane: str, n: int, *, seconds: float, without: Collection[str] = ()
     ) -> tuple[Leased, ...]:
         """Give requests to a runner."""
-        return await self._writer.do(queue.lease, owner, lane, n, seconds=seconds, without=tuple(without))
+        return await self._writer.do(queue.lease, lane, n, seconds=seconds, without=tuple(without))
 
     async def begin(self, begun: Sequence[Begun]) -> frozenset[int]:
         """Store sendings."""
@@ -290,7 +290,7 @@ class SQLiteStore:
 
     async def tend(self, now: float) -> Tended:
         """Give out again, let begin, expire: nothing is written where there is nothing to do."""
-        if not await self._readers.do(tending.is_due, now):
+        if self._writer.leases.next_end >= now and not await self._readers.do(tending.is_due, now):
             return Tended()
         return await self._writer.do(tending.tend, now)
 

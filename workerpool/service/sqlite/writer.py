@@ -18,6 +18,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from ..errors import Busy, StoreDown
 from .file import close_quietly, is_refusal, told
+from .leases import Leases
 
 __all__ = ["Change", "Writer"]
 
@@ -40,11 +41,12 @@ _Done: TypeAlias = tuple[_Call, Any, BaseException | None]
 
 
 class Change:
-    """One transaction, as those see it who write in it: the connection, and the sequence of results and events."""
+    """One transaction, as those see it who write in it: the connection, the leases, the sequence of all events."""
 
-    def __init__(self, db: sqlite3.Connection, sequence: int) -> None:
+    def __init__(self, db: sqlite3.Connection, sequence: int, leases: Leases) -> None:
         self.db = db
         self.sequence = sequence
+        self.leases = leases
         self.work = False  # whether there may be something new to lease
         self.withdrawn: list[str] = []  # jobs whose requests were taken from runners
 
@@ -63,6 +65,7 @@ class Writer:
         self._path, self._db, self._gate, self._told = path, db, gate, told
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self.sequence = self._stored_sequence()
+        self.leases = Leases()
         self._thread = threading.Thread(target=self._run, name="workerpool-service-writer", daemon=True)
         self._closed = False
         self._thread.start()
@@ -110,7 +113,7 @@ class Writer:
         """Do them, in one transaction where that can be; one that the file does not take fails nobody else."""
         while calls:
             done: list[_Done] = []
-            change = Change(self._db, self.sequence)
+            change = Change(self._db, self.sequence, self.leases)
             try:
                 with told(self._path):
                     tried = self._transact(change, calls, done)
@@ -125,6 +128,7 @@ class Writer:
                     done = [(calls[0], None, _noted(exc, self._path))]
             else:
                 self.sequence = change.sequence
+                self.leases.keep()
                 self._told(change)
             del calls[:tried]
             _reply(done)
@@ -147,11 +151,13 @@ class Writer:
     def _one(self, change: Change, call: _Call) -> tuple[Any, BaseException | None]:
         """Do one call; what it refuses is undone by itself."""
         self._db.execute("SAVEPOINT call")
+        mark = self.leases.mark()
         try:
             value = call.work(change)
         except Exception as exc:
             if not is_refusal(exc):
                 raise
+            self.leases.undo(mark)
             self._db.execute("ROLLBACK TO call")
             self._db.execute("RELEASE call")
             return None, exc
@@ -159,6 +165,7 @@ class Writer:
         return value, None
 
     def _undo(self) -> None:
+        self.leases.undo()
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
