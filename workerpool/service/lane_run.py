@@ -54,7 +54,7 @@ class LaneRun:
     def is_full(self) -> bool:
         """Whether as much is under way as may be."""
         most = self.settings.connections or _NO_LIMIT
-        return len(self.under_way) >= most + (most if most >= _MANY else 0)
+        return len(self.under_way) >= most + (max(most, 300) if most >= _MANY else 0)
 
     def ready(self) -> Iterator[Ticket]:
         """Yield what is stored and may be sent at once: it counts as sent from then on."""
