@@ -26,6 +26,7 @@ from served import Served
 __all__ = ["Findings", "torment_service"]
 
 _PER_JOB = 50
+_LOOKED_AT = 8  # jobs of which some are looked at, each time
 _LIFE = 0.6  # seconds that a service lives at most, once it takes calls
 _FINAL = ("succeeded", "partial", "failed", "cancelled", "expired")
 
@@ -115,8 +116,11 @@ class _Submitter(threading.Thread):
             self._look_around()
 
     def _look_around(self) -> None:
-        for id in random.sample(self.accepted, min(3, len(self.accepted))):
+        unseen = [id for id in self.accepted if id not in self.final][:_LOOKED_AT]  # the oldest: they are done first
+        for id in random.sample(unseen, min(3, len(unseen))):
             self._look(id)
+        if not unseen:
+            sleep(0.05)
 
     def _look(self, id: str) -> None:
         """Keep how a job that is done looks."""

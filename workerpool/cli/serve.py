@@ -1,10 +1,13 @@
 """`workerpool serve`: the job service, one command. What it needs is loaded when it runs: it is an extra."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from .logs import logs_on_stderr
 
 __all__ = ["serve"]
 
+_COLLECTED = (5000, 20, 20)  # of garbage: thresholds of the three generations
 _REFUSED = 4  # exit code: the database or the address cannot be used
 _EXTRA = ("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "jinja2", "standardwebhooks")
 
@@ -82,7 +86,7 @@ def serve(**given: Any) -> None:
         tokens = tokens_of(os.environ.get("WORKERPOOL_TOKENS", ""))
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
-    with _logs(given["log_format"], given["verbose"]):
+    with _logs(given["log_format"], given["verbose"]), _rare_collections():
         try:
             with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
                 runner.run(serve_calls(_settings(given), tokens, _tell))
@@ -93,6 +97,18 @@ def serve(**given: Any) -> None:
             where = f"{given['host']}:{given['port']}"
             click.echo(f"workerpool: cannot listen on {where}: {exc.strerror}; give another --port or --host", err=True)
             sys.exit(_REFUSED)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Collect garbage less often, for a block: each request makes many small values, and no circles of them."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECTED)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _settings(given: dict[str, Any]) -> Any:
@@ -114,6 +130,8 @@ def _settings(given: dict[str, Any]) -> Any:
 
 
 def _tell(address: str) -> None:
+    gc.collect()
+    gc.freeze()  # what is there by now stays, and is most of what each full collection would look at
     logging.getLogger("workerpool.service").info("listening on %s", address)
 
 

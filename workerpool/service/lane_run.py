@@ -16,6 +16,7 @@ __all__ = ["LaneRun"]
 
 _NO_LIMIT = 1000  # requests at a time of a lane without a limit of its own
 _MANY = 50  # from so many on others are stored while these are under way: the disk is not waited for
+_AHEAD = 300  # as many at least: what is sent while one transaction goes to disk
 _FEW = 8  # for fewer tickets the store is not asked
 _LEAST = 16  # tickets that wait at least: so many are leased at a time
 _OF_A_HOST = 64  # tickets of one host that wait at most, so that others come in
@@ -54,7 +55,7 @@ class LaneRun:
     def is_full(self) -> bool:
         """Whether as much is under way as may be."""
         most = self.settings.connections or _NO_LIMIT
-        return len(self.under_way) >= most + (max(most, 300) if most >= _MANY else 0)
+        return len(self.under_way) >= most + (max(most, _AHEAD) if most >= _MANY else 0)
 
     def ready(self) -> Iterator[Ticket]:
         """Yield what is stored and may be sent at once: it counts as sent from then on."""

@@ -17,7 +17,7 @@ from typing import Any
 from ..caller.client import hand_over
 from ..caller.handed import Handed
 from ..caller.pool import WorkerPool
-from ..errors import InvalidRequest, RequestError, WorkerPoolError
+from ..errors import InvalidRequest, PoolClosed, RequestError, WorkerPoolError
 from ..messages.request import Request
 from ..messages.response import Response
 from ..policies.retry import is_good, wait_before_retry
@@ -36,8 +36,8 @@ __all__ = ["Runner"]
 
 log = logging.getLogger("workerpool.service")
 
-_BATCH = 200  # tickets that are leased, or stored as sendings, at a time
-_RESULTS = 500  # results that one transaction stores
+_BATCH = 200  # tickets that are leased at a time, or answers that are looked at
+_STORED = 500  # sendings, or results, that one transaction stores
 _PAUSE = 1.0  # seconds after a store that was down
 _LOOK = 0.5  # seconds between two looks at the lanes' settings
 _MOST_BYTES = 64 * 2**20  # of bodies that wait to be stored, or to be sent
@@ -130,7 +130,7 @@ class Runner:
         while not self._results:
             self._store_now.clear()
             await self._store_now.wait()
-        batch = list(islice(self._results, _RESULTS))
+        batch = list(islice(self._results, _STORED))
         await self._store.finish(batch)
         for each in batch:
             self._results.popleft()
@@ -250,14 +250,14 @@ class Runner:
 
     def _send_ready(self) -> None:
         """Choose what may be sent now, and have it stored and sent, a batch at a time."""
-        if len(self._results) > 3 * _RESULTS or self._weight > 2 * _MOST_BYTES:
+        if len(self._results) > 3 * _STORED or self._weight > 2 * _MOST_BYTES:
             return  # the store is slower than the net, or down
         now = monotonic()
         for lane in self._lanes.values():
             if lane.is_storing:
                 continue  # what is ready meanwhile goes together
             batch: list[Ticket] = []
-            while len(batch) < _BATCH and (ticket := lane.next(now)) is not None:
+            while len(batch) < _STORED and (ticket := lane.next(now)) is not None:
                 if self._may_be_sent(lane, ticket, now):
                     batch.append(ticket)
             if batch:
@@ -324,7 +324,11 @@ class Runner:
         self.sendings += 1
         self._sent.add(ticket)
         ticket.sent_at = time()
-        ticket.work = hand_over(self._pool, ticket.request, ticket, self._note_arrived)
+        try:
+            ticket.work = hand_over(self._pool, ticket.request, ticket, self._note_arrived)
+        except WorkerPoolError as exc:
+            self._sent.discard(ticket)
+            self._judge(ticket, "cancelled" if isinstance(exc, PoolClosed) else "failed", exc)
 
     def _note_arrived(self, work: Handed) -> None:
         """Note it, and ring once for many. On the pool's threads."""
@@ -344,7 +348,8 @@ class Runner:
                 ticket.work = None
                 self._sent.discard(ticket)
                 hosts.add(ticket.host)
-                self._judge(ticket, work)
+                assert work.verdict is not None
+                self._judge(ticket, *work.verdict[:2])
         for host in hosts:
             self._renew(host)
         for lane in self._lanes.values():
@@ -354,9 +359,8 @@ class Runner:
 
     # What came.
 
-    def _judge(self, ticket: Ticket, work: Handed) -> None:
-        assert work.verdict is not None
-        lane, now, (outcome, answer, _at) = self._lanes[ticket.lease.lane], monotonic(), work.verdict
+    def _judge(self, ticket: Ticket, outcome: str, answer: Any) -> None:
+        lane, now = self._lanes[ticket.lease.lane], monotonic()
         lane.end(ticket, now)
         lane.sent -= 1
         if outcome == "cancelled":
