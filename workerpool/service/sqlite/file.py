@@ -46,6 +46,7 @@ def lock(path: Path) -> IO[str]:
 
 def open_writing(path: Path) -> sqlite3.Connection:
     """Open the file for the one connection that writes, made or brought to the present version."""
+    _check_writable(path)
     try:
         db = connect(path)
     except sqlite3.Error as exc:
@@ -59,6 +60,19 @@ def open_writing(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that may only be read, before SQLite makes files beside it that may only be read, too."""
+    try:
+        path.open("r+b").close()
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StoreRefused(
+            f"{path}: it cannot be written ({exc.strerror}); mend the folder's rights or the disk, or give another"
+            " --database"
+        ) from exc
 
 
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
