@@ -9,15 +9,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ..addresses import AddressRules
 from ..loops import loop_factory
 from ..scraping.politeness import Politeness
-from .defaults import Command, option, settings_of
+from .defaults import Command, option
 from .given import POSITIVE
 from .logs import logs_on_stderr
 
@@ -26,12 +24,6 @@ __all__ = ["serve"]
 _COLLECTED = (5000, 20, 20)  # of garbage: thresholds of the three generations
 _REFUSED = 4  # exit code: the database or the address cannot be used
 _EXTRA = ("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "jinja2", "standardwebhooks")
-
-
-def _read_config(ctx: click.Context, _option: click.Parameter, place: str | None) -> str | None:
-    if place is not None and isinstance(ctx.command, Command):
-        ctx.default_map = {**(ctx.default_map or {}), **settings_of(Path(place), ctx.command)}
-    return place
 
 
 def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,8 +36,6 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
 
 
 @click.command(cls=Command)
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), is_eager=True, callback=_read_config,
-              help="A file of settings, before ./workerpool.toml.")  # fmt: skip
 @option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; others than this machine's "
         "need tokens.")  # fmt: skip
 @option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
@@ -55,6 +45,8 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
         help="A name by which clients call the service, beside its address; may be repeated.")  # fmt: skip
 @option("--allow-address", "allow_addresses", multiple=True, metavar="NETWORK", callback=_networks,
         help="Let requests go to these addresses, too, such as 127.0.0.0/8; may be repeated.")  # fmt: skip
+@option("--allow-port", "allow_ports", multiple=True, type=click.IntRange(1, 65535),
+        help="Let requests go to this port, too, which is mail's or another protocol's; may be repeated.")  # fmt: skip
 @option("--workers", type=click.IntRange(1), help="Threads that fetch; as many as pay off if left out.")
 @option("--robots/--no-robots", help="Obey robots.txt.")
 @option("--agent", help="The name that robots.txt and servers know the service by.")
@@ -112,6 +104,7 @@ def _rare_collections() -> Iterator[None]:
 
 
 def _settings(given: dict[str, Any]) -> Any:
+    from ..service.policy import usual_rules
     from ..service.records import Retention
     from ..service.settings import ServiceSettings
 
@@ -121,7 +114,7 @@ def _settings(given: dict[str, Any]) -> Any:
         port=given["port"],
         database=given["database"],
         public_hosts=tuple(given["public_hosts"]),
-        addresses=AddressRules(allow=given["allow_addresses"]),
+        addresses=usual_rules(given["allow_addresses"], given["allow_ports"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],
