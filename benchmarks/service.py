@@ -182,8 +182,8 @@ def _lines_taken(service: Service, number: int) -> str:
         service.submit_lines(lines, f"?not_before={_LATER}")
         seconds = monotonic() - began
     return (
-        f"one submission of {number:,} lines: {seconds:.1f} s, {max(seen) - idle:.1f} MiB above the {idle:.0f} MiB of an"
-        " idle service (at most 64)"
+        f"one submission of {number:,} lines: {seconds:.1f} s, {max(seen) - idle:.1f} MiB above the {idle:.0f} MiB of"
+        " an idle service (at most 64)"
     )
 
 

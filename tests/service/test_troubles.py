@@ -47,7 +47,7 @@ def test_a_file_that_may_only_be_read_is_refused(run):
         await store.close()
 
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o777)  # noqa: S103  for nobody, too
+        os.chmod(folder, 0o777)
         path = Path(folder, "x.sqlite")
         with as_nobody():
             run(opened(path))

@@ -68,16 +68,28 @@ def finished(ticket: Ticket, answer: Response | Failure) -> Finished:
     body = Body(
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        media_type=headers.get("Content-Type", "").strip()[:200] or _MEDIA,
+        media_type=_storable(headers.get("Content-Type", "").strip()[:200]) or _MEDIA,
     )
     return Finished(
         lease=ticket.lease, ending=Ending.SUCCEEDED if answer.status_code < 400 else Ending.FAILED,
-        final_url=answer.url, status=answer.status_code, headers=tuple(headers.items()), elapsed=elapsed,
-        attempts=attempts, body=body if kept else None, content=content if kept else None,
+        final_url=answer.url, status=answer.status_code,
+        headers=tuple([(name, _storable(value)) for name, value in headers.items()]),
+        elapsed=elapsed, attempts=attempts, body=body if kept else None, content=content if kept else None,
     )  # fmt: skip
 
 
 def failure_of(error: BaseException) -> Failure:
     """Return an error as it is stored."""
     stage = error.stage if isinstance(error, RequestError) else ""
-    return Failure(type=type(error).__name__, stage=stage, message=str(error)[:1000])
+    return Failure(type=type(error).__name__, stage=stage, message=_storable(str(error)[:1000]))
+
+
+def _storable(text: str) -> str:
+    """Return a text that a database takes: bytes that are no UTF-8 are taken for Latin-1."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
