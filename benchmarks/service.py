@@ -1,8 +1,8 @@
-"""The job service: `python -m benchmarks.service`, how quick it fetches, takes submissions, and answers under load.
+"""The job service: `python -m benchmarks.service`, how quick it fetches and takes submissions, and its memory.
 
 Fetching is a ratio to `fetch_many`, of the same URLs in the same run: pages of 1 KiB, bodies kept, a database in a
 file. Submissions are of one request each, and counted once they are answered: on disk. The service is a process of its
-own, and its memory is read from /proc: Linux only.
+own, and its memory is read from /proc: Linux only. What ten times its load does to it `python -m benchmarks.overload` has.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from workerpool import Request, WorkerPool
+from workerpool import WorkerPool
 
 from .machine import machine
 from .server import serving
@@ -93,12 +93,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of fetching (3)")
     parser.add_argument("--submissions", type=int, default=1600, help="for each number of clients (1600)")
     parser.add_argument("--lines", type=int, default=100_000, help="of the one large submission (100000)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="that the load lasts (5)")
-    parser.add_argument("--load", nargs=3, metavar=("PORT", "CLIENTS", "SECONDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.load:
-        _load(int(options.load[0]), int(options.load[1]), float(options.load[2]))
-        return
     with serving() as server:
         print(machine(server.name))
         for _ in range(options.rounds):
@@ -107,9 +102,7 @@ def main() -> None:
         for clients in _CLIENTS:
             print(_submitted(service, clients, options.submissions), flush=True)
     with serving_jobs() as service:
-        print(_lines_taken(service, options.lines), flush=True)
-    with serving_jobs() as service:
-        print(_loaded(service, 10 * _CLIENTS[-1], options.seconds))
+        print(_lines_taken(service, options.lines))
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -185,33 +178,6 @@ def _lines_taken(service: Service, number: int) -> str:
         f"one submission of {number:,} lines: {seconds:.1f} s, {max(seen) - idle:.1f} MiB above the {idle:.0f} MiB of"
         " an idle service (at most 64)"
     )
-
-
-def _loaded(service: Service, clients: int, seconds: float) -> str:
-    """Have other processes submit as fast as they can, by ten times as many clients as it has been measured with."""
-    command = [sys.executable, "-m", "benchmarks.service", "--load", str(service.port), str(clients), str(seconds)]
-    with _looking(lambda: _health(service)) as waits:
-        told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-    status, stats = service.call("GET", "/v1/stats")
-    assert status == 200, stats
-    lost = told.get("202", 0) - stats["queued"]
-    return (
-        f"{clients} clients for {seconds:g} s: {sum(told.values()):,} calls, by status {told}; accepted and lost"
-        f" {max(0, lost)}; p99 of /healthz {quantile(waits, 0.99) * 1000:.0f} ms of {len(waits)} (under 100)"
-    )
-
-
-def _load(port: int, clients: int, seconds: float) -> None:
-    end, codes = monotonic() + seconds, Counter[str]()
-
-    def requests() -> Iterator[Request]:
-        while monotonic() < end:
-            yield Request("POST", f"http://127.0.0.1:{port}/v1/jobs", json=_HELD)
-
-    with WorkerPool(connections=clients, retry=None, timeout=60) as pool:
-        for result in pool.fetch_many(requests(), buffersize=clients):
-            codes[type(result.error).__name__ if result.response is None else str(result.response.status_code)] += 1
-    print(json.dumps(codes))
 
 
 def _health(service: Service) -> float:

@@ -73,9 +73,8 @@ def test_memory_is_compared_with_the_first_minute():
 
 
 def test_the_service_is_measured():
-    """Its fetching, its submissions, its memory, its health."""
-    out = _run("benchmarks.service", "--requests=300", "--rounds=1", "--submissions=64", "--lines=500", "--seconds=0.5")
+    """Its fetching, its submissions, its memory."""
+    out = _run("benchmarks.service", "--requests=300", "--rounds=1", "--submissions=64", "--lines=500")
     assert re.search(r"fetching 300: .* ratio \d+\.\d\d", out), out
     assert len(re.findall(r"submissions, (?:1|16|64) clients: .* on disk", out)) == 3
     assert re.search(r"one submission of 500 lines: .* MiB above", out), out
-    assert "accepted and lost 0" in out
