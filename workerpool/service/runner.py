@@ -18,6 +18,7 @@ from ..caller.client import hand_over
 from ..caller.handed import Handed
 from ..caller.pool import WorkerPool
 from ..errors import InvalidRequest, PoolClosed, RequestError, WorkerPoolError
+from ..handover.work import Verdict
 from ..messages.request import Request
 from ..messages.response import Response
 from ..policies.retry import is_good, wait_before_retry
@@ -39,6 +40,7 @@ log = logging.getLogger("workerpool.service")
 
 _BATCH = 200  # tickets that are leased at a time, or answers that are looked at
 _STORED = 500  # sendings, or results, that one transaction stores
+_STEP = 32  # tickets that are looked at before the pool is given more
 _PAUSE = 1.0  # seconds after a store that was down
 _LOOK = 0.5  # seconds between two looks at the lanes' settings
 _MOST_BYTES = 64 * 2**20  # of bodies that wait to be stored, or to be sent
@@ -60,6 +62,7 @@ class Runner:
         self._of_job: defaultdict[str, set[Ticket]] = defaultdict(set)
         self._sent: set[Ticket] = set()
         self._arrived: deque[Handed] = deque()
+        self._answered: deque[tuple[Ticket, Verdict]] = deque()  # of these, what has given its place to others
         self._rung = False
         self._results: deque[Finished] = deque()
         self._weight = 0  # bytes of bodies in results that wait to be stored, and in tickets
@@ -88,7 +91,7 @@ class Runner:
             await asyncio.sleep(0.02)
         for ticket in list(self._sent):
             _cancel(ticket)
-        while (self._sent or self._results) and monotonic() < deadline + 5:
+        while (self._sent or self._answered or self._results) and monotonic() < deadline + 5:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
@@ -261,6 +264,8 @@ class Runner:
             while len(batch) < _STORED and (ticket := lane.next(now)) is not None:
                 if self._may_be_sent(lane, ticket, now):
                     batch.append(ticket)
+                    if not len(batch) % _STEP:
+                        self._refill()
             if batch:
                 lane.is_storing = True
                 self._spawn(self._send(lane, batch))
@@ -329,6 +334,7 @@ class Runner:
             ticket.work = hand_over(self._pool, ticket.request, ticket, self._note_arrived)
         except WorkerPoolError as exc:
             self._sent.discard(ticket)
+            self._lanes[ticket.lease.lane].sent -= 1
             self._judge(ticket, "cancelled" if isinstance(exc, PoolClosed) else "failed", exc)
 
     def _note_arrived(self, work: Handed) -> None:
@@ -341,29 +347,38 @@ class Runner:
 
     def _take_arrived(self) -> None:
         self._rung = False
+        self._refill()
         hosts = set()
-        for _ in range(min(len(self._arrived), _BATCH)):
+        for number in range(1, min(len(self._answered), _BATCH) + 1):
+            ticket, verdict = self._answered.popleft()
+            hosts.add(ticket.host)
+            self._judge(ticket, *verdict[:2])
+            if not number % _STEP:
+                self._refill()
+        for host in hosts:
+            self._renew(host)
+        if self._answered:
+            self._move.set()
+
+    def _refill(self) -> None:
+        """Send what is stored in the places of what has arrived: the pool is not to wait until that is looked at."""
+        while self._arrived:
             work = self._arrived.popleft()
             ticket: Ticket = work.tag
             if ticket.work is work:  # else it was told of before
+                assert work.verdict is not None
                 ticket.work = None
                 self._sent.discard(ticket)
-                hosts.add(ticket.host)
-                assert work.verdict is not None
-                self._judge(ticket, *work.verdict[:2])
-        for host in hosts:
-            self._renew(host)
+                self._lanes[ticket.lease.lane].sent -= 1
+                self._answered.append((ticket, work.verdict))
         for lane in self._lanes.values():
             self._send_stored(lane)
-        if self._arrived:
-            self._move.set()
 
     # What came.
 
     def _judge(self, ticket: Ticket, outcome: str, answer: Any) -> None:
         lane, now = self._lanes[ticket.lease.lane], monotonic()
         lane.end(ticket, now)
-        lane.sent -= 1
         if outcome == "cancelled":
             self._common.ended(ticket.host, now)
             return  # it is gone, or given back: its attempt stays as interrupted
