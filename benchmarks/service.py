@@ -2,7 +2,7 @@
 
 Fetching is a ratio to `fetch_many`, of the same URLs in the same run: pages of 1 KiB, bodies kept, a database in a
 file. Submissions are of one request each, and counted once they are answered: on disk. The service is a process of its
-own, and its memory is read from /proc: Linux only. What ten times its load does to it `python -m benchmarks.overload` has.
+own, and its memory is read from /proc: Linux only. What ten times its load does to it is for `benchmarks.overload`.
 """
 
 import argparse

@@ -144,7 +144,7 @@ def torment_service(database: str, folder: Path, *, requests: int, times: int, s
     with _target() as target:
         service = Served(database, folder, "--drain", "1").start()
         try:
-            rate = max(20.0, requests / max(1, times) / _LIFE * 2)
+            rate = max(20.0, requests / max(1, times) / _LIFE * 3)
             service.call("PUT", "/v1/lanes/default", json={"rate": rate, "per_host": 0})
             submitter = _Submitter(service, target, requests)
             submitter.start()
