@@ -97,6 +97,7 @@ def test_what_is_in_the_folder_may_be_set_by_its_file(shared_site, tmp_path):
     shown = run("config", "show", folder=tmp_path).stdout
     told = re.search(r"sets no (.*), and no places outside", shown)[1].split(", ")
     own = {"data", "header", "input", "insecure", "method", "proxy", "sign", "sign-as"}
+    own |= {"url", "token", "token-file", "webhook"}
     assert {f"--{name}" for name in own | {"host", "public-host", "allow-address"}} == set(told)
 
 
