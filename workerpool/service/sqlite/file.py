@@ -11,7 +11,7 @@ from typing import IO
 from ..errors import ServiceError, StoreDown, StoreRefused
 from .schema import MARK, MIGRATIONS, VERSION
 
-__all__ = ["CONSTRAINT", "connect", "has_log", "lock", "open_writing", "told"]
+__all__ = ["CONSTRAINT", "Turn", "connect", "has_log", "lock", "open_writing", "told"]
 
 CONSTRAINT = sqlite3.IntegrityError
 _PATIENCE = 10.0  # seconds that one connection waits for another one's lock
@@ -42,6 +42,27 @@ def lock(path: Path) -> IO[str]:
         file.close()
         raise StoreRefused(f"{path} is in use by another service; stop that, or give another --database") from exc
     return file
+
+
+class Turn:
+    """The right to write to the file, and to take its log over into it: of one process at a time, by a lock beside it.
+
+    A service has it for each transaction, and so has whoever writes a token while a service has the file. SQLite's own
+    lock lets one write while another takes the log over, which before 3.51.3 can damage it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.with_name(path.name + ".turn").open("w")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *exc_info: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the lock's file."""
+        self._file.close()
 
 
 def open_writing(path: Path) -> sqlite3.Connection:
@@ -108,7 +129,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             f" {VERSION}); install that version, or give another --database"
         )
     # SQLite before 3.51.3 can damage a log that two connections write to, or take over into the file, at a time. Here
-    # one connection does both, on one thread, and the lock keeps other services away; readers do neither.
+    # one does at a time: the lock keeps other services away, `Turn` whoever else writes; readers do neither.
     db.execute("PRAGMA journal_mode = WAL")
     if not has_log(db):
         db.execute("PRAGMA journal_mode = PERSIST")

@@ -35,7 +35,7 @@ from ..records import (
 from ..store import Begun
 from . import deliveries, jobs, queue, results, settings, tending
 from .bell import Bell
-from .file import has_log, lock, open_writing
+from .file import Turn, has_log, lock, open_writing
 from .readers import Readers
 from .schema import VERSION
 from .writer import Writer
@@ -57,13 +57,15 @@ class SQLiteStore:
         path = Path(database)
         locked = lock(path)
         try:
-            db = await asyncio.to_thread(open_writing, path)
+            turn = Turn(path)
+            with turn:
+                db = await asyncio.to_thread(open_writing, path)
         except BaseException:
             locked.close()
             raise
         gate: AbstractContextManager[Any] = nullcontext() if has_log(db) else threading.Lock()
         bell = Bell(int(db.execute("SELECT value FROM meta WHERE name = 'sequence'").fetchone()[0]))
-        return cls(path, locked, Writer(path, db, gate, bell.ring), Readers(path, gate), bell)
+        return cls(path, locked, Writer(path, db, turn, gate, bell.ring), Readers(path, gate), bell)
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from ..errors import Busy, StoreDown
-from .file import close_quietly, is_refusal, told
+from .file import Turn, close_quietly, is_refusal, told
 from .leases import Leases
 
 __all__ = ["Change", "Writer"]
@@ -60,9 +60,14 @@ class Writer:
     """Run calls on a thread, many in one transaction. `told` hears on that thread of each transaction on disk."""
 
     def __init__(
-        self, path: Path, db: sqlite3.Connection, gate: AbstractContextManager[Any], told: Callable[[Change], None]
+        self,
+        path: Path,
+        db: sqlite3.Connection,
+        turn: Turn,
+        gate: AbstractContextManager[Any],
+        told: Callable[[Change], None],
     ) -> None:
-        self._path, self._db, self._gate, self._told = path, db, gate, told
+        self._path, self._db, self._turn, self._gate, self._told = path, db, turn, gate, told
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self.sequence = self._stored_sequence()
         self.leases = Leases()
@@ -97,7 +102,9 @@ class Writer:
             calls, ended = self._taken()
             if calls:
                 self._serve(calls)
-        close_quietly(self._db)
+        with self._turn:
+            close_quietly(self._db)
+        self._turn.close()
 
     def _taken(self) -> tuple[list[_Call], bool]:
         """Wait for a call, and return it with those behind it; whether they are the last ones."""
@@ -115,7 +122,7 @@ class Writer:
             done: list[_Done] = []
             change = Change(self._db, self.sequence, self.leases)
             try:
-                with told(self._path):
+                with told(self._path), self._turn:
                     tried = self._transact(change, calls, done)
             except BaseException as exc:  # noqa: BLE001  each caller hears of it
                 self._undo()
