@@ -17,11 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from workerpool import WorkerPool
-from workerpool.scraping import Crawl, Politeness
-from workerpool.scraping.following import follow
-from workerpool.scraping.scope import Scope, url_key
-from workerpool.scraping.sinks import sink_for
-from workerpool.scraping.traps import Traps
+from workerpool.scraping import Crawl, Politeness, Scope, Traps, follow, sink_for, url_key
 
 from .machine import machine
 from .server import serving, serving_links

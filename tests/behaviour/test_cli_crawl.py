@@ -130,6 +130,23 @@ def test_a_trap_is_set_aside_and_named(site, tmp_path):
     assert "skipped: trap:repeated-segment" in why.stdout
 
 
+@pytest.mark.parametrize("restart", [False, True], ids=["goes-on", "anew"])
+def test_a_run_that_goes_on_counts_on(site, tmp_path, restart):
+    """A trap that neither part of it would have found is found; anew it is counted anew."""
+    books, url = site
+    books.pages |= {"/list": page(), "/": page("/next", *(f"/list?a{n}=1" for n in range(40)))}
+    books.pages["/next"] = page(*(f"/list?b{n}=1" for n in range(40)))
+    command = ["crawl", f"{url}/", "-o", "out.jsonl", "--state", "s.db"]
+    first = run(*command, "--max-pages", 1, folder=tmp_path)
+    assert (3, False) == (first.returncode, "set aside" in first.stderr)
+    if restart:
+        books.pages["/"] = page("/next")
+    second = run(*command, *(["--restart"] if restart else []), folder=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert restart is ("/list (trap:parameter-explosion)" not in second.stderr)
+    assert restart is (len(rows(tmp_path / "out.jsonl")) < 43)
+
+
 def test_depth_allow_and_deny_hold(site, tmp_path):
     """Each by its own rule."""
     books, url = site

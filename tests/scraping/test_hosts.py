@@ -50,6 +50,17 @@ def test_a_crawl_delay_is_kept_between_starts():
     assert (15, "crawl-delay", "") == (known.ready_at("h"), known.why("h", 14.9), known.why("h", 15))
 
 
+@pytest.mark.parametrize("settings", [{"delay": 5}, {"per_host_rate": 0.2}])
+def test_what_was_sent_late_counts_from_then(settings):
+    """From its start the next one would follow too closely; what the start says after all is not undone."""
+    known = hosts(**settings)
+    known.started("h", 10)
+    known.ended("h", 18, status=200, sent=17)
+    assert 22 == known.ready_at("h")
+    ask(known, 30, 31, sent=30)
+    assert 35 == known.ready_at("h")
+
+
 def test_the_longer_of_both_delays_counts():
     """One's own and the site's."""
     known = hosts(delay=3)

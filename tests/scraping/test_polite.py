@@ -4,12 +4,14 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import ClassVar
 
 import pytest
-from servers import handled
+from faults.certificates import client_context, server_context
+from servers import Listening, handled, ok, read_request
 
+from workerpool import WorkerPool
 from workerpool.scraping import Crawl, Politeness
 
 
@@ -96,6 +98,60 @@ def test_a_crawl_delay_is_never_passed(books):
     assert min(later - sooner for sooner, later in pairwise([before, *times])) >= 0.195
     assert len(asked(books)) == 9
     assert books.most == 1
+
+
+class Slow(Listening):
+    """Take its time before the first handshake; keep when that was over, and when each request came."""
+
+    def __init__(self, seconds):
+        self.over, self.times, self._seconds = None, [], seconds
+        super().__init__(self._serve)
+
+    def _serve(self, connection):
+        if self.over is None:
+            sleep(self._seconds)
+            self.over = monotonic()
+        with server_context("good").wrap_socket(connection.dup(), server_side=True) as secured:
+            while read_request(secured):
+                self.times.append(monotonic())
+                secured.sendall(ok(b"page"))
+
+
+def test_a_delay_counts_from_the_sending_where_a_connection_was_slow_to_come():
+    """A handshake that takes longer than the delay, and then both at once, would be two requests at once."""
+    with Slow(0.5) as server, WorkerPool(ssl=client_context()) as pool:
+        urls = [f"https://{server.host}/{n}" for n in range(2)]
+        assert all(outcome.ok for outcome in Crawl(urls, politeness=Politeness(delay=0.4), pool=pool))
+    assert len(server.times) == 2
+    assert server.times[1] - server.over >= 0.4
+
+
+def test_a_delay_counts_from_the_sending_where_the_place_was_taken(books):
+    """By another host's request, say: what was handed to the pool waits there."""
+    ends = []
+
+    class Busy(Books):
+        def do_GET(self):
+            sleep(0.5)
+            ends.append(monotonic())
+            super().do_GET()
+
+    with handled(Busy) as busy, handled(books) as url, WorkerPool(connections=1) as pool:
+        list(Crawl([busy, f"{url}1", f"{url}2"], politeness=Politeness(delay=0.4), pool=pool))
+    (_, first, _), (second, last, _) = books.log
+    assert (first, last) == ("/1", "/2")
+    assert second - ends[0] >= 0.4
+
+
+def test_a_delay_counts_from_the_sending_where_outcomes_are_taken_slowly(books):
+    """One that needs no request comes first, and whoever takes it is in no hurry: meanwhile no clock stands still."""
+    taken = []
+    with handled(books) as url:
+        for outcome in Crawl(["no URL", f"{url}1", f"{url}2"], politeness=Politeness(delay=0.4)):
+            if outcome.error is not None:
+                sleep(0.5)
+                taken.append(monotonic())
+    assert books.log[1][0] - taken[0] >= 0.4
 
 
 def test_a_retry_after_holds_the_whole_host(books):

@@ -1,6 +1,9 @@
 """Traps, each by the name of its rule, and honest sites, none of which is one."""
 
+import os
 import random
+import subprocess
+import sys
 import tracemalloc
 from datetime import UTC, datetime
 
@@ -199,3 +202,63 @@ def test_fingerprints_are_near_where_texts_are():
     assert 0 == distance(simhash(["a b c"]), simhash(["a b c"] * 9))
     assert ["ab cd ef"] == features_of("<b a='1'>ab</b> 12 c cd<br>ef")
     assert [] == features_of("<" * 100_000)
+
+
+def test_what_was_counted_is_kept_and_gone_on_with():
+    """Piece by piece, each change once; the same verdicts come as without a stop, in another process, too."""
+    urls = [f"http://h.test/list?{'&'.join(f'p{n % 7}{k}={n}' for k in range(3))}" for n in range(80)]
+    urls += [f"http://h.test/calendar/{2030 + n}-01-05" for n in range(30)]
+    whole, kept, found = Traps(), {}, []
+    expected = [whole.check(url) for url in urls]
+    for url in urls:
+        part = Traps()
+        part.recall(kept.items())
+        found.append(part.check(url))
+        kept.update(part.changes())
+        assert [] == list(part.changes())
+    assert expected == found
+    assert any(expected)
+    last = Traps()
+    last.recall(kept.items())
+    assert whole.aside == last.aside
+
+
+def test_answers_that_were_too_slow_are_kept():
+    """Until others come between."""
+    kept = {}
+    for number in range(3):
+        traps = Traps()
+        traps.recall(kept.items())
+        trap = traps.seen(f"http://h.test/{number}", None, took=60.0, size=10)
+        kept.update(traps.changes())
+    assert "tarpit" == trap.rule
+    assert {"slow h.test", "aside h.test"} <= kept.keys()
+
+
+def test_what_is_forgotten_is_forgotten_of_the_state():
+    """The least recently used, as in memory."""
+    traps = Traps(most=3)
+    traps.recall(())
+    kept = {}
+    for number in range(9):
+        traps.check(f"http://h{number}.test/a?b=1")
+        kept.update(traps.changes())
+    assert 3 == sum(value is not None for value in kept.values())
+
+
+SETS = """
+from workerpool.scraping import Traps
+traps = Traps()
+traps.recall(())
+for n in range(40):
+    traps.check(f"http://h.test/?a{n}=1&b=2")
+print(sorted(traps.changes()))
+"""
+
+
+def test_each_process_counts_the_same():
+    """Whatever seed its hashes have."""
+    seeds = [os.environ | {"PYTHONHASHSEED": seed} for seed in "12"]
+    command = [sys.executable, "-c", SETS]
+    found = [subprocess.run(command, env=env, capture_output=True, text=True, timeout=80, check=True) for env in seeds]
+    assert found[0].stdout == found[1].stdout

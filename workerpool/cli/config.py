@@ -2,7 +2,7 @@
 
 import click
 
-from .defaults import Command, Option, files, origin_of, shown
+from .defaults import Command, Option, files, not_taken, origin_of, shown
 
 __all__ = ["config"]
 
@@ -14,6 +14,7 @@ def config() -> None:
     \b
     Flags come before the environment (WORKERPOOL_FETCH_RATE for one command, WORKERPOOL_RATE for all),
     before ./workerpool.toml, before the user's file, before the defaults.
+    The file of a folder may be anybody's, and sets nothing that could do harm; --config FILE names one that is trusted.
     A file has names as they are typed, for all commands, or in a table for one:
 
     \b
@@ -25,18 +26,24 @@ def config() -> None:
 
 @config.command("show")
 @click.argument("command", required=False, type=click.Choice(["crawl", "fetch", "serve"]))
+@click.option("--config", "named", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+              help="As of the commands: in the place of ./workerpool.toml.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
-def show(command: str | None, everything: bool) -> None:
+def show(command: str | None, named: str | None, everything: bool) -> None:
     """Print `COMMAND.OPTION = VALUE  # WHERE FROM`; secrets are not told."""
-    for place in files():
+    for place in files(named):
         click.echo(f"# {place}: {'read' if place.is_file() else 'not there'}")
+    if named is None:
+        refused = ", ".join(sorted({*not_taken(_command("fetch")), *not_taken(_command("serve"))}))
+        click.echo(f"# {files()[0]} sets no {refused}, and no places outside of its folder; --config FILE may")
     for name in [command] if command else ["crawl", "fetch", "serve"]:
-        for line in _lines(_command(name), name, everything=everything):
+        for line in _lines(_command(name), name, named, everything=everything):
             click.echo(line)
 
 
-def _lines(command: Command, name: str, *, everything: bool) -> list[str]:
-    ctx = command.make_context(name, [] if name == "serve" else ["-"])  # a URL there must be
+def _lines(command: Command, name: str, named: str | None, *, everything: bool) -> list[str]:
+    urls = [] if name == "serve" else ["-"]  # there must be one
+    ctx = command.make_context(name, [*(["--config", named] if named else []), *urls])
     found = []
     for parameter in command.params:
         if not isinstance(parameter, Option):

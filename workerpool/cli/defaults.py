@@ -1,4 +1,8 @@
-"""Where the values of options come from: flags, the environment, `./workerpool.toml`, the user's file, defaults."""
+"""Where the values of options come from: flags, the environment, `./workerpool.toml`, the user's file, defaults.
+
+The file of a folder may be anybody's, of an archive that was unpacked, say. So it sets nothing by which it could have
+requests led elsewhere, secrets sent or files overwritten; `--config FILE` names one that is trusted.
+"""
 
 import os
 import tomllib
@@ -13,11 +17,18 @@ from click.core import ParameterSource
 
 from ..redaction import HIDDEN
 
-__all__ = ["Command", "Option", "files", "option", "origin_of", "settings_of", "shown"]
+__all__ = ["Command", "Option", "files", "not_taken", "option", "origin_of", "shown"]
 
 _ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
 _SECRETS = frozenset({"headers", "data", "proxy"})
+# Not taken from a folder's file. Inputs neither: headers that are given go to each URL.
+_OWN = frozenset({
+    "proxy", "insecure", "headers", "method", "data", "source", "sign", "sign_as", "host", "public_hosts",
+    "allow_addresses",
+})  # fmt: skip
+_PLACES = frozenset({"outputs", "save", "state", "report", "database"})  # taken from it where they are in the folder
 _PREFIX = "WORKERPOOL_"
+_CONFIG = "workerpool.config"  # of a context: the file that was named
 _COMMANDS = ("crawl", "fetch", "serve")  # those that have settings
 
 
@@ -45,18 +56,32 @@ option = partial(click.option, cls=Option)
 class Command(click.Command):
     """A command whose options the files of settings may set, and the environment above them."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Parse the arguments, with what the files say as defaults."""
-        if not extra.get("resilient_parsing") and not (parent and parent.resilient_parsing):
-            extra.setdefault("default_map", _from_files(self))
-        return super().make_context(info_name, args, parent, **extra)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params.append(
+            click.Option(
+                ["--config"], type=click.Path(exists=True, dir_okay=False), is_eager=True, expose_value=False,
+                callback=_take_files, metavar="FILE",
+                help="Settings from there, in the place of ./workerpool.toml; all of them are taken.",
+            )
+        )  # fmt: skip
 
 
-def files() -> tuple[Path, ...]:
-    """Return the files of settings, the one that counts most first."""
-    return Path("workerpool.toml"), Path(click.get_app_dir("workerpool")) / "config.toml"
+def files(named: str | None = None) -> tuple[Path, ...]:
+    """Return the files of settings, the one that counts most first: the one that was named, or that of the folder."""
+    return Path(named or "workerpool.toml"), Path(click.get_app_dir("workerpool")) / "config.toml"
+
+
+def not_taken(command: click.Command) -> list[str]:
+    """Return the options of a command that a folder's file does not set, as they are typed."""
+    return sorted(f"--{_typed(each)}" for each in command.params if each.name in _OWN)
+
+
+def _take_files(ctx: click.Context, _parameter: click.Parameter, named: str | None) -> None:
+    """Have what the files say as defaults; before all other options are looked at."""
+    if not ctx.resilient_parsing:
+        ctx.meta[_CONFIG] = named
+        ctx.default_map = _from_files(ctx.command, named)
 
 
 def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
@@ -65,13 +90,9 @@ def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
     if source is ParameterSource.ENVIRONMENT:
         return next(name for name in _variables(parameter, ctx) if os.environ.get(name))
     if source is ParameterSource.DEFAULT_MAP and isinstance(ctx.command, Command):
-        return next(str(place) for place in files() if parameter.name in _read(place, ctx.command))
+        named = ctx.meta.get(_CONFIG)
+        return next(str(place) for place in files(named) if parameter.name in _read(place, ctx.command, named))
     return "default"
-
-
-def settings_of(place: Path, command: "Command") -> dict[str, Any]:
-    """Return what a file says for a command, by the options' names; raises a usage error for what is none."""
-    return _read(place, command)
 
 
 def shown(parameter: click.Parameter, value: Any) -> str:
@@ -100,14 +121,14 @@ def _typed(parameter: click.Parameter) -> str:
     return next((each[2:] for each in parameter.opts if each.startswith("--")), parameter.name or "")
 
 
-def _from_files(command: Command) -> dict[str, Any]:
+def _from_files(command: click.Command, named: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for place in reversed(files()):
-        found |= _read(place, command)
+    for place in reversed(files(named)):
+        found |= _read(place, command, named)
     return found
 
 
-def _read(place: Path, command: Command) -> dict[str, Any]:
+def _read(place: Path, command: click.Command, named: str | None) -> dict[str, Any]:
     """Return what a file says for a command, by the options' names; raises a usage error for what is none."""
     try:
         text = place.read_text("utf-8")
@@ -119,10 +140,31 @@ def _read(place: Path, command: Command) -> dict[str, Any]:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise click.UsageError(f"{place} is no TOML: {exc}") from None
-    return dict(_checked(place, given, command))
+    found = dict(_checked(place, given, command))
+    if named is None and place == files()[0]:
+        _check_harmless(place, found, command)
+    return found
 
 
-def _checked(place: Path, given: Mapping[str, Any], command: Command) -> Iterator[tuple[str, Any]]:
+def _check_harmless(place: Path, found: Mapping[str, Any], command: click.Command) -> None:
+    """Raise a usage error for what the file of a folder may not set."""
+    for parameter in command.params:
+        name = parameter.name or ""
+        if name in _OWN & found.keys():
+            raise click.UsageError(
+                f"{place}: {_typed(parameter)} is not taken from the file of a folder, which may be anybody's; give it"
+                f" as --{_typed(parameter)}, in {files()[1]}, or say that this file is trusted: --config {place}"
+            )
+        values = found.get(name, ()) if name in _PLACES else ()
+        for value in [values] if isinstance(values, str) else values:
+            if value != "-" and ("://" in value or not Path(value).resolve().is_relative_to(Path.cwd().resolve())):
+                raise click.UsageError(
+                    f"{place}: {_typed(parameter)} is {value!r}, which is outside of the folder; give it as"
+                    f" --{_typed(parameter)}, or say that this file is trusted: --config {place}"
+                )
+
+
+def _checked(place: Path, given: Mapping[str, Any], command: click.Command) -> Iterator[tuple[str, Any]]:
     options = {_typed(each): each for each in command.params if isinstance(each, Option) and each.name not in _ACTS}
     for name, value in given.items():
         _check_name(place, name, value)

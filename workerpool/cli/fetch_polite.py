@@ -11,7 +11,7 @@ import click
 
 from ..caller.pool import WorkerPool
 from ..scraping.ahead import Ahead
-from ..scraping.backlog import Source
+from ..scraping.backlog import Ask, Asks, Source
 from ..scraping.errors import InputError
 from ..scraping.gathered import Gathered, SitemapInput, is_sitemap
 from ..scraping.inputs import BadLine, Input
@@ -20,7 +20,7 @@ from ..scraping.outcome import Outcome
 from ..scraping.sinks.text import defused
 from .dry_run import dry_run
 from .given import Asked, checked_request
-from .made import made_extractor, made_politeness, output_names, own_headers
+from .made import made_extractor, made_politeness, made_signer, output_names, own_headers
 from .scrape import Run, digest, scrape
 
 __all__ = ["fetch_politely"]
@@ -123,8 +123,9 @@ def _inputs(
     if source == "-":
         parts.append(Ahead(_Stdin(given["column"], bad)))
     elif source is not None and is_sitemap(source):
-        headers = made_politeness(given).headers
-        parts.append(SitemapInput(source, pool, headers=headers, on_trouble=_tell))
+        parts.append(
+            SitemapInput(source, pool, politeness=made_politeness(given), signer=made_signer(given), on_trouble=_tell)
+        )
     elif source is not None:
         parts.append(_listed(source, given["column"], bad))
     return _Asking(Gathered(parts), asked) if asked else Gathered(parts)
@@ -169,6 +170,11 @@ class _Asking:
     def __init__(self, source: Source, asked: Asked) -> None:
         self._source = source
         self._asked = asked
+
+    def ask_by(self, ask: Ask) -> None:
+        """Have the source ask by this; what it asks for itself gets no body."""
+        if isinstance(self._source, Asks):
+            self._source.ask_by(ask)
 
     def read(self, mark: Any = None) -> Iterator[tuple[Item, Any] | None]:
         """Yield the items of the source."""

@@ -1,5 +1,6 @@
 """One run of a Crawl for a command: what was given is made into its parts, watched, and told by an exit code."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from .writing import leave_stdout
 __all__ = ["Run", "plain_pool", "polite_options", "scrape"]
 
 _FAILED, _STOPPED, _LOCAL_IO = 1, 3, 4  # exit codes
+_FREE = "free some room and run the same again: with a state it goes on where it was"
+_CURES = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE}
 _RULES = {"robots", "robots-unreachable", "noai", "noaiinput", "noarchive", "noindex", "tdm", "duplicate", "exists"}
 _HURRY = 5.0  # seconds that the pool gets to close when the run was stopped
 
@@ -207,7 +210,7 @@ def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str
         raise click.UsageError("--resume goes on, and --restart begins anew; give one of them")
     if state in names:
         raise click.UsageError(f"--state and -o are both {state!r}; give two files")
-    if given["restart"] or (not again and Path(state).exists()):
+    if given["restart"] or (not again and _has_begun(state)):
         return
     if again and Path(state).exists() and standing(state).complete is False:
         return  # it may be the retry itself that goes on
@@ -217,10 +220,16 @@ def _check_state(given: Mapping[str, Any], names: list[str], *, again: tuple[str
         if given["since"] and not Path(state).exists():
             raise click.UsageError(f"-o {there!r} is there, and the state {state!r} is not; give another output")
         raise click.UsageError(f"-o {there!r} is there already; what is asked again goes to a new file")
+    lost = "empty" if Path(state).exists() else "not"
     raise click.UsageError(
-        f"-o {there!r} is there, and the state {state!r} is not; give the state that belongs to it, another output,"
+        f"-o {there!r} is there, and the state {state!r} is {lost}; give the state that belongs to it, another output,"
         " or --restart to overwrite it"
     )
+
+
+def _has_begun(state: str) -> bool:
+    """Whether there is a state: an empty file is none, or has lost what it had."""
+    return Path(state).exists() and Path(state).stat().st_size > 0
 
 
 def _begin_again(run: Run, state: str, identity: Mapping[str, str], names: list[str], *, quiet: bool) -> None:
@@ -294,7 +303,8 @@ def _told(names: list[str]) -> Iterator[None]:
         _give_up(str(exc), names)
     except OSError as exc:
         place = repr(exc.filename) if exc.filename is not None else "a file"
-        _give_up(f"cannot read or write {place}: {exc.strerror}; mend that or give another place", names)
+        cure = _CURES.get(exc.errno or 0, "mend that or give another place")
+        _give_up(f"cannot read or write {place}: {exc.strerror}; {cure}", names)
 
 
 def _give_up(trouble: str, names: list[str]) -> NoReturn:

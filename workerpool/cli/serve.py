@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ import click
 from ..addresses import AddressRules
 from ..loops import loop_factory
 from ..scraping.politeness import Politeness
-from .defaults import Command, option, settings_of
+from .defaults import Command, option
 from .given import POSITIVE
 from .logs import logs_on_stderr
 
@@ -22,12 +21,6 @@ __all__ = ["serve"]
 
 _REFUSED = 4  # exit code: the database or the address cannot be used
 _EXTRA = ("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "jinja2", "standardwebhooks")
-
-
-def _read_config(ctx: click.Context, _option: click.Parameter, place: str | None) -> str | None:
-    if place is not None and isinstance(ctx.command, Command):
-        ctx.default_map = {**(ctx.default_map or {}), **settings_of(Path(place), ctx.command)}
-    return place
 
 
 def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -40,8 +33,6 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
 
 
 @click.command(cls=Command)
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), is_eager=True, callback=_read_config,
-              help="A file of settings, before ./workerpool.toml.")  # fmt: skip
 @option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; others than this machine's "
         "need tokens.")  # fmt: skip
 @option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")

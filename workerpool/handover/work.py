@@ -78,7 +78,7 @@ class Work(ABC):
     """
 
     # Defaults of the class: what a piece of work does not need is never written (a third of its cost to make).
-    # Those that change (attempts, stage, task, begun, deadline) are written on the worker's loop only.
+    # Those that change (attempts, stage, task, begun, written, deadline) are written on the worker's loop only.
     place: URL | None = None  # whose host's limits count: where the request goes, or where a redirect has led it
     onward: Onward | None = None  # what is to be sent there after a redirect, until it is
     grace = 0.0  # seconds beyond the deadline after which the worker lets it fall
@@ -89,6 +89,7 @@ class Work(ABC):
     deadline: float | None = None  # as monotonic() counts; none yet where the time begins with the place
     slot = 0  # of the deadline, among those of the worker
     begun: float | None = None  # when it got its place; moved on by what limits of the lane's hold it up for later
+    written: float | None = None  # when a request last began to go out on a connection that was waited for
     aside: float | None = None  # since when it waits for a place anew
     attempts = 0
     stage: Stage = "queued"
@@ -179,6 +180,11 @@ class Work(ABC):
         """Seconds since submit, or between submit and outcome."""
         verdict = self.verdict
         return (monotonic() if verdict is None else verdict[2]) - self.started
+
+    @property
+    def sent_at(self) -> float | None:
+        """When its last request began to go out, as monotonic() counts; None if it never had its place."""
+        return self.begun if self.written is None else self.written
 
     @property
     def final_deadline(self) -> float | None:

@@ -10,13 +10,15 @@ from ..messages.request import Request
 from .entry import Entry
 from .frontier import Frontier
 from .item import Item
+from .outcome import Outcome
 from .record import Record
 from .state import State
 
-__all__ = ["Accepts", "Backlog", "Given", "Source"]
+__all__ = ["Accepts", "Ask", "Asks", "Backlog", "Given", "Source"]
 
 Given: TypeAlias = str | Item | Request
 Accepts: TypeAlias = Callable[[Item], str | None]
+Ask: TypeAlias = Callable[[Item, Callable[[Outcome], object]], object]
 _AHEAD = 10_000  # items that are taken from the input before they are asked for
 _HOSTS = 2_000  # hosts that have their turns at once
 _BATCH = 500
@@ -29,6 +31,14 @@ class Source(Protocol):
 
     def read(self, mark: Any = None) -> Iterator[tuple[Item, Any] | None]:
         """Yield items from the mark on, from the beginning where there is none; None where none is there yet."""
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A Source that has to ask for something itself, a list for one: it is asked for as all items are."""
+
+    def ask_by(self, ask: Ask) -> None:
+        """Take what asks for an item, and hands the outcome over once it is there. Before the first `read`."""
 
 
 class Backlog:
@@ -51,12 +61,18 @@ class Backlog:
         self._known: set[bytes] = set()  # where no state holds them
         self._ways: dict[bytes, int] = {}  # where redirects have led to, and whose
         self._inputs: Iterator[tuple[Item, Any] | None]
+        self._asks = inputs if isinstance(inputs, Asks) else None
         self._inputs = iter(()) if record.input_ended else _marked(inputs, record.mark)
         self._fresh: set[str] = set()
         self._after = ""
         self._has_recalled = False
         self._share = _AT_HAND  # entries of a host that are taken out of the state at once
         self._scans = record.state is not None  # whether the state may hold hosts that have no turns yet
+
+    def ask_by(self, ask: Ask) -> None:
+        """Have an input that asks for something itself do so by this."""
+        if self._asks is not None:
+            self._asks.ask_by(ask)
 
     def fill(self, frontier: Frontier) -> None:
         """Bring what there is room for into the frontier."""

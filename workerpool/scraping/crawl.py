@@ -51,6 +51,7 @@ class Crawl:
     outcome. `accepts` returns the rule by which an item is left out, or None; `key` returns what tells items that are
     the same: redirects to what is left out, or known, end there. `headers` returns what goes with a request for a URL,
     and is not asked where a redirect has led to another origin; `signer` signs each request (see `signing.Signer`).
+    A `parse` that learns, as `Following` does of traps, goes on where it was, too (see `memory.Remembers`).
     `sitemaps` has those asked for that robots.txt names. `skip_existing` leaves out what is there already in a
     `Folder(path, keep=True)` among the sinks. Without `pool` one is made and closed.
 
@@ -129,6 +130,7 @@ class Crawl:
         self._began, self._cpu = monotonic(), process_time()
         with ExitStack() as stack:
             record = stack.enter_context(self._record)
+            record.remember(self._parse)
             pool = self._pool or stack.enter_context(self._own_pool())
             processes = stack.enter_context(_processes(self._processes)) if self._processes else None
             backlog = Backlog(self._inputs, record, self._accepts, self._key)

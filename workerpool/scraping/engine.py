@@ -1,7 +1,7 @@
 """The engine of a run: asks for what may be asked for, and makes outcomes of what comes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import replace
 from heapq import nlargest
@@ -76,6 +76,7 @@ class Engine:
         self._rules_asked: dict[Future[Any], Entry] = {}
         self._parsing: dict[Future[Any], tuple[Entry, Outcome]] = {}
         self._arrived: SimpleQueue[Future[Any]] = SimpleQueue()
+        backlog.ask_by(self._ask_aside)
 
     @property
     def is_busy(self) -> bool:
@@ -95,7 +96,7 @@ class Engine:
             room = min(room, most)
         now = monotonic()
         while room > 0 and (entry := self._frontier.next(now)) is not None:
-            if self._is_there(entry):
+            if entry.aside is None and self._is_there(entry):
                 self._record.begin(entry)
                 self._frontier.renew(entry.host)
                 yield _outcome(entry, verdict="skipped", reason="exists")
@@ -103,10 +104,13 @@ class Engine:
             if not self._gate.lets(entry):
                 self._ask_rules(entry)
                 continue
-            self._record.begin(entry)
-            outcome = self._refused(entry) or self._ask(entry, now)
+            if entry.aside is None:
+                self._record.begin(entry)
+            outcome = self._refused(entry) or self._ask(entry)
             self._frontier.renew(entry.host)
-            if outcome is not None:
+            if outcome is not None and entry.aside is not None:
+                entry.aside(outcome)
+            elif outcome is not None:
                 yield outcome
             else:
                 room -= 1
@@ -179,7 +183,7 @@ class Engine:
         """Whether an item need not be asked for, since its file is there."""
         return self._skips_existing and not entry.redirects and self._record.finds(entry.item)
 
-    def _ask(self, entry: Entry, now: float) -> Outcome | None:
+    def _ask(self, entry: Entry) -> Outcome | None:
         """Ask for an item; returns its outcome where it cannot be asked for."""
         item = entry.item
         try:
@@ -190,14 +194,21 @@ class Engine:
             job = self._submitted(client, entry)
         except InvalidRequest as exc:
             return _failed(entry, exc)
+        now = monotonic()  # anew: whoever takes outcomes may have taken its time since the turn began
         self._hosts.started(entry.host, now)
         entry.attempts.append(Attempt(started=time(), waited=max(0.0, now - entry.since)))
         self._follow_up(job, self.asked, entry)
         return None
 
+    def _ask_aside(self, item: Item, tell: Callable[[Outcome], object]) -> None:
+        """Ask for what an input needs itself: by robots.txt, the pace and the signature of all others."""
+        entry = Entry(-1, item)
+        entry.aside = tell
+        self._frontier.add(entry, first=True)
+
     def _submitted(self, client: Client, entry: Entry) -> Future[Any]:
         item, headers, follows = entry.item, self._telling.of(entry), self._telling.follows
-        if self._downloads is None:
+        if self._downloads is None or entry.aside is not None:
             return client.submit(item.request(headers=headers, retry=None, allow_redirects=follows))
         if not self._downloads.wants(entry):
             limit = self._downloads.limit(client)
@@ -238,6 +249,10 @@ class Engine:
         self._note_pace(entry, future, answer)
         outcome = self._judged(entry, answer)
         self._frontier.renew(entry.host)
+        if entry.aside is not None:
+            if outcome is not None:
+                entry.aside(outcome)
+            return None
         return outcome if outcome is None or outcome.verdict != "fetched" else self._read(entry, outcome)
 
     def _unpacked(self, entry: Entry, found: Response | Downloaded) -> Response:
@@ -252,22 +267,23 @@ class Engine:
     def _take_back(self, entry: Entry, *, was_rules: bool) -> None:
         self._hosts.ended(entry.host, monotonic())
         if not was_rules:
-            self._record.put_back(entry)
+            if entry.aside is None:
+                self._record.put_back(entry)
             self._frontier.add(entry, first=True)
 
     def _note_pace(self, entry: Entry, future: Future[Any], answer: Response | WorkerPoolError) -> None:
         now = monotonic()
+        job = future.job if isinstance(future, Download) else future
+        sent = job.sent_at if isinstance(job, Job) else None
         if isinstance(answer, RequestError):
-            self._hosts.ended(
-                entry.host, now, failed=isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
-            )
+            failed = isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
+            self._hosts.ended(entry.host, now, failed=failed, sent=sent)
         elif isinstance(answer, Response):
             pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
-            job = future.job if isinstance(future, Download) else future
-            took = job.elapsed if isinstance(job, Job) else None
-            self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took)
+            took = _answering(job, sent)
+            self._hosts.ended(entry.host, now, status=answer.status_code, retry_after=pause, took=took, sent=sent)
         else:
-            self._hosts.ended(entry.host, now)
+            self._hosts.ended(entry.host, now, sent=sent)
 
     def _open(self, first: Entry, answer: Response | WorkerPoolError) -> None:
         """Let what waited for an origin's rules go on; where they are elsewhere, ask there."""
@@ -290,7 +306,7 @@ class Engine:
         entry.attempts[-1] = attempt
         if isinstance(answer, WorkerPoolError) and not isinstance(answer, RequestError):
             return _failed(entry, answer)
-        if self._downloads is not None and self._downloads.takes(entry, answer):
+        if entry.aside is None and self._downloads is not None and self._downloads.takes(entry, answer):
             self._downloads.note_size(entry, is_large=True)
             entry.is_stale = True
         if entry.is_stale:  # a part of another file is gone now, or a body is large: it is asked for from its beginning
@@ -311,7 +327,7 @@ class Engine:
             return _failed(entry, exc)
         if following is None or len(entry.redirects) >= _MOST_REDIRECTS:
             return self._answered(entry, answer)
-        reason = self._backlog.reason_against(following, entry)
+        reason = self._backlog.reason_against(following, entry) if entry.aside is None else None
         if reason is not None:
             return _outcome(entry, verdict="skipped", response=answer, reason=reason)
         entry.redirects.append(entry.item.url)
@@ -392,6 +408,11 @@ def _ended(attempt: Attempt, answer: Response | WorkerPoolError) -> Attempt:
         return Attempt(started=attempt.started, waited=attempt.waited, took=took, status=answer.status_code)
     stage = answer.stage if isinstance(answer, RequestError) else None
     return replace(attempt, took=took, error=type(answer).__name__, stage=stage, message=str(answer))
+
+
+def _answering(future: Future[Any], sent: float | None) -> float | None:
+    """Return the seconds from the sending to the answer: what it has waited before that tells nothing of the host."""
+    return None if not isinstance(future, Job) or sent is None else max(0.0, future.started + future.elapsed - sent)
 
 
 def _parsed_elsewhere(future: Future[Any]) -> Parsed:

@@ -1,13 +1,13 @@
 """An entry: an item on its way through a run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from yarl import URL
 
 from ..redaction import redact
 from .item import Item
-from .outcome import Attempt, Saved
+from .outcome import Attempt, Outcome, Saved
 from .validators import Validators, asks_plainly
 
 __all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
@@ -19,12 +19,13 @@ class Entry:
     """Hold what a run knows of one item until it has its outcome. Of the run's thread only.
 
     `item` is what is asked for next: the input, or where a redirect has led it. `problem` says what is wrong with its
-    URL; such a one has no host. `before` is what an earlier round has kept of it.
+    URL; such a one has no host. `before` is what an earlier round has kept of it. `aside` takes the outcome of what is
+    no input of the run, and in no record of it.
     """
 
     __slots__ = (
-        "attempts", "before", "given", "home", "host", "index", "is_large", "is_stale", "item", "may_be_unchanged",
-        "origin", "problem", "redirects", "saved", "since", "was_conditional",
+        "aside", "attempts", "before", "given", "home", "host", "index", "is_large", "is_stale", "item",
+        "may_be_unchanged", "origin", "problem", "redirects", "saved", "since", "was_conditional",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +47,7 @@ class Entry:
         self.was_conditional = False  # what was asked last
         self.attempts = list(attempts)
         self.redirects: list[str] = []
+        self.aside: Callable[[Outcome], object] | None = None
         self.problem: str | None = None
         self.since = monotonic()  # since when it waits for its turn
         if host is None or host == NOWHERE:

@@ -6,7 +6,7 @@ for outcome in Crawl(seeds, parse=onward, accepts=onward.accepts, key=url_key, s
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..messages.response import Response
@@ -67,6 +67,15 @@ class Following:
                 return reason
         trap = None if self._traps is None else self._traps.check(item.url)
         return None if trap is None else str(trap)
+
+    def changes(self) -> Iterable[tuple[str, str | None]]:
+        """Return what the traps have counted since the last call: a Crawl keeps it in its state."""
+        return () if self._traps is None else self._traps.changes()
+
+    def recall(self, kept: Iterable[tuple[str, str]]) -> None:
+        """Have the traps go on counting from what was kept."""
+        if self._traps is not None:
+            self._traps.recall(kept)
 
     def _leads_on(self, link: Link) -> bool:
         return link.kind in _KINDS and not (link.nofollow and self._nofollow)

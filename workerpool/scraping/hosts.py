@@ -131,12 +131,16 @@ class Hosts:
         retry_after: float | None = None,
         took: float | None = None,
         failed: bool = False,
+        sent: float | None = None,
     ) -> None:
         """Note that a request has ended: with an answer, or `failed` if no connection could be made or it was lost.
 
         `retry_after` is in seconds, see `retry_after_seconds`; `took` from the start to the head of the answer.
+        `sent` is when the request went out: after its start, where it has waited for a place or a connection.
         """
         known = self._known(host)
+        if sent is not None:
+            self._note_sending(known, sent)
         known.in_flight = max(0, known.in_flight - 1)
         known.last_ended = now
         if failed:
@@ -174,6 +178,12 @@ class Hosts:
             (known.held_until, "retry-after"),
             (-inf if known.set_aside_until is None else known.set_aside_until, "circuit"),
         )
+
+    def _note_sending(self, known: _Host, sent: float) -> None:
+        """Count the pace from when the host was asked: else what comes late and what is in time follow too closely."""
+        known.last_start = max(known.last_start, sent)
+        if self._rate_gap:
+            known.rate_due = max(known.rate_due, sent + self._rate_gap)
 
     def _note_failure(self, known: _Host, now: float) -> None:
         known.failures += 1

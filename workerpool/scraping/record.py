@@ -9,6 +9,7 @@ from typing import Any, Self
 from .entry import Entry
 from .errors import StateError
 from .item import Item
+from .memory import Memory, Remembers
 from .outcome import Outcome
 from .sinks.base import Keeper, Sink
 from .state import Mode, State
@@ -47,6 +48,7 @@ class Record:
         self._opened: list[Sink] = []
         self._is_open = False
         self._is_amid = False  # an outcome is in some of the outputs, and not in the state: by an interrupt, say
+        self._memory: Memory | None = None
         self._begun: set[int] = set()  # what is asked for, by index
         self._news = 0
         self._last = monotonic()
@@ -90,6 +92,11 @@ class Record:
     def not_named(self) -> int:
         """How many of those that the round before has fetched nothing has named in this one."""
         return self.state.left() if self.state is not None and self.tells_changes else 0
+
+    def remember(self, learner: object) -> None:
+        """Have what somebody learns kept in the state, where it is one that does, and take back what is there."""
+        if self.state is not None and isinstance(learner, Remembers):
+            self._memory = Memory(self.state, learner)
 
     @property
     def known(self) -> int:
@@ -143,6 +150,8 @@ class Record:
         began = monotonic()
         positions = [sink.flush() for sink in self._opened]
         if self.state is not None:
+            if self._memory is not None:
+                self._memory.keep()
             self.state.commit(positions, self.mark, input_ended=self.input_ended)
         self._news = 0
         self._last = monotonic()

@@ -21,7 +21,7 @@ from .errors import OtherRun, StateError
 from .item import Item
 from .outcome import Attempt, Outcome
 from .rounds import begin_round, check_outputs, check_round, returned
-from .state_file import MARK, SCHEMA, check_ours, locked, meaning, remove
+from .state_file import MARK, SCHEMA, check_ours, locked, make_private, meaning, remove
 from .validators import Validators
 
 __all__ = ["ASKED", "BEFORE", "FAILED", "FETCHED", "QUEUED", "SKIPPED", "State"]
@@ -84,6 +84,7 @@ class State:
             if mode == "restart":
                 check_ours(self._path)
                 remove(self._path)
+            make_private(self._path)
             with self._told():
                 self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except BaseException:
@@ -359,8 +360,11 @@ class State:
         return Validators(url=place or url, digest=digest, captured=captured, etag=etag, modified=modified)
 
     def _check(self, identity: Mapping[str, str]) -> None:
-        if self._get("format") != _FORMAT:
-            raise StateError(f"{self._path} is of another version of workerpool; finish it there, or begin anew")
+        if (found := self._get("format")) != _FORMAT:
+            age = "a newer" if isinstance(found, int) and found > _FORMAT else "another"
+            raise StateError(
+                f"{self._path} is of {age} version of workerpool; finish it there, or begin anew with --restart"
+            )
         before = self.identity
         for name in sorted({*before, *identity}):
             if before.get(name) != identity.get(name):

@@ -9,7 +9,7 @@ from typing import IO
 
 from .errors import StateError
 
-__all__ = ["MARK", "SCHEMA", "check_ours", "locked", "meaning", "remove"]
+__all__ = ["MARK", "SCHEMA", "check_ours", "locked", "make_private", "meaning", "remove"]
 
 MARK = 0x77706C73  # SQLite's application_id: a state file of ours, and no other database
 SCHEMA = """
@@ -27,20 +27,41 @@ SCHEMA = """
         error TEXT, stage TEXT, message TEXT, PRIMARY KEY (item, number)
     ) WITHOUT ROWID;
 """
+_MEANINGS = {  # what SQLite's errors mean for a run, by words in them
+    "full": "the disk is full; free some of it and run the same again: what was committed is safe",
+    "I/O error": "the disk refuses ({}); is it full, gone, or over a quota? Mend that and run the same again: what was"
+    " committed is safe",
+    "readonly": "it cannot be written ({}); give a file in a folder that can",
+    "unable to open": "it cannot be written ({}); give a file in a folder that can",
+    "locked": "another program keeps it locked; end that, or give another state file",
+    "busy": "another program keeps it locked; end that, or give another state file",
+    "malformed": "it is damaged ({}); restore a copy, or begin anew with --restart",
+    "not a database": "it is damaged, or no state of a run ({}); restore a copy, or remove it to begin anew",
+}
 
 
 def meaning(exc: sqlite3.Error) -> str:
     """Return what an error of SQLite means for the run, and the cure."""
     text = str(exc)
-    if "full" in text:
-        return "the disk is full; free some of it and run the same again: what was committed is safe"
-    if "readonly" in text or "unable to open" in text:
-        return f"it cannot be written ({text}); give a file in a folder that can"
-    if "locked" in text or "busy" in text:
-        return "another program keeps it locked; end that, or give another state file"
-    if isinstance(exc, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-        return f"it is damaged, or no state of a run ({text}); restore a copy, or begin anew with --restart"
+    if getattr(exc, "sqlite_errorname", "") == "SQLITE_READONLY_DBMOVED":
+        return "it was moved or removed while it was written; put it back, or begin the run anew (--restart)"
+    for part, told in _MEANINGS.items():
+        if part in text:
+            return told.format(text)
     return f"SQLite says: {text}"
+
+
+def make_private(path: Path) -> None:
+    """Make the file, if there is none, so that its owner alone may read it: it holds what requests are made of.
+
+    One that is there is not opened: to close it would give up what SQLite has locked of it in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as exc:
+        raise StateError(f"{path}: it cannot be written ({exc.strerror}); give a file in a folder that can") from exc
 
 
 def locked(path: Path) -> IO[str]:

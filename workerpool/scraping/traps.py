@@ -9,14 +9,16 @@ A rule that concerns one URL says so of that. One that needs evidence sets a pla
 shape on it; from then on `check` refuses each URL there, by the same rule, and `aside` lists the places.
 """
 
+import json
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, urlsplit
+from zlib import crc32
 
 from ..messages.response import Response
 from .simhash import distance, features_of, simhash
@@ -105,12 +107,41 @@ class Traps:
         self._slow: OrderedDict[str, int] = OrderedDict()
         self._aside: dict[str, Rule] = {trap.place: trap.rule for trap in aside}
         self._held: Counter[str] = Counter()
+        self._is_kept = False  # whether somebody takes what changes
+        self._changed: set[tuple[str, str]] = set()  # kind and name of what is not taken yet
         self._last_month = _months(datetime.now(UTC).year, datetime.now(UTC).month) + self.limits.ahead
 
     @property
     def aside(self) -> dict[Trap, int]:
         """The places that are set aside, each with the number of URLs held back there; to be given to a later run."""
         return {Trap(rule, place): self._held[place] for place, rule in self._aside.items()}
+
+    def changes(self) -> Iterator[tuple[str, str | None]]:
+        """Yield what has changed since the last call, by its name, to be kept; None for what was forgotten."""
+        changed, self._changed = self._changed, set()
+        for kind, name in changed:
+            value: Any
+            if kind == "shape":
+                shape = self._shapes.get(bytes.fromhex(name))
+                value = None if shape is None else astuple(shape)
+            elif kind == "slow":
+                value = self._slow.get(name)
+            else:
+                value = [self._aside[name], self._held[name]]
+            yield f"{kind} {name}", None if value is None else json.dumps(value)
+
+    def recall(self, kept: Iterable[tuple[str, str]]) -> None:
+        """Take back what `changes` has yielded, in an earlier run for one; from now on changes are noted."""
+        self._is_kept = True
+        for name, text in kept:
+            kind, _, rest = name.partition(" ")
+            value = json.loads(text)
+            if kind == "shape":
+                self._shapes[bytes.fromhex(rest)] = _Shape(*value)
+            elif kind == "slow":
+                self._slow[rest] = value
+            elif kind == "aside":
+                self._aside[rest], self._held[rest] = value
 
     def check(self, url: str) -> Trap | None:
         """Return what holds a URL back that is about to be asked for, None if nothing does."""
@@ -175,6 +206,7 @@ class Traps:
         for place in (host, _folder(parts), _place(parts)):
             if (rule := self._aside.get(place)) is not None:
                 self._held[place] += 1
+                self._note("aside", place)
                 return Trap(rule, place)
         return None
 
@@ -190,7 +222,8 @@ class Traps:
         if len(names) >= 3:
             shape.queries += 1
         if names:
-            shape.names |= 1 << hash(frozenset(names)) % _NAMES
+            # By a hash that is the same in each process: the run may go on in another one.
+            shape.names |= 1 << crc32("&".join(sorted(names)).encode("utf-8", "surrogatepass")) % _NAMES
         too_many = shape.queries > self.limits.combinations or shape.names.bit_count() > self.limits.names
         return "parameter-explosion" if too_many else None
 
@@ -213,8 +246,9 @@ class Traps:
         count = max(0, self._slow.pop(host, 0) + (1 if slow else -1))
         if count:
             self._slow[host] = count
+        self._note("slow", host)
         if len(self._slow) > self._most:
-            self._slow.popitem(last=False)
+            self._note("slow", self._slow.popitem(last=False)[0])
         return self._set_aside("tarpit", host) if count >= self.limits.slow else None
 
     def _note_body(self, parts: SplitResult, response: Response) -> Trap | None:
@@ -234,15 +268,21 @@ class Traps:
         if (shape := self._shapes.get(key)) is None:
             shape = self._shapes[key] = _Shape()
             if len(self._shapes) > self._most:
-                self._shapes.popitem(last=False)
+                self._note("shape", self._shapes.popitem(last=False)[0].hex())
         else:
             self._shapes.move_to_end(key)
+        self._note("shape", key.hex())  # whoever asks for it counts something
         return shape
+
+    def _note(self, kind: str, name: str) -> None:
+        if self._is_kept:
+            self._changed.add((kind, name))
 
     def _set_aside(self, rule: Rule, place: str) -> Trap:
         if place in self._aside or len(self._aside) < self._most:
             self._aside.setdefault(place, rule)
             self._held[place] += 1
+            self._note("aside", place)
         return Trap(rule, place)
 
 

@@ -156,7 +156,7 @@ class AppendFile:
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
-            raise SinkError(f"{self.path} was removed while it was written; begin the run anew (--restart)") from None
+            raise SinkError(f"{self.path} was removed while it was written; {_BEGIN_ANEW}") from None
         if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
             raise SinkError(f"{self.path} was replaced while it was written; {_BEGIN_ANEW}")
         if ours.st_size != self._written:

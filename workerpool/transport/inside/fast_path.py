@@ -196,7 +196,7 @@ class FastPath:
                 protocol: Any = connection.protocol
                 if request.connection_key in self._strays:
                     protocol.force_close()
-                work.stage = "headers"
+                work.stage, work.written = "headers", monotonic()
                 waiting = _Waiting()
                 self.ask(protocol, waiting, head, timeout.sock_read, bodiless=hop.method == "HEAD")
                 message, payload = await waiting.head

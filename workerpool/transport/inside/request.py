@@ -5,6 +5,7 @@ through both for each request (measured: a tenth of a request's CPU).
 """
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -81,7 +82,7 @@ class HttpRequest(aiohttp.ClientRequest):
         """Send the head on a connection just found, and the body, if there is one, beside waiting for the answer."""
         work: Work | None = current_work.get()
         if work is not None:
-            work.stage = "send" if self._body else "headers"
+            work.stage, work.written = "send" if self._body else "headers", monotonic()
         if self._body is not None and self._body.consumed:
             raise InvalidRequest(f"a middleware sends the request once more; {SPENT}", stage="send")
         self.on_kept = getattr(conn.protocol, "kept", False)
