@@ -1,7 +1,7 @@
 """The manual, as Sphinx makes it: `tox -e docs`, or `sphinx-build -W -n -c docs . build/docs` at the root.
 
-The source is the root, so that links between README.md, CONTRIBUTING.md and the pages are the same files here as where the
-repository is read.
+The source is the root, so that links between README.md, CONTRIBUTING.md and the pages are the same files here as
+where the repository is read.
 """
 
 import sys
@@ -10,11 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "tools")]
 
-from workerpool import __version__  # noqa: E402
+from workerpool import __version__
 
 project = "workerpool"
 author = "The workerpool authors"
-copyright = author  # noqa: A001
+copyright = author
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "twins"]
@@ -24,8 +24,8 @@ exclude_patterns = ["build", "dist", ".*", "*.egg-info", "workerpool", "tests", 
 
 myst_heading_anchors = 4
 
-# Docstrings say `name` for code. A build needs no network, so that no name of another package is looked up; nor is what is
-# annotated with a name that is not exported.
+# Docstrings say `name` for code. A build needs no network, so that no name of another package is looked up; nor is
+# what is annotated with a name that is not exported.
 default_role = "code"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True

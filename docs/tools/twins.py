@@ -1,4 +1,4 @@
-"""What a build of the manual gets beside its pages: each one's Markdown, and llms.txt, which lists them for programs."""
+"""What a build of the manual gets beside its pages: each as Markdown, and llms.txt, which lists them for programs."""
 
 import re
 import shutil
@@ -9,7 +9,9 @@ __all__ = ["listing", "setup"]
 
 ROOT = Path(__file__).parents[2]
 _ABOUT = "HTTP at full speed from plain threaded Python: a thread-isolated pool of aiohttp sessions."
-_AWAY = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=docs/index.html"><title>workerpool</title>'
+_AWAY = """<!doctype html><meta charset="utf-8"><title>workerpool</title>
+<meta http-equiv="refresh" content="0; url=docs/index.html">
+"""
 _TREE = re.compile(r"```\{toctree\}\n:caption: (?P<caption>[^\n]*)\n:hidden:\n\n(?P<pages>.*?)```", re.S)
 
 
@@ -22,7 +24,13 @@ def parts() -> list[tuple[str, list[Path]]]:
 
 def listing() -> str:
     """Return llms.txt: for each page its title, its address beside it, and its first sentence."""
-    lines = ["# workerpool", "", f"> {_ABOUT}", "", "Each page is there as HTML and, at the same address with .md, as Markdown."]
+    lines = [
+        "# workerpool",
+        "",
+        f"> {_ABOUT}",
+        "",
+        "Each page is there as HTML and, at the same address with .md, as Markdown.",
+    ]
     for caption, pages in parts():
         lines += ["", f"## {caption}", ""]
         for page in pages:

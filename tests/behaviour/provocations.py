@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from aiohttp import web
 
@@ -25,13 +26,13 @@ def provocation(name: str) -> Callable[[Provocation], Provocation]:
     return enter
 
 
-def fake(name: str, *, status: int = 200, handler: object = None, error: object = None, **lane: object) -> None:
+def fake(name: str, *, handler: Any = None, error: Any = None, **lane: Any) -> None:
     """Enter a provocation that is one answer, or one error of the network."""
 
     @provocation(name)
     def make() -> Iterator[tuple[WorkerPool, str]]:
         with FakePool(retry=None, **lane) as pool:
-            pool.reply(URL, status=status, handler=handler, error=error)
+            pool.reply(URL, handler=handler, error=error)
             yield pool, URL
 
 

@@ -4,10 +4,10 @@ import inspect
 import typing
 
 import pytest
+from faults import EXPECTED, FAULTS
 
 import workerpool
 import workerpool.scraping
-from faults import EXPECTED, FAULTS
 from workerpool import Job, Request, Response, Result, Retry, StreamedResponse, WebSocket, WorkerPool, errors
 from workerpool.explanations import CALLS, ERRORS, STAGES
 from workerpool.policies.retry import wait_before_retry
@@ -44,7 +44,9 @@ def test_what_is_tried_again_is_told(name):
     assert ERRORS[name].again == (again is not None)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, each in EXPECTED.items() if each.errors and FAULTS[kind].at != "accept"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind, each in EXPECTED.items() if each.errors and FAULTS[kind].at != "accept"]
+)
 def test_what_was_sent_is_told(kind):
     """As the servers of the faults see it, but for those that answer before they are asked."""
     expected = EXPECTED[kind]

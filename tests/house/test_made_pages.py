@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "docs" / "tools"
-MAKE = "made anew by: python docs/tools/pages.py"
+MAKE = "made anew by: python docs/tools/made.py"
 
 
 def tool(name):
@@ -19,11 +19,11 @@ def tool(name):
     return module
 
 
-@pytest.mark.parametrize("name", tool("pages").PAGES)
+@pytest.mark.parametrize("name", tool("made").PAGES)
 def test_a_page_is_up_to_date(name):
     """Compared line by line with what would be written."""
     page = ROOT / "docs" / name
-    assert tool("pages").PAGES[name]().splitlines() == page.read_text().splitlines(), MAKE
+    assert tool("made").PAGES[name]().splitlines() == page.read_text().splitlines(), MAKE
 
 
 def test_the_list_for_programs_has_each_page():

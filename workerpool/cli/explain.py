@@ -4,18 +4,17 @@ from difflib import get_close_matches
 
 import click
 
-from ..explanations import CALLS, ERRORS, STAGES, Sent
+from ..explanations import CALLS, ERRORS, STAGES
 
 __all__ = ["explain"]
 
-_SENT: dict[Sent, str] = {"no": "no", "yes": "yes", "perhaps": "perhaps, the stage tells"}
 _NAMES = {name.lower(): name for name in [*ERRORS, *STAGES, *CALLS]}
 
 
 @click.command()
 @click.argument("name", required=False)
 def explain(name: str | None) -> None:
-    """Explain NAME: an error, a stage, both as in TLSError:tls, or a call as in pool.get; without it, list them.
+    """Explain NAME: an error, a stage, both as in TLSError:tls, or a call; without it, list them.
 
     \b
     workerpool explain TLSError
@@ -46,11 +45,17 @@ def _lines(name: str) -> list[str]:
         raises = ", ".join(call.raises) or "nothing of the pool's"
         return [name, *_row("may raise", raises), *_row("also", call.also)]
     if stage := STAGES.get(name):
-        rows = [("the wire", stage.wire), ("sent", _SENT[stage.sent]), ("what to do", stage.cure)]
+        rows = [("the wire", stage.wire), ("sent", stage.sent), ("what to do", stage.cure)]
         return [f"stage {name}", *(line for row in rows for line in _row(*row))]
     error = ERRORS[name]
     again = "yes, if it is idempotent, as Retry says" if error.again else "no"
-    rows = [("the wire", error.wire), ("sent", _SENT[error.sent]), ("again", again), ("", error.why), ("what to do", error.cure)]
+    rows = [
+        ("the wire", error.wire),
+        ("sent", error.sent),
+        ("again", again),
+        ("", error.why),
+        ("what to do", error.cure),
+    ]
     return [name, *(line for row in rows for line in _row(*row))]
 
 

@@ -1,12 +1,9 @@
-"""What each error and each stage means, as data: `workerpool explain TLSError` and the manual's page of errors are made of it.
-
-Nothing of the library imports this, so that it costs nothing until somebody asks.
-"""
+"""The errors and the stages."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CALLS", "ERRORS", "STAGES", "Call", "Explanation", "StageOf"]
+__all__ = ["ERRORS", "STAGES", "Explanation", "Sent", "StageOf"]
 
 # Whether the request was sent: to the server, at least in part.
 Sent = Literal["no", "yes", "perhaps"]
@@ -14,7 +11,8 @@ Sent = Literal["no", "yes", "perhaps"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What an error means: what happened on the wire, whether the request was sent, whether it is tried again, the cure.
+    """What an error means: what happened on the wire, whether the request was sent, whether it is tried again, the "
+    "cure.
 
     `again` is about what an idempotent request comes to by itself, within its `Retry` and its deadline.
     """
@@ -35,279 +33,250 @@ class StageOf:
     cure: str
 
 
-_ROOT = "A root: look at what the error is, `type(error).__name__`, and explain that."
-
 ERRORS: dict[str, Explanation] = {
     "WorkerPoolError": Explanation(
         "Nothing by itself: it is the root of all errors of the pool. By its own name it is raised where something was "
         "asked at the wrong time: a pool that is open is configured, results are read that were closed.",
-        "no", False,
+        "no",
+        False,
         "Catch it where any error of the pool will do. By its own name: do what the message says, earlier or later.",
     ),
     "PoolClosed": Explanation(
         "Nothing more: the pool, or the session, was shut down before the call, or before the job had its answer.",
-        "perhaps", False,
+        "perhaps",
+        False,
         "Submit before the `with` block ends; `pool.drain()` before `shutdown(timeout=...)`; or make a new pool.",
-        "A call on a closed pool sends nothing. A job that was under way when `shutdown` stopped it may have been sent.",
+        "A call on a closed pool sends nothing. A job that was under way when `shutdown` stopped it may have been "
+        "sent.",
     ),
     "WrongThread": Explanation(
         "Nothing: a blocking call was made on a worker's own thread, where it would wait for itself.",
-        "no", False,
+        "no",
+        False,
         "In an async function that the pool runs: `await pool.submit(url)`, or use the session that it was given.",
     ),
     "ForkedPool": Explanation(
         "Nothing: the pool was made before a fork, and its threads stayed with the parent.",
-        "no", False,
+        "no",
+        False,
         "`workerpool.get_pool()`, which makes one in each process, or `WorkerPool()` in the child.",
         "What the parent had submitted is still the parent's: there it has its outcome.",
     ),
     "QueueFull": Explanation(
         "Nothing: the lane's queue (`Lane.queue`) had no free place in time.",
-        "no", False,
-        "`fetch_many`, which pulls no more than can start; else a larger `Lane.queue`, a longer `Timeout.queue`, or less at "
+        "no",
+        False,
+        "`fetch_many`, which pulls no more than can start; else a larger `Lane.queue`, a longer `Timeout.queue`, or "
+        "less at "
         "once.",
     ),
     "WorkerLost": Explanation(
-        "The connection was closed: the worker's loop ended under the job, or the job's function raised `SystemExit` or its "
+        "The connection was closed: the worker's loop ended under the job, or the job's function raised `SystemExit` "
+        "or its "
         "like.",
-        "perhaps", False,
+        "perhaps",
+        False,
         "Look at `error.__cause__`, which says by what. The worker is replaced; submit the job again if it bears that.",
         "A job that waited was not sent; one under way may have been.",
     ),
     "RequestError": Explanation(
-        "What `error.stage` says: a request failed. By its own name only where a library below raised what it should not.",
-        "perhaps", False,
+        "What `error.stage` says: a request failed. By its own name only where a library below raised what it should "
+        "not.",
+        "perhaps",
+        False,
         "Catch it once per request. By its own name: report it, with the class that its message names.",
     ),
     "InvalidRequest": Explanation(
         "Nothing: the request, a setting or a source of an upload cannot be sent as it was given.",
-        "no", False,
-        "The message names the argument and what it takes. Where an upload's source failed midway, `error.__cause__` is what "
+        "no",
+        False,
+        "The message names the argument and what it takes. Where an upload's source failed midway, `error.__cause__` "
+        "is what "
         "it raised, and part of it was sent (stage `send`).",
         "But for an upload whose source fails when its first part is on its way.",
     ),
     "Forbidden": Explanation(
         "Nothing, or a robots.txt was asked for: the lane's own rules forbid the request. `error.rule` says which.",
-        "no", False,
+        "no",
+        False,
         "Of address rules: `AddressRules(allow=...)`, if that is meant. Of robots.txt: ask for what it allows.",
         "Where a redirect leads to what is forbidden, the request before it was sent.",
     ),
     "ConnectError": Explanation(
         "The connection was refused, the network was unreachable, or the connection ended within the TLS handshake. Or "
         "nothing: after ten failures in a row the host's circuit is open (stage `queued`).",
-        "no", True,
-        "Is the server up, the port right, a firewall between? An open circuit says in the message when it is tried again.",
+        "no",
+        True,
+        "Is the server up, the port right, a firewall between? An open circuit says in the message when it is tried "
+        "again.",
     ),
     "DNSError": Explanation(
         "The host's name was looked up, and has no address.",
-        "no", False,
+        "no",
+        False,
         "Check the name; `getent hosts NAME` on this machine; its resolver.",
     ),
     "TLSError": Explanation(
-        "A connection was made and the TLS handshake failed: the certificate was refused, has another name, is out of date, "
+        "A connection was made and the TLS handshake failed: the certificate was refused, has another name, is out "
+        "of date, "
         "or the server refused this side's.",
-        "no", False,
-        "The message says which. `Lane(ssl=context)` with the authority or the client certificate that is needed; check the "
+        "no",
+        False,
+        "The message says which. `Lane(ssl=context)` with the authority or the client certificate that is needed; "
+        "check the "
         "machine's clock. `ssl=False` checks nothing, and is for tests.",
     ),
     "ProxyError": Explanation(
         "The proxy could not be reached, refused, or gave no tunnel.",
-        "no", False,
-        "Check `Lane.proxy`, its user and password; with `trust_env` the environment's (`workerpool doctor` shows them).",
+        "no",
+        False,
+        "Check `Lane.proxy`, its user and password; with `trust_env` the environment's (`workerpool doctor` shows "
+        "them).",
         "The server has seen nothing; the proxy may have.",
     ),
     "ConnectionLost": Explanation(
         "The request was sent, or part of it, and the connection ended before the answer was complete.",
-        "perhaps", True,
+        "perhaps",
+        True,
         "A POST may have been carried out: ask the server before sending it again, or give it an idempotency key and "
         "`Retry(methods=...)`.",
     ),
     "TruncatedBody": Explanation(
         "Status and headers came, and the body ended before its announced end.",
-        "yes", True,
+        "yes",
+        True,
         "Ask again, or in ranges. What came is not handed out as if it were whole; of a stream, you have it already.",
         "A stream, whose head was handed out, is not.",
     ),
     "DeadlineExceeded": Explanation(
         "What `error.stage` says, when the time ran out; the connection was closed.",
-        "perhaps", False,
-        "Stage `queued`: your own limits (`connections`, `rate`); raise these, or `Timeout.queue`. Else the server or the "
+        "perhaps",
+        False,
+        "Stage `queued`: your own limits (`connections`, `rate`); raise these, or `Timeout.queue`. Else the server "
+        "or the "
         "network: raise `timeout`.",
         "The deadline counts for all attempts.",
     ),
     "ConnectTimeout": Explanation(
         "No connection was made within `Timeout.connect` seconds, TLS included.",
-        "no", True,
+        "no",
+        True,
         "Raise `Timeout.connect`, or look at the network: a firewall that drops packets looks like this.",
     ),
     "ReadTimeout": Explanation(
         "The request was sent, and then the server sent nothing for `Timeout.read` seconds.",
-        "yes", True,
+        "yes",
+        True,
         "Raise `Timeout.read`, or ask for less at once. A POST may have been carried out.",
         "A stream, whose head was handed out, is not.",
     ),
     "ProtocolError": Explanation(
         "An answer came that is not valid HTTP/1, or a redirect that leads to no http or https URL.",
-        "yes", False,
+        "yes",
+        False,
         "Does something else than HTTP listen at this port (https asked by http)? Else it is the server's fault.",
     ),
     "DecodingError": Explanation(
         "The answer came, and its body is not what its Content-Encoding says, or unpacks without end.",
-        "yes", False,
+        "yes",
+        False,
         'Send `headers={"Accept-Encoding": "identity"}`.',
     ),
     "JSONDecodeError": Explanation(
         "A whole answer came; its body is not JSON. Only `response.json()` raises it.",
-        "yes", False,
+        "yes",
+        False,
         "Look at `response.status_code` and `response.text`: often it is an error page.",
     ),
     "TooManyRedirects": Explanation(
         "Each answer was a redirect to the next.",
-        "yes", False,
+        "yes",
+        False,
         "`allow_redirects=False` shows the first; some servers want their cookie back: `pool.session()`.",
     ),
     "BodyTooLarge": Explanation(
         "The answer came, and its body, packed or unpacked, is larger than `max_body` bytes; the rest was not read.",
-        "yes", False,
+        "yes",
+        False,
         "`pool.stream(...)`, whose memory is flat, or a larger `max_body`.",
     ),
     "HTTPStatusError": Explanation(
         "A whole answer came, with a status of 400 or more. Only `response.raise_for_status()` raises it.",
-        "yes", False,
+        "yes",
+        False,
         "`error.response` has all of it. Statuses of `Retry.statuses`, such as 429 and 503, were tried again before.",
     ),
     "StateError": Explanation(
         "Nothing: a run's state file is locked, damaged, or of another version.",
-        "no", False,
-        "The message names the file and what it is. Another run may be using it: `workerpool why URL --state FILE` reads it.",
+        "no",
+        False,
+        "The message names the file and what it is. Another run may be using it: `workerpool why URL --state FILE` "
+        "reads it.",
     ),
     "OtherRun": Explanation(
         "Nothing: the state file belongs to a run with other inputs, outputs or options.",
-        "no", False,
+        "no",
+        False,
         "Give the options of the first time, or another `--state`.",
     ),
     "SinkError": Explanation(
         "Nothing more: an output is not what the state says of it, or cannot hold what it is to hold.",
-        "perhaps", False,
-        "Restore the output as it was, or begin with a new state and a new output. What was not written is asked for again.",
+        "perhaps",
+        False,
+        "Restore the output as it was, or begin with a new state and a new output. What was not written is asked for "
+        "again.",
     ),
     "InputError": Explanation(
         "Nothing: an input cannot be read as a whole.",
-        "no", False,
+        "no",
+        False,
         "The message names the input and the line. Single bad lines are reported and passed over.",
     ),
-}  # fmt: skip
+}
 
 STAGES: dict[str, StageOf] = {
     "queued": StageOf(
         "Nothing yet: the work waits for a place (`connections`, `per_host`), a rate, or the host's circuit is open.",
-        "no", "Your own limits: raise `connections` or `rate`; `Timeout.queue` bounds this wait.",
+        "no",
+        "Your own limits: raise `connections` or `rate`; `Timeout.queue` bounds this wait.",
     ),
     "running": StageOf(
         "What the function does: an async function of yours was running.",
-        "perhaps", "The function's own calls tell; `call(fn, timeout=...)` is its deadline.",
+        "perhaps",
+        "The function's own calls tell; `call(fn, timeout=...)` is its deadline.",
     ),
     "robots": StageOf(
         "The host's robots.txt is asked for.",
-        "no", "The lane has `robots=True`: look at what the host answers at /robots.txt.",
+        "no",
+        "The lane has `robots=True`: look at what the host answers at /robots.txt.",
     ),
     "dns": StageOf("The host's name is looked up.", "no", "The name, or this machine's resolver."),
     "connect": StageOf("A connection is being made.", "no", "The server, its port, a firewall; `Timeout.connect`."),
     "proxy": StageOf(
-        "The proxy is asked for a tunnel.", "no", "The proxy, its user and password; what it allows.",
+        "The proxy is asked for a tunnel.",
+        "no",
+        "The proxy, its user and password; what it allows.",
     ),
     "tls": StageOf("The TLS handshake goes on.", "no", "Certificates and protocol versions: `Lane(ssl=context)`."),
     "send": StageOf(
-        "The request is being sent.", "perhaps", "A slow server, or a slow source of the upload.",
+        "The request is being sent.",
+        "perhaps",
+        "A slow server, or a slow source of the upload.",
     ),
     "headers": StageOf(
-        "The request was sent, and the head of the answer is waited for.", "yes",
+        "The request was sent, and the head of the answer is waited for.",
+        "yes",
         "The server thinks for longer than it was given time; a POST may have been carried out.",
     ),
     "body": StageOf(
-        "Status and headers are there, and the body comes.", "yes", "A slow or cut download; `pool.stream` for large ones.",
+        "Status and headers are there, and the body comes.",
+        "yes",
+        "A slow or cut download; `pool.stream` for large ones.",
     ),
     "decode": StageOf("The whole body is there and is being unpacked.", "yes", "`Accept-Encoding: identity`."),
     "retry": StageOf(
-        "An attempt failed, and the next one is waited for.", "perhaps",
+        "An attempt failed, and the next one is waited for.",
+        "perhaps",
         "`error.attempts` tells how often the server was asked; see `Retry`.",
     ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a call may raise, and what else is to be said of it."""
-
-    raises: tuple[str, ...]
-    also: str = ""
-
-
-# Until an answer's head is there.
-_SENDING = {
-    "ConnectError", "ConnectTimeout", "ConnectionLost", "DNSError", "DeadlineExceeded", "Forbidden", "InvalidRequest",
-    "PoolClosed", "ProtocolError", "ProxyError", "ReadTimeout", "RequestError", "TLSError", "TooManyRedirects", "WorkerLost",
-}  # fmt: skip
-_WHOLE = _SENDING | {"BodyTooLarge", "DecodingError", "TruncatedBody"}
-_REFUSED = {"ForkedPool", "PoolClosed", "QueueFull"}
-_BLOCKING = _REFUSED | {"WrongThread"}
-_READING = {
-    "BodyTooLarge", "ConnectionLost", "DeadlineExceeded", "DecodingError", "ForkedPool", "PoolClosed", "ProtocolError",
-    "ReadTimeout", "TruncatedBody", "WorkerLost", "WrongThread",
-}  # fmt: skip
-_MESSAGES = {"BodyTooLarge", "ConnectionLost", "DeadlineExceeded", "ForkedPool", "PoolClosed", "ProtocolError", "WorkerLost", "WrongThread"}
-_TYPES = "A `TypeError` for keywords that it does not have."
-
-
-def _call(*names: str, raises: set[str], also: str = "") -> dict[str, Call]:
-    return {name: Call(tuple(sorted(raises)), also) for name in names}
-
-
-# By whose they are: a lane and a session have the calls of the pool.
-CALLS: dict[str, Call] = {
-    **_call(
-        "pool.get", "pool.options", "pool.head", "pool.post", "pool.put", "pool.patch", "pool.delete", "pool.request", "pool.send",
-        raises=_WHOLE | _BLOCKING,
-        also="What a middleware or another hook of yours raises, as it is.",
-    ),
-    **_call(
-        "pool.submit", "pool.call", raises=_REFUSED | {"InvalidRequest", "WrongThread"},
-        also="`WrongThread` only on a worker's own thread while the queue is full. The rest is the job's.",
-    ),
-    **_call(
-        "job.result", "job.exception",
-        raises=_WHOLE | {"ForkedPool", "WrongThread"},
-        also="What the function raised, as it is; `concurrent.futures.CancelledError`; a plain `TimeoutError` after their own "
-        "`timeout`, when the job goes on.",
-    ),
-    **_call(
-        "pool.map", raises=_REFUSED | {"DeadlineExceeded", "InvalidRequest", "WorkerLost", "WrongThread"},
-        also="The first error of a call, or of the inputs' iterator, in its place, as it is; a plain `TimeoutError` after `timeout`.",
-    ),
-    **_call(
-        "pool.fetch_many", raises={"ForkedPool", "PoolClosed", "WorkerPoolError", "WrongThread"},
-        also="`WorkerPoolError` where another thread closes the results. What the inputs' iterator raises, as it is. What becomes of a request is in its `Result`.",
-    ),
-    **_call("result.unwrap", raises=_WHOLE | {"WorkerPoolError"}, also="All that a request can come to; cancelled, a `WorkerPoolError`."),
-    **_call("pool.stream", raises=_SENDING | _BLOCKING, also="At the beginning of the `with` block; what follows is the reader's."),
-    **_call(
-        "streamed.iter_bytes", "streamed.iter_lines", "streamed.iter_events", "streamed.iter_content", "streamed.read",
-        raises=_READING, also="`BodyTooLarge` where `max_body` was given, and for a line or an event without end.",
-    ),
-    **_call(
-        "pool.websocket", raises=(_SENDING - {"TooManyRedirects"}) | _BLOCKING,
-        also="At the beginning of the `with` block. `ProtocolError`: the server opens no WebSocket.",
-    ),
-    **_call("socket.send", "socket.recv", raises=_MESSAGES, also="`recv` after `timeout`: `DeadlineExceeded`; the socket goes on."),
-    **_call("response.raise_for_status", raises={"HTTPStatusError"}),
-    **_call("response.json", raises={"JSONDecodeError"}),
-    **_call("pool.lane", raises={"InvalidRequest"}, also="Where no lane has the name."),
-    **_call("pool.session", "pool.like", raises={"ForkedPool", "InvalidRequest", "PoolClosed"}, also=_TYPES),
-    **_call("pool.drain", raises={"ForkedPool", "InvalidRequest", "WrongThread"}),
-    **_call("pool.shutdown", raises={"InvalidRequest"}),
-    **_call("pool.stats", raises=set()),
-    **_call("WorkerPool", "Lane", raises={"InvalidRequest"}, also=_TYPES),
-    **_call("Request", raises={"InvalidRequest"}, also=_TYPES),
-    **_call("workerpool.configure", raises={"WorkerPoolError"}, also=_TYPES),
-    **_call("workerpool.get_pool", raises={"InvalidRequest"}),
-}  # fmt: skip
+}
