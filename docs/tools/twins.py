@@ -42,8 +42,8 @@ def listing() -> str:
 def _head(text: str) -> tuple[str, str]:
     """Return the title of a page and the first sentence of its first paragraph, as plain text."""
     title, _, rest = text.partition("\n")
-    blocks = re.split(r"\n\s*\n", re.sub(r"<!--.*?-->", "", rest, flags=re.S))
-    first = next((block for block in blocks if re.match(r"(?!```)[\w*`\[]", block)), "")
+    blocks = re.split(r"\n\s*\n", re.sub(r"<!--.*?-->|^```.*?^```", "", rest, flags=re.S | re.M).strip())
+    first = next((block for block in blocks if re.match(r"[\w*`\[]", block)), "")
     plain = re.sub(r"\[([^]]*)\]\([^)]*\)|\*\*", lambda found: found[1] or "", " ".join(first.split()))
     return title.lstrip("# "), re.split(r"(?<=[.:]) (?=[A-Z`*])", plain)[0].rstrip(":")
 

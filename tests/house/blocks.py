@@ -47,7 +47,9 @@ def blocks_of(page: Path) -> list[Block]:
         if each["language"] == "text" and found and not text[end : each.start()].strip():
             found[-1] = replace(found[-1], output=each["text"])
         else:
-            found.append(Block(each["language"], each["text"], each["mark"] or "", text.count("\n", 0, each.start("text"))))
+            found.append(
+                Block(each["language"], each["text"], each["mark"] or "", text.count("\n", 0, each.start("text")))
+            )
         end = each.end()
     return [block for block in found if block.is_run]
 
