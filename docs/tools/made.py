@@ -40,8 +40,8 @@ _COMMANDS = f"""# Each command
 `pip install 'aiohttp-workerpool[cli]'`. Data goes to stdout, the rest to stderr. `workerpool completion SHELL` has the
 completion of a shell.
 """
-_OF_CALLS = """A lane and a session have the calls of the pool. Besides, each call has a `TypeError` for what is no argument
-of it."""
+_OF_CALLS = """A lane and a session have the calls of the pool.
+Besides, each call has a `TypeError` for what is no argument of it."""
 
 
 def errors_page() -> str:
