@@ -16,6 +16,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 _SCHEMES = ("http", "https")
+_FEW = 20  # ports that a message lists
 _OF_A_SOCKET = {"ws": "http", "wss": "https"}  # what WebSockets are opened by
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # which IDNA takes for dots
 _NUMBERS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}", re.IGNORECASE)
@@ -148,7 +149,7 @@ class AddressRules:
         except ValueError:
             port = None
         if self.ports is not None and port not in self.ports:
-            return AddressVerdict(False, "port", text=f"its port is none of ports={sorted(self.ports)}")
+            return AddressVerdict(False, "port", text=f"its port is none of {_told(self.ports)}")
         return self._judge_host(url.raw_host or "")
 
     def _judge(self, address: Address) -> AddressVerdict:
@@ -193,6 +194,10 @@ def literal_address(host: str) -> Address | None:
         return IPv4Address(socket.inet_aton(host))
     except OSError:
         return None
+
+
+def _told(ports: Collection[int]) -> str:
+    return f"ports={sorted(ports)}" if len(ports) <= _FEW else f"the {len(ports)} ports that are allowed"
 
 
 def _only_stands_for_another(address: Address) -> bool:

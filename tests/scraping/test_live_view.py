@@ -223,3 +223,18 @@ def test_a_terminal_that_goes_away_disturbs_nothing(monkeypatch):
     run = Run(often=2, act=vanish)
     with LiveView(run, console=console):
         assert run.was_seen.wait(30)
+
+
+def test_the_workers_of_a_cluster_have_a_row():
+    """With what each has; without a cluster there is none."""
+    now = Progress(
+        at=1.0, seconds=1.0, known=9, fetched=1, workers={"tcp://10.0.0.1:4711": 3, "tcp://10.0.0.2:4711": 5}
+    )
+    estimate = Estimate(None)
+    estimate.see(now)
+    shown = "\n".join(each.plain for each in picture(estimate, 100))
+    assert "workers  " in shown
+    assert "tcp://10.0.0.1:4711 3   tcp://10.0.0.2:4711 5" in shown
+    assert "2 workers" in line(estimate)
+    estimate.see(Progress(at=2.0, seconds=2.0, known=9, fetched=2))
+    assert "workers" not in "\n".join(each.plain for each in picture(estimate, 100))

@@ -154,6 +154,15 @@ def test_a_delay_counts_from_the_sending_where_outcomes_are_taken_slowly(books):
     assert books.log[1][0] - taken[0] >= 0.4
 
 
+def test_a_host_is_not_blamed_for_where_it_leads(books, free_port):
+    """Where what it redirects to is down, its own circuit stays closed."""
+    books.pages = {f"/{n}": (302, {"Location": f"http://127.0.0.1:{free_port}/"}) for n in range(6)}
+    politeness = Politeness(per_host=1, breaker_failures=2, breaker_pause=3600, breaker_pause_max=3600)
+    with handled(books) as url:
+        outcomes = list(Crawl([f"{url}{n}" for n in range(6)], politeness=politeness, retry=None, max_seconds=60))
+    assert ["connect"] * 6 == [outcome.reason for outcome in outcomes]
+
+
 def test_a_retry_after_holds_the_whole_host(books):
     books.pages = {"/0": (503, {"Retry-After": "1"})}
     with handled(books) as url:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from time import monotonic
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, NoReturn, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, NoReturn, ParamSpec, TypeVar, Unpack, cast, overload
 
 from ..handover.errand import Call, Dial, Errand, Fetch, Stream
 from ..handover.job import Blocking, Job, check_may_block, on_worker_thread
@@ -24,8 +24,8 @@ from ..messages.result import Result
 from ..policies.retry import may_be_sent_again
 from ..settings import Retry, Timeout, checked_seconds
 from ..transport import sessions_are_traced
+from .board import Board, Way
 from .results import Entry, Results, window
-from .routing import Route
 from .streaming import StreamedResponse, Streaming
 from .switchboard import Switchboard
 from .targets import alone, checked, checked_function, checked_stream, url_of
@@ -54,7 +54,7 @@ class Client:
     thread; they raise the errors of `workerpool.errors`. URLs may be relative where the lane has a base_url.
     """
 
-    def __init__(self, board: Switchboard, route: Route) -> None:
+    def __init__(self, board: Board, route: Way) -> None:
         self._board = board
         self._route = route
         self._lane = route.lane
@@ -410,7 +410,7 @@ def _limits_of(timeout: Any) -> Timeout:
 
 def board_of(client: Client) -> Switchboard:
     """Return what hands the client's work to the workers; it keeps them running for as long as somebody holds it."""
-    return client._board
+    return cast(Switchboard, client._board)
 
 
 def _sees_context(lane: Lane) -> bool:

@@ -16,7 +16,7 @@ from ..handover.threads import is_amid_pool_code
 from ..lane import Lane, LaneOptions, check_options, shows_lane_options
 from ..settings import checked_seconds
 from ..stats import PoolStats
-from .client import Client
+from .anypool import AnyPool
 from .options import check_threads, checked_lanes, checked_name, checked_patience, checked_workers, default_workers
 from .session import LaneView, PoolSession
 from .switchboard import Switchboard
@@ -27,7 +27,7 @@ DEFAULT = "default"
 _LEAVING = 1.0  # seconds that what runs gets when an error leaves the `with` block
 
 
-class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
+class WorkerPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
     """Run HTTP requests and async functions on worker threads, each with its own loop and private sessions.
 
     `workers` threads (None: as many as pay off), the `lanes` beside a lane named "default", which is configured
@@ -38,6 +38,8 @@ class WorkerPool(Client, Executor):  # type: ignore[misc]  # what runs here are 
     block, Ctrl-C included, cancels what is queued and gives what runs a second to end. The constructor returns when the
     threads run; it raises InvalidRequest for settings that cannot be.
     """
+
+    _board: Switchboard
 
     @shows_lane_options
     def __init__(

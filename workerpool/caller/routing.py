@@ -60,6 +60,15 @@ class Route:
             return self.dispatchers[min(self._turn, _random.randrange(number), key=self._burden)]
         return self.dispatchers[min(range(number), key=self._burden)]
 
+    def limit(self, connections: int) -> None:
+        """Share out so many connections from now on, at least one for each dispatcher. From any thread."""
+        for dispatcher, places in zip(self.dispatchers, shares(connections, len(self.dispatchers)), strict=True):
+            dispatcher.limit(places)
+
+    def delay(self, host: str) -> float:
+        """Return the seconds that the host's robots.txt asks for between two requests. From any thread."""
+        return max(dispatcher.delay(host) for dispatcher in self.dispatchers)
+
     def _burden(self, index: int) -> tuple[bool, int]:
         loop = self.workers[index].loop
         return loop.blocked, loop.load

@@ -5,12 +5,15 @@ from typing import Self
 
 from .client import Client
 from .routing import Route
+from .switchboard import Switchboard
 
 __all__ = ["LaneView", "PoolSession"]
 
 
 class LaneView(Client):
     """The verbs bound to one lane; made by `WorkerPool.lane(name)`, cheap, thread-safe."""
+
+    _route: Route
 
     @property
     def name(self) -> str:
@@ -32,6 +35,8 @@ class PoolSession(LaneView):
     Nobody else shares its cookies and connections. For a `with` block; may be used by several threads at once, as a
     browser's tabs do.
     """
+
+    _board: Switchboard
 
     def close(self, *, wait: bool = True) -> None:
         """Give up what is under way here and close it. Blocks shortly, unless `wait` is False; repeatable."""

@@ -1,10 +1,14 @@
 """`workerpool config`: which values the options have when no flag says otherwise, and where each comes from."""
 
+from importlib import import_module
+
 import click
 
-from .defaults import Command, Option, files, not_taken, origin_of, shown
+from .defaults import COMMANDS, Command, Option, files, not_taken, origin_of, shown
 
 __all__ = ["config"]
+
+_ALONE = ("serve", "status", "watch")  # those that need nothing
 
 
 @click.group()
@@ -25,7 +29,7 @@ def config() -> None:
 
 
 @config.command("show")
-@click.argument("command", required=False, type=click.Choice(["crawl", "fetch", "serve"]))
+@click.argument("command", required=False, type=click.Choice(COMMANDS))
 @click.option("--config", "named", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
               help="As of the commands: in the place of ./workerpool.toml.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
@@ -34,15 +38,15 @@ def show(command: str | None, named: str | None, everything: bool) -> None:
     for place in files(named):
         click.echo(f"# {place}: {'read' if place.is_file() else 'not there'}")
     if named is None:
-        refused = ", ".join(sorted({*not_taken(_command("fetch")), *not_taken(_command("serve"))}))
+        refused = ", ".join(sorted({each for name in COMMANDS for each in not_taken(_command(name))}))
         click.echo(f"# {files()[0]} sets no {refused}, and no places outside of its folder; --config FILE may")
-    for name in [command] if command else ["crawl", "fetch", "serve"]:
+    for name in [command] if command else COMMANDS:
         for line in _lines(_command(name), name, named, everything=everything):
             click.echo(line)
 
 
 def _lines(command: Command, name: str, named: str | None, *, everything: bool) -> list[str]:
-    urls = [] if name == "serve" else ["-"]  # there must be one
+    urls = [] if name in _ALONE else ["-"]  # a URL or a job there must be
     ctx = command.make_context(name, [*(["--config", named] if named else []), *urls])
     found = []
     for parameter in command.params:
@@ -56,14 +60,5 @@ def _lines(command: Command, name: str, named: str | None, *, everything: bool) 
 
 
 def _command(name: str) -> Command:
-    if name == "fetch":
-        from .fetch import fetch  # the two commands load what they need, which is much
-
-        return fetch
-    if name == "serve":
-        from .serve import serve
-
-        return serve
-    from .crawl import crawl
-
-    return crawl
+    found: Command = getattr(import_module(f"{__package__}.{name}"), name)  # it loads what it needs, which is much
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from yarl import URL
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..errors import InvalidRequest
 from . import options
 from .defaults import Command, option
@@ -65,7 +65,7 @@ def _crawl(urls: tuple[str, ...], given: Mapping[str, Any]) -> None:
     onward = follow(scope, traps, made_extractor(given), nofollow=given["robots"])
     items = [*(Item(url=url) for url in urls), *map(sitemap_item, given["sitemaps"])]
 
-    def inputs(_pool: WorkerPool) -> Any:
+    def inputs(_pool: AnyPool) -> Any:
         return Listed(items)
 
     if given["dry_run"]:

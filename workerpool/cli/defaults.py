@@ -17,19 +17,21 @@ from click.core import ParameterSource
 
 from ..redaction import HIDDEN
 
-__all__ = ["Command", "Option", "files", "not_taken", "option", "origin_of", "shown"]
+__all__ = ["COMMANDS", "Command", "Option", "files", "not_taken", "option", "origin_of", "shown"]
 
 _ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
-_SECRETS = frozenset({"headers", "data", "proxy"})
+_SECRETS = frozenset({"headers", "data", "proxy", "token"})
 # Not taken from a folder's file. Inputs neither: headers that are given go to each URL.
 _OWN = frozenset({
     "proxy", "insecure", "headers", "method", "data", "source", "sign", "sign_as", "host", "public_hosts",
-    "allow_addresses",
+    "allow_addresses", "url", "token", "token_file", "webhook",
 })  # fmt: skip
 _PLACES = frozenset({"outputs", "save", "state", "report", "database"})  # taken from it where they are in the folder
 _PREFIX = "WORKERPOOL_"
 _CONFIG = "workerpool.config"  # of a context: the file that was named
-_COMMANDS = ("crawl", "fetch", "serve")  # those that have settings
+COMMANDS = (
+    "cancel", "crawl", "fetch", "results", "retry", "serve", "status", "submit", "watch",
+)  # those that have settings  # fmt: skip
 
 
 class Option(click.Option):
@@ -182,10 +184,10 @@ def _checked(place: Path, given: Mapping[str, Any], command: click.Command) -> I
 def _check_name(place: Path, name: str, value: Any) -> None:
     """Raise a usage error for what no command has."""
     if isinstance(value, dict):
-        if name not in _COMMANDS:
-            raise click.UsageError(f"{place}: there is no table [{name}]; there are {', '.join(_COMMANDS)}")
+        if name not in COMMANDS:
+            raise click.UsageError(f"{place}: there is no table [{name}]; there are {', '.join(COMMANDS)}")
         return
-    commands = (getattr(import_module(f"{__package__}.{each}"), each) for each in _COMMANDS)
+    commands = (getattr(import_module(f"{__package__}.{each}"), each) for each in COMMANDS)
     if not any(name.replace("_", "-") == _typed(each) for command in commands for each in command.params):
         raise click.UsageError(f"{place}: no command has a setting {name}")
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..scraping.backlog import Source
 from ..scraping.errors import InputError
 from ..scraping.forecast import HostForecast, forecast
@@ -25,7 +25,7 @@ _LOOK = 0.05  # seconds between two looks at an input that comes slowly
 
 def dry_run(
     given: Mapping[str, Any],
-    inputs: Callable[[WorkerPool], Source],
+    inputs: Callable[[AnyPool], Source],
     *,
     note: str = "",
 ) -> NoReturn:

@@ -10,11 +10,11 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from ..caller.pool import WorkerPool
-from ..errors import InvalidRequest
+from ..caller.anypool import AnyPool
 from . import options
 from .defaults import Command, option
-from .given import check_places, checked_request, lane_options, usage_error
+from .given import check_places, checked_request, lane_options
+from .pools import opened
 from .progress import Meter
 from .report import json_line, succeeded
 from .stdin import open_stdin
@@ -92,7 +92,7 @@ def _fetch_plainly(urls: tuple[str, ...], source: str | None, output: str | None
     total = None if quiet else _total(urls, source)
     meter = Meter(total, quiet=quiet, shared_screen=output is None and sys.stdout is not None and sys.stdout.isatty())
     try:
-        with _open_pool(_pool_options(given)) as pool, _open_output(output) as out, meter:
+        with _open_pool(given) as pool, _open_output(output) as out, meter:
             for result in pool.fetch_many(_inputs(urls, source), **asked):
                 # Flushed line by line: whatever ends the run, what is finished is there.
                 with _named(output or "stdout"):
@@ -136,11 +136,8 @@ def _inputs(urls: Iterable[str], source: str | None) -> Iterator[str]:
 
 
 @contextmanager
-def _open_pool(options: dict[str, Any]) -> Iterator[WorkerPool]:
-    try:
-        pool = WorkerPool(**options)
-    except InvalidRequest as exc:
-        raise usage_error(exc) from None
+def _open_pool(given: Mapping[str, Any]) -> Iterator[AnyPool]:
+    pool = opened(given, _pool_options(given))
     try:
         yield pool
     except BaseException:

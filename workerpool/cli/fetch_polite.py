@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..scraping.ahead import Ahead
 from ..scraping.backlog import Ask, Asks, Source
 from ..scraping.errors import InputError
@@ -42,7 +42,7 @@ def fetch_politely(urls: tuple[str, ...], source: str | None, given: Mapping[str
 
     bad = _BadLines(source or "-")
 
-    def inputs(pool: WorkerPool) -> Source:
+    def inputs(pool: AnyPool) -> Source:
         return _inputs(pool, urls, source, given, asked, bad)
 
     if given["dry_run"]:
@@ -112,7 +112,7 @@ def _column(given: str | None) -> str | int | None:
 
 
 def _inputs(
-    pool: WorkerPool,
+    pool: AnyPool,
     urls: tuple[str, ...],
     source: str | None,
     given: Mapping[str, Any],

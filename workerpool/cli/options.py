@@ -46,6 +46,9 @@ budgets = _group(
 network = _group(
     option("--connections", default=100, show_default=True, type=click.IntRange(0), help="At once; 0: no limit."),
     option("--workers", type=click.IntRange(1), help="Worker threads; as many as pay off if left out."),
+    option("--processes", type=click.IntRange(1),
+           help="So many processes of this machine do the work, by Dask; an extra."),
+    option("--dask", metavar="ADDRESS", help="The workers of the Dask scheduler there do it, such as tcp://host:8786."),
     option("--rate", type=POSITIVE, help="Requests a second, evenly spaced; no limit if left out."),
     option("--timeout", default=30.0, show_default=True, type=POSITIVE,
            help="Seconds for each URL, retries included, but not its wait for a place; with a state or politeness for "

@@ -35,6 +35,7 @@ def line(seen: Estimate) -> str:
         + ("+" if seen.is_growing else ""),
         f"{number_text(seen.rate)}/s",
         f"{number_text(now.in_flight)} under way",
+        *([f"{len(now.workers)} workers"] if now.workers else []),
         f"{number_text(now.failed)} failed",
         *(["waiting: " + ", ".join(_causes(seen))] if now.causes else []),
         _end(seen),
@@ -78,6 +79,7 @@ def _rows(seen: Estimate) -> Iterable[tuple[str, list[str | tuple[str, str]]]]:
         f"{name} {number_text(count)}" for name, count in (("skipped", now.skipped), ("retried", now.retried)) if count
     ]
     yield "answers", told
+    yield "workers", [f"{clean(name)} {number_text(count)}" for name, count in now.workers.items()]
     yield "waiting", list(_causes(seen))
     yield "budget", list(_budget(seen))
 

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-from ..caller.pool import WorkerPool
-from ..errors import InvalidRequest
+from ..caller.anypool import AnyPool
+from ..errors import WorkerLost
 from ..scraping.asking_again import ask_again
 from ..scraping.backlog import Accepts, Source
 from ..scraping.crawl import Crawl
@@ -26,10 +26,11 @@ from ..scraping.state import Mode
 from ..scraping.summary import Summary
 from ..scraping.telling import Headers
 from ..settings import Retry
-from .given import lane_options, usage_error
+from .given import lane_options
 from .live import LiveView
 from .logs import logs_on_stderr
 from .made import made_politeness, made_signer, made_sinks, output_names
+from .pools import opened
 from .signals import Stops
 from .writing import leave_stdout
 
@@ -46,7 +47,7 @@ _HURRY = 5.0  # seconds that the pool gets to close when the run was stopped
 class Run:
     """What makes a run beside the options that all have: `inputs` are made with the pool, `identity` names them."""
 
-    inputs: Callable[[WorkerPool], Source]
+    inputs: Callable[[AnyPool], Source]
     identity: Mapping[str, str]
     total: int | None = None
     parse: Parse | None = None
@@ -277,12 +278,9 @@ def polite_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def plain_pool(given: Mapping[str, Any]) -> Iterator[WorkerPool]:
+def plain_pool(given: Mapping[str, Any]) -> Iterator[AnyPool]:
     """Give the pool of a run; what is under way when it is left early is given up."""
-    try:
-        pool = WorkerPool(**polite_options(given))
-    except InvalidRequest as exc:
-        raise usage_error(exc) from None
+    pool = opened(given, polite_options(given))
     try:
         yield pool
     finally:
@@ -301,6 +299,8 @@ def _told(names: list[str]) -> Iterator[None]:
         sys.exit(_FAILED)
     except (StateError, SinkError, InputError) as exc:
         _give_up(str(exc), names)
+    except WorkerLost as exc:  # all of a cluster at once; one by one they are the outcomes of their items
+        _give_up(f"{exc}; with --state the same command then goes on where it was", names)
     except OSError as exc:
         place = repr(exc.filename) if exc.filename is not None else "a file"
         cure = _CURES.get(exc.errno or 0, "mend that or give another place")

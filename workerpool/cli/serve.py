@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from ..addresses import AddressRules
 from ..loops import loop_factory
 from ..scraping.politeness import Politeness
 from .defaults import Command, option
@@ -42,6 +41,8 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
         help="A name by which clients call the service, beside its address; may be repeated.")  # fmt: skip
 @option("--allow-address", "allow_addresses", multiple=True, metavar="NETWORK", callback=_networks,
         help="Let requests go to these addresses, too, such as 127.0.0.0/8; may be repeated.")  # fmt: skip
+@option("--allow-port", "allow_ports", multiple=True, type=click.IntRange(1, 65535),
+        help="Let requests go to this port, too, which is mail's or another protocol's; may be repeated.")  # fmt: skip
 @option("--workers", type=click.IntRange(1), help="Threads that fetch; as many as pay off if left out.")
 @option("--robots/--no-robots", help="Obey robots.txt.")
 @option("--agent", help="The name that robots.txt and servers know the service by.")
@@ -87,6 +88,7 @@ def serve(**given: Any) -> None:
 
 
 def _settings(given: dict[str, Any]) -> Any:
+    from ..service.policy import usual_rules
     from ..service.records import Retention
     from ..service.settings import ServiceSettings
 
@@ -96,7 +98,7 @@ def _settings(given: dict[str, Any]) -> Any:
         port=given["port"],
         database=given["database"],
         public_hosts=tuple(given["public_hosts"]),
-        addresses=AddressRules(allow=given["allow_addresses"]),
+        addresses=usual_rules(given["allow_addresses"], given["allow_ports"]),
         workers=given["workers"],
         politeness=Politeness(per_host=0, robots=given["robots"], **who),
         drain=given["drain"],

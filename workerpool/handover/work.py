@@ -263,6 +263,10 @@ class Work(ABC):
             text = f"held up for more than {self.patience:g} s, its next turn is in {wait:.3g} s"
             raise DeadlineExceeded.about(self.facts(), f"{text}; raise Timeout(queue=...) to wait longer")
 
+    def lead(self, onward: Onward) -> None:
+        """Note where it goes on: at another host, or in another turn. On the loop."""
+        self.onward = onward
+
     def lift_deadline(self) -> None:
         """Let what follows take any time: what had to be done until then is done. On the loop."""
         self.deadline = None

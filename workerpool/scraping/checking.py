@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..errors import InvalidRequest
 from ..settings import Retry
 from .item import Item
@@ -94,7 +94,7 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "signer": (_or_none(lambda it: callable(getattr(it, "headers", None))), "a Signer, or None"),
     "sitemaps": (_is_a(bool), "True or False"),
     "retry": (_or_none(_is_a(Retry)), "a Retry, or None for one try"),
-    "pool": (_or_none(_is_a(WorkerPool)), "a WorkerPool, or None; get_pool(name) is one"),
+    "pool": (_or_none(_is_a(AnyPool)), "a WorkerPool, a DaskPool or None; get_pool(name) is one"),
     "processes": (_is_whole(0), "a whole number, 0 for none"),
     "max_pages": (_or_none(_is_whole(1)), "a whole number of at least 1, or None"),
     "max_seconds": (_or_none(_is_seconds), "a number of seconds above 0, or None"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from time import monotonic, process_time, thread_time
 
+from ..caller.anypool import AnyPool
 from ..caller.pool import WorkerPool
 from ..settings import Retry
 from .backlog import Accepts, Backlog, Given, Source
@@ -77,7 +78,7 @@ class Crawl:
         sitemaps: bool = False,
         skip_existing: bool = False,
         retry: Retry | None = _RETRY,
-        pool: WorkerPool | None = None,
+        pool: AnyPool | None = None,
         processes: int = 0,
         max_pages: int | None = None,
         max_seconds: float | None = None,
@@ -205,7 +206,9 @@ class Crawl:
         return None if self._pages is None else self._pages - self.summary.asked - len(engine.asked)
 
     def _downloads(self) -> Downloads | None:
-        """Return what brings large bodies into the files of a sink that wants them so."""
+        """Return what brings large bodies into the files of a sink that wants them so; a cluster streams none."""
+        if self._pool is not None and not isinstance(self._pool, WorkerPool):
+            return None
         for sink in self._sinks:
             if isinstance(sink, Folder) and sink.parts is not None:
                 digests = self._record.state is not None

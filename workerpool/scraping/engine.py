@@ -10,17 +10,18 @@ from queue import Empty, SimpleQueue
 from time import monotonic, time
 from typing import Any
 
+from ..caller.anypool import AnyPool
 from ..caller.client import Client
 from ..caller.pool import WorkerPool
-from ..errors import ConnectError, ConnectionLost, ConnectTimeout, InvalidRequest, RequestError, WorkerPoolError
+from ..errors import InvalidRequest, RequestError, WorkerLost, WorkerPoolError
 from ..handover.job import Job
 from ..messages.request import Request
 from ..messages.response import Response
-from ..policies.retry import is_good, wait_before_retry
+from ..policies.retry import is_good, may_be_sent_again, wait_before_retry
 from ..settings import Retry
 from .backlog import Backlog
 from .downloads import Download, Downloaded, Downloads
-from .entry import Entry
+from .entry import Entry, is_unreachable
 from .families import family_of
 from .frontier import Frontier
 from .gate import Gate
@@ -41,6 +42,7 @@ __all__ = ["Engine"]
 _TURN = 1.0  # seconds that one wait takes at most
 _MOST_REDIRECTS = 20
 _MOST_LOOKED_AT, _MOST_SHOWN = 2000, 20  # hosts, for the view of a run
+_AFTER_LOSS, _LOSSES = 1.0, 3  # seconds before another worker is asked, and how many may be lost with one item
 _AT_ONCE = 1000  # jobs handed to a lane without a limit of its own
 
 
@@ -49,7 +51,7 @@ class Engine:
 
     def __init__(
         self,
-        pool: WorkerPool,
+        pool: AnyPool,
         record: Record,
         backlog: Backlog,
         politeness: Politeness,
@@ -142,12 +144,19 @@ class Engine:
             at=now, seconds=seconds, known=self._record.known, fetched=summary.fetched, failed=summary.failed,
             skipped=summary.skipped, retried=self.retried, bytes=summary.bytes, in_flight=len(self.asked),
             waiting=self._backlog.waiting(self._frontier) + len(self._gate), input_ended=self._record.input_ended,
+            workers=self._workers(),
             statuses=dict(summary.statuses), reasons=dict(summary.reasons), causes=dict(causes),
             hosts=tuple(
                 HostProgress(host=host, waiting=waiting, in_flight=under_way[host], cause=cause, due_in=due_in)
                 for due_in, waiting, host, cause in nlargest(_MOST_SHOWN, found)
             ),
         )  # fmt: skip
+
+    def _workers(self) -> dict[str, int]:
+        """Return what the processes of a cluster have; of threads of this one there is nothing to be told."""
+        if isinstance(self._pool, WorkerPool):
+            return {}
+        return {each.name: each.in_flight for each in self._pool.stats().workers}
 
     def give_up(self) -> None:
         """Cancel what is under way; it stays asked for, and comes again when the run goes on."""
@@ -276,7 +285,7 @@ class Engine:
         job = future.job if isinstance(future, Download) else future
         sent = job.sent_at if isinstance(job, Job) else None
         if isinstance(answer, RequestError):
-            failed = isinstance(answer, ConnectError | ConnectionLost | ConnectTimeout)
+            failed = is_unreachable(answer, entry.host)
             self._hosts.ended(entry.host, now, failed=failed, sent=sent)
         elif isinstance(answer, Response):
             pause = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
@@ -304,6 +313,14 @@ class Engine:
         """Return the outcome; None where the item goes on: after a pause, or where a redirect leads."""
         attempt = _ended(entry.attempts[-1], answer)
         entry.attempts[-1] = attempt
+        if isinstance(answer, WorkerLost):
+            if not self._pool.is_open:  # a cluster that is lost as a whole: the run ends, and its state can go on
+                raise answer
+            if self._may_be_asked_again(entry):
+                self.retried += 1
+                entry.since = monotonic()
+                self._frontier.add(entry, due=entry.since + _AFTER_LOSS)
+                return None
         if isinstance(answer, WorkerPoolError) and not isinstance(answer, RequestError):
             return _failed(entry, answer)
         if entry.aside is None and self._downloads is not None and self._downloads.takes(entry, answer):
@@ -335,6 +352,11 @@ class Engine:
         entry.since = monotonic()
         self._frontier.add(entry, first=True)
         return None
+
+    def _may_be_asked_again(self, entry: Entry) -> bool:
+        """Whether what was lost with its worker does no harm when it is sent twice; a page that kills each ends."""
+        losses = sum(1 for each in entry.attempts if each.error == WorkerLost.__name__)
+        return self._retry is not None and losses < _LOSSES and may_be_sent_again(self._retry, entry.item.request())
 
     def _pause(self, entry: Entry, answer: Response | RequestError) -> float | None:
         """Return the seconds before the item is tried again; None where it is not."""

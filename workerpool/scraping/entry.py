@@ -5,12 +5,13 @@ from time import monotonic
 
 from yarl import URL
 
+from ..errors import ConnectError, ConnectionLost, ConnectTimeout, WorkerPoolError
 from ..redaction import redact
 from .item import Item
 from .outcome import Attempt, Outcome, Saved
 from .validators import Validators, asks_plainly
 
-__all__ = ["NOWHERE", "Entry", "host_of", "origin_of"]
+__all__ = ["NOWHERE", "Entry", "host_of", "is_unreachable", "origin_of"]
 
 NOWHERE = "-"  # the host of what has none
 
@@ -97,3 +98,13 @@ def host_of(url: URL) -> str:
 def origin_of(url: URL) -> str:
     """Return scheme, host and port: what one robots.txt is for."""
     return f"{url.scheme}://{url.raw_host}:{url.port}"
+
+
+def is_unreachable(error: WorkerPoolError, host: str) -> bool:
+    """Whether the host could not be reached, or has gone away, and not one that it has redirected to."""
+    if not isinstance(error, ConnectError | ConnectionLost | ConnectTimeout):
+        return False
+    try:
+        return host_of(URL(error.url)) == host
+    except ValueError:
+        return False

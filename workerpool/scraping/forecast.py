@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..errors import WorkerPoolError
 from ..messages.request import Request
 from .entry import Entry
@@ -38,7 +38,7 @@ class HostForecast:
         return self.gap * max(0, self.urls - 1) if self.gap else None
 
 
-def forecast(items: Iterable[Item], politeness: Politeness, pool: WorkerPool) -> Iterator[HostForecast]:
+def forecast(items: Iterable[Item], politeness: Politeness, pool: AnyPool) -> Iterator[HostForecast]:
     """Yield a forecast for each host, those that take longest first; asks for each robots.txt and nothing else.
 
     What is no URL counts for the host `-`. In memory is what is known of each host.
@@ -58,7 +58,7 @@ def forecast(items: Iterable[Item], politeness: Politeness, pool: WorkerPool) ->
     yield from sorted(found.values(), key=lambda host: (-(host.seconds or 0.0), -host.urls))
 
 
-def _learn(batch: Sequence[Entry], gate: Gate, pool: WorkerPool) -> None:
+def _learn(batch: Sequence[Entry], gate: Gate, pool: AnyPool) -> None:
     """Have the rules of all origins of a batch at hand, asked for at once."""
     held = ((entry, gate.hold(entry)) for entry in batch if not gate.lets(entry))
     asked = [(entry, request) for entry, request in held if request is not None]

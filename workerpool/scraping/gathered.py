@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
-from ..caller.pool import WorkerPool
+from ..caller.anypool import AnyPool
 from ..redaction import redact
 from .backlog import Ask, Asks, Source
 from .errors import InputError
@@ -64,7 +64,7 @@ class SitemapInput:
     def __init__(
         self,
         source: str,
-        pool: WorkerPool | None = None,
+        pool: AnyPool | None = None,
         *,
         politeness: Politeness | None = None,
         signer: Signs | None = None,

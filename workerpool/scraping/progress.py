@@ -37,6 +37,7 @@ class Progress:
     in_flight: int = 0
     waiting: int = 0
     input_ended: bool = False
+    workers: Mapping[str, int] = field(default_factory=dict)  # of a cluster: what each has
     statuses: Mapping[str, int] = field(default_factory=dict)  # by class: 2xx
     reasons: Mapping[str, int] = field(default_factory=dict)
     causes: Mapping[str, int] = field(default_factory=dict)

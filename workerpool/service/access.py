@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from time import monotonic, time
+from time import time
 
 from fastapi import Request
 
+from .fresh import Fresh
 from .problems import Problem
 from .records import Role, Token
 from .store import Store
@@ -33,40 +34,50 @@ class Caller:
 class Access:
     """Say who calls, by the tokens of the store and those given at the start. Of the service's loop."""
 
-    def __init__(self, store: Store, given: Iterable[Token] = ()) -> None:
-        self._store, self._given = store, tuple(given)
-        self._known: tuple[Token, ...] = self._given
-        self._until = 0.0
+    def __init__(self, store: Store, given: Iterable[Token] = (), *, needed: bool = False) -> None:
+        """Know these tokens beside the store's; `needed`: nobody may call without, even if there is none any more."""
+        self._store, self._given, self._needed = store, tuple(given), needed
+        self._known = Fresh(self._ask, _FRESH)
 
     async def has_tokens(self) -> bool:
         """Whether there are tokens at all; without, everybody is admin."""
-        return bool(await self._tokens())
+        return bool(await self._known.get())
+
+    async def is_open(self) -> bool:
+        """Whether nobody needs a token: there are none, and only this machine reaches the service."""
+        return not self._needed and not await self.has_tokens()
 
     async def caller(self, request: Request) -> Caller:
         """Return who calls; raises a 401 for no or a wrong token."""
-        known = await self._tokens()
-        if not known:
+        if await self.is_open():
             return Caller("", Role.ADMIN)
         given = _BEARER.fullmatch(request.headers.get("Authorization", ""))
         if given is None:
             raise Problem(401, "give a token: Authorization: Bearer TOKEN", headers=_CHALLENGE)
-        digest, found = hash_of(given[1]), None
-        for token in known:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(digest, token.sha256):
-                found = token
+        found = await self.of_secret(given[1])
         if found is None:
             raise Problem(401, "the token is not known", headers=_CHALLENGE)
-        return Caller(found.id, found.role)
+        return found
+
+    async def of_secret(self, secret: str) -> Caller | None:
+        """Return whose token it is; None for one that is not known."""
+        digest, found = hash_of(secret), None
+        for token in await self._known.get():  # all of them, so that the time tells nothing
+            if hmac.compare_digest(digest, token.sha256):
+                found = token
+        return None if found is None else Caller(found.id, found.role)
+
+    async def of_id(self, id: str) -> Caller | None:
+        """Return whoever has the token of that id; None once it was removed."""
+        found = next((token for token in await self._known.get() if token.id == id), None)
+        return None if found is None else Caller(found.id, found.role)
 
     def forget(self) -> None:
         """Ask the store again at the next call: its tokens have changed."""
-        self._until = 0.0
+        self._known.forget()
 
-    async def _tokens(self) -> tuple[Token, ...]:
-        if monotonic() >= self._until:
-            self._known = (*self._given, *await self._store.tokens())
-            self._until = monotonic() + _FRESH
-        return self._known
+    async def _ask(self) -> tuple[Token, ...]:
+        return (*self._given, *await self._store.tokens())
 
 
 def hash_of(token: str) -> str:

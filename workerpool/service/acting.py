@@ -1,22 +1,22 @@
 """The routes that act on jobs and lanes."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from .access import Caller
+from .bodies import check_json, media_of, read_body
 from .problems import Problem, errors_of
 from .reading import Id, filter_of
 from .records import LaneSettings, State
 from .schemas import BulkOut, JobOut, LaneOut, LanesOut
 from .service import accepts, as_admin, as_reader, as_submitter, the_service
 from .submitted import BulkIn, LaneIn, RetryIn
-from .submitting import read_body
 from .wire import job_json, lane_json
 
-__all__ = ["parsed", "router"]
+__all__ = ["parsed", "router", "takes"]
 
 router = APIRouter(tags=["jobs"])
 _JSON = "application/json"
@@ -25,13 +25,14 @@ Model = TypeVar("Model", bound=BaseModel)
 Lane = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-def _takes(model: type[BaseModel], *, required: bool = True) -> dict[str, object]:
+def takes(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Return the part of the document that tells of a body."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     return {"requestBody": {"required": required, "content": {_JSON: {"schema": schema}}}}
 
 
-@router.post("/v1/jobs/actions", responses={200: {"model": BulkOut}}, openapi_extra=_takes(BulkIn),
+@router.post("/v1/jobs/actions", responses={200: {"model": BulkOut}}, openapi_extra=takes(BulkIn),
              summary="Act on all jobs that match")  # fmt: skip
 async def act(request: Request, _caller: Caller = as_admin) -> Response:
     """Say how many jobs an action is about; with `dry_run: false` do it."""
@@ -56,7 +57,7 @@ async def cancel(request: Request, id: Id, _caller: Caller = as_submitter) -> Re
     return JSONResponse(job_json(await service.store.cancel(id), await service.lanes()))
 
 
-@router.post("/v1/jobs/{id}/retry", responses={200: {"model": JobOut}}, openapi_extra=_takes(RetryIn, required=False),
+@router.post("/v1/jobs/{id}/retry", responses={200: {"model": JobOut}}, openapi_extra=takes(RetryIn, required=False),
              summary="Do a job again")  # fmt: skip
 async def retry(request: Request, id: Id, _caller: Caller = as_submitter) -> Response:
     """Begin a job's next run: of what failed, or of all."""
@@ -81,7 +82,7 @@ async def list_lanes(request: Request, _caller: Caller = as_reader) -> Response:
     return JSONResponse({"lanes": [lane_json(each) for each in await the_service(request).store.lanes()]})
 
 
-@router.put("/v1/lanes/{name}", responses={200: {"model": LaneOut}}, openapi_extra=_takes(LaneIn), tags=["lanes"],
+@router.put("/v1/lanes/{name}", responses={200: {"model": LaneOut}}, openapi_extra=takes(LaneIn), tags=["lanes"],
             summary="Set a lane")  # fmt: skip
 async def put_lane(request: Request, name: Lane, _caller: Caller = as_admin) -> Response:
     """Set a lane, which is made if it isn't there; what is left out stays as it is."""
@@ -101,9 +102,8 @@ async def parsed(request: Request, model: type[Model], *, optional: bool = False
     content = await read_body(request, _MOST)
     if not content and optional:
         return model()
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind != _JSON:
-        raise Problem(415, f"send {_JSON}")
+    media_of(request, _JSON)
+    check_json(content)
     try:
         return model.model_validate_json(content)
     except ValidationError as exc:

@@ -5,18 +5,23 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._version import __version__
-from . import acting, docs_page, following, health, reading, submitting
+from . import acting, docs_page, following, health, hooks, reading, submitting
+from .document import DESCRIPTION, documented
 from .guard import Guard
+from .page.routes import add_page
 from .problems import Problem, install, problem_response
-from .schemas import documented
 from .service import Service
 
 __all__ = ["make_app"]
 
 log = logging.getLogger("workerpool.service")
+_ROUTERS = (
+    submitting.router, acting.router, reading.router, hooks.router, following.router, health.router, docs_page.router,
+)  # fmt: skip
 _TITLE = "workerpool's job service"
 
 
@@ -25,8 +30,9 @@ def make_app(service: Service) -> ASGIApp:
     app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
                   redirect_slashes=False)  # fmt: skip
     app.state.service = service
-    for router in (submitting.router, acting.router, reading.router, following.router, health.router, docs_page.router):
+    for router in _ROUTERS:
         app.include_router(router)
+    add_page(app, service)
     install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return Guard(_Caught(app), hosts=lambda: service.hosts, limits=service.settings.limits)
@@ -34,7 +40,8 @@ def make_app(service: Service) -> ASGIApp:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        app.openapi_schema = documented(get_openapi(title=app.title, version=app.version, routes=app.routes))
+        plain = get_openapi(title=app.title, version=app.version, routes=app.routes, description=DESCRIPTION)
+        app.openapi_schema = documented(plain, [route for router in _ROUTERS for route in router.routes])
     return app.openapi_schema
 
 
@@ -54,8 +61,10 @@ class _Caught:
 
         try:
             await self._app(scope, receive, noting)
+        except ClientDisconnect:
+            return  # nobody waits for an answer
         except Exception:
-            log.exception("%s %s has failed", scope.get("method"), scope.get("path"))
+            log.exception("%s %r has failed", scope.get("method"), scope.get("path"))
             if begun:
                 raise
             await problem_response(Problem(500, "this is a fault of the service; its log tells more"))(

@@ -9,10 +9,12 @@ from typing import IO
 
 from pydantic import ValidationError
 
+from .bodies import check_json
+from .policy import Refused
 from .problems import Problem, errors_of
 from .records import NewRequest
 from .settings import ServiceSettings
-from .submitted import AddressRefused, OneRequest, RequestIn, new_request
+from .submitted import OneRequest, RequestIn, new_request
 
 __all__ = ["Batch"]
 
@@ -98,6 +100,8 @@ class Batch:
     def _parsed(self, line: bytes) -> NewRequest:
         """Return the request of a line; raises a Problem with its number."""
         try:
+            if line[:1] == b"{":
+                check_json(line)
             given: str | RequestIn = OneRequest.validate_json(line)
             return new_request(given, self._settings)
         except ValidationError as exc:
@@ -105,11 +109,12 @@ class Batch:
                 raise self._problem(400, "no JSON") from None
             errors = [{"line": self._line, **each} for each in errors_of(exc)]
             raise self._problem(422, str(errors[0]["detail"]), errors) from None
+        except Problem as exc:
+            raise self._problem(exc.status, exc.detail) from None
+        except Refused as exc:
+            raise self._problem(403, str(exc), [{"line": self._line, "pointer": "/url", "detail": str(exc)}]) from None
         except ValueError as exc:
-            status = 403 if isinstance(exc, AddressRefused) else 422
-            raise self._problem(
-                status, str(exc), [{"line": self._line, "pointer": "/url", "detail": str(exc)}]
-            ) from None
+            raise self._problem(422, str(exc), [{"line": self._line, "pointer": "/url", "detail": str(exc)}]) from None
 
     def _problem(self, status: int, text: str, errors: list[dict[str, object]] | None = None) -> Problem:
         return Problem(status, f"line {self._line}: {text}", errors=errors or [{"line": self._line, "detail": text}])

@@ -1,21 +1,20 @@
 """The routes for whoever operates the service: health, numbers, address rules."""
 
 import asyncio
-import socket
-from ipaddress import ip_address
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from yarl import URL
 
 from ..addresses import AddressVerdict
 from .access import Caller
 from .errors import Busy, StoreDown
+from .policy import Explained, explained
 from .problems import Problem
 from .schemas import ExplainOut, StatsOut
 from .service import Service, accepts, as_reader, the_service
+from .submitted import check_url
 
 __all__ = ["router"]
 
@@ -79,26 +78,13 @@ async def explain(
 ) -> Response:
     """Say whether the address rules let a URL through, by which rule, and what it resolves to."""
     accepts(request, "application/json")
-    rules = the_service(request).settings.addresses
-    verdict, addresses = rules.explain(url), list[str]()
-    if verdict.allowed is None:  # a name: what it resolves to is judged
-        addresses = await _resolved(url)
-        verdicts = [rules.explain(ip_address(each.partition("%")[0])) for each in addresses]
-        verdict = next((each for each in verdicts if not each), verdicts[0]) if verdicts else _UNKNOWN
-    elif verdict.address:
-        addresses = [verdict.address]
-    return JSONResponse({"url": url, "allowed": bool(verdict), "rule": verdict.rule, "addresses": addresses})
-
-
-async def _resolved(url: str) -> list[str]:
-    """Return the addresses of a URL's host; none where there are none."""
     try:
-        async with asyncio.timeout(5):
-            host = URL(url).host
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, ValueError, TimeoutError):
-        return []
-    return sorted({str(each[4][0]) for each in found})
+        found = await explained(check_url(url), the_service(request).settings.addresses)
+    except ValueError as exc:
+        found = Explained(False, "url", str(exc))
+    return JSONResponse(
+        {"url": url, "allowed": found.allowed, "rule": found.rule, "detail": found.text, "addresses": found.addresses}
+    )
 
 
 async def _numbers(service: Service) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from .errors import Busy, Conflict, Fingerprint, NoSuch, StoreDown
+from .errors import Busy, Conflict, Fingerprint, NoSuch, ServiceError, StoreDown
 from .submitted import KINDS
 
-__all__ = ["MEDIA_TYPE", "Problem", "errors_of", "install", "problem_response"]
+__all__ = ["MEDIA_TYPE", "Problem", "errors_of", "install", "problem_of", "problem_response"]
 
 MEDIA_TYPE = "application/problem+json"
 _STATUSES: dict[type[Exception], int] = {NoSuch: 404, Conflict: 409, Fingerprint: 422, Busy: 503, StoreDown: 503}
@@ -57,9 +57,9 @@ def install(app: FastAPI) -> None:
     """Have the application answer with problems only."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(RequestValidationError, _other)
     for kind in _STATUSES:
-        app.add_exception_handler(kind, _of_the_store)
+        app.add_exception_handler(kind, _other)
 
 
 async def _problem(_request: Request, exc: Exception) -> Response:
@@ -76,21 +76,29 @@ async def _http(request: Request, exc: Exception) -> Response:
     return problem_response(Problem(known, str(exc.detail), headers=exc.headers))
 
 
-async def _invalid(_request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, RequestValidationError)
-    errors = list(exc.errors())
-    if any(each["type"] == "json_invalid" for each in errors):
-        return problem_response(Problem(400, "the body is no JSON"))
-    found = errors_of(exc, skip=1)
-    return problem_response(Problem(422, f"{found[0]['pointer'] or 'the request'}: {found[0]['detail']}", errors=found))
+async def _other(_request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError | ServiceError)
+    return problem_response(problem_of(exc))
 
 
-async def _of_the_store(_request: Request, exc: Exception) -> Response:
+def problem_of(exc: Problem | RequestValidationError | ServiceError) -> Problem:
+    """Return what is said of an error."""
+    if isinstance(exc, Problem):
+        return exc
+    if isinstance(exc, RequestValidationError):
+        return _invalid(exc)
     status = next(status for kind, status in _STATUSES.items() if isinstance(exc, kind))
     headers = {}
     if isinstance(exc, Busy | StoreDown):
         headers["Retry-After"] = str(max(1, round(exc.retry_after)))
-    return problem_response(Problem(status, str(exc), headers=headers))
+    return Problem(status, str(exc), headers=headers)
+
+
+def _invalid(exc: RequestValidationError) -> Problem:
+    if any(each["type"] == "json_invalid" for each in exc.errors()):
+        return Problem(400, "the body is no JSON")
+    found = errors_of(exc, skip=1)
+    return Problem(422, f"{found[0]['pointer'] or 'the request'}: {found[0]['detail']}", errors=found)
 
 
 def _methods(request: Request) -> set[str]:

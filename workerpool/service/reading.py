@@ -14,11 +14,11 @@ from .access import Caller
 from .errors import NoSuch
 from .problems import Problem
 from .records import Filter, Page, Result, State
-from .schemas import DeliveriesOut, JobOut, JobsOut, ResultsOut
+from .schemas import JobOut, JobsOut, ResultsOut
 from .service import Service, accepts, as_reader, the_service
-from .wire import delivery_json, job_json, result_json
+from .wire import job_json, result_json
 
-__all__ = ["Id", "filter_of", "router"]
+__all__ = ["Cursor", "Id", "Limit", "Number", "attachment", "filter_of", "paged", "router"]
 
 router = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
@@ -35,9 +35,9 @@ Cursor = Annotated[str | None, Query(max_length=200)]
 async def list_jobs(
     request: Request,
     state: State | None = None,
-    label: Annotated[list[str] | None, Query()] = None,
+    label: Annotated[list[str] | None, Query(max_length=32)] = None,
     q: Annotated[str | None, Query(max_length=1024)] = None,
-    lane: str | None = None,
+    lane: Annotated[str | None, Query(max_length=64)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
     _caller: Caller = as_reader,
@@ -46,7 +46,7 @@ async def list_jobs(
     service = the_service(request)
     accepts(request, _JSON)
     which = filter_of(state, label or [], q, lane)
-    page = await _paged(service.store.jobs(which, cursor=cursor, limit=limit))
+    page = await paged(service.store.jobs(which, cursor=cursor, limit=limit))
     lanes = await service.lanes()
     return JSONResponse({"jobs": [job_json(each, lanes) for each in page.rows], "next": page.next})
 
@@ -77,7 +77,7 @@ async def list_results(
     """Return a page of results; as NDJSON a stream of all, with `follow` until the job is done."""
     service = the_service(request)
     kind = accepts(request, _JSON, _LINES)
-    page = await _paged(service.store.results(id, cursor=cursor, limit=limit, ok=ok))
+    page = await paged(service.store.results(id, cursor=cursor, limit=limit, ok=ok))
     if kind == _LINES:
         return StreamingResponse(_lines(service, id, page, ok, follow), media_type=_LINES)
     deadline = monotonic() + wait
@@ -97,7 +97,11 @@ async def list_results(
 )
 async def read_body(request: Request, id: Id, n: Number, _caller: Caller = as_reader) -> Response:
     """Return a body as an attachment, whatever it is, never as a page of the service."""
-    result, content = await the_service(request).store.body(id, n)
+    return attachment(id, n, *await the_service(request).store.body(id, n))
+
+
+def attachment(id: str, n: int, result: Result, content: bytes) -> Response:
+    """Return the bytes of a body so that browsers only keep them."""
     assert result.body is not None
     return Response(
         content,
@@ -111,16 +115,6 @@ async def read_body(request: Request, id: Id, n: Number, _caller: Caller = as_re
     )
 
 
-@router.get("/v1/jobs/{id}/deliveries", responses={200: {"model": DeliveriesOut}}, summary="Read a job's webhooks")
-async def list_deliveries(
-    request: Request, id: Id, cursor: Cursor = None, limit: Limit = 100, _caller: Caller = as_reader
-) -> Response:
-    """Return each webhook's message of a job, with each try of it."""
-    accepts(request, _JSON)
-    page = await _paged(the_service(request).store.deliveries(id, cursor=cursor, limit=limit))
-    return JSONResponse({"deliveries": [delivery_json(each) for each in page.rows], "next": page.next})
-
-
 def filter_of(state: State | None, labels: list[str], text: str | None, lane: str | None) -> Filter:
     """Return a filter; raises a 422 for a label that is none."""
     pairs = [each.partition(":") for each in labels]
@@ -129,7 +123,8 @@ def filter_of(state: State | None, labels: list[str], text: str | None, lane: st
     return Filter(state=state, labels={name: value for name, _, value in pairs}, text=text, lane=lane)
 
 
-async def _paged(found: Any) -> Page[Any]:
+async def paged(found: Any) -> Page[Any]:
+    """Return a page; raises a 422 for a cursor that is none."""
     try:
         page: Page[Any] = await found
     except ValueError as exc:

@@ -270,7 +270,7 @@ class Event:
     kind: str
     job: str
     at: float
-    data: Mapping[str, Any]  # `job` and `done`: {"state", "run"}; `result`: {"n", "ok", "status"}
+    data: Mapping[str, Any]  # `job` and `done`: {"state", "run"}; `result`: {"n", "ok", "status", "elapsed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +326,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One webhook message and how far it is; each try of it is logged. `id` is the webhook-id, also of a replay."""
+    """One webhook message and how far it is; each try of it is logged. `id` is the webhook-id, also of a replay.
+
+    A try without status and error is under way; one before it in the log was interrupted, so that nobody knows.
+    """
 
     id: str
     job: str
@@ -336,6 +339,8 @@ class Delivery:
     due_at: float | None  # when it is tried next; None: never again
     state: str  # "waiting", "delivered", "failed" or "disabled"
     tries: tuple[Mapping[str, Any], ...] = ()  # {"at", "status", "error", "elapsed"}
+    failed: int = 0  # tries that were not taken, since it was made or replayed
+    payload: str = ""  # what is sent: the job as it was when its run had ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

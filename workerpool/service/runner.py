@@ -19,12 +19,13 @@ from ..errors import InvalidRequest, RequestError, WorkerPoolError
 from ..messages.request import Request
 from ..messages.response import Response
 from ..policies.retry import is_good, wait_before_retry
+from ..scraping.entry import is_unreachable
 from ..scraping.hosts import Hosts, retry_after_seconds
 from .errors import ServiceError
 from .lane_run import LaneRun
 from .records import Attempt, Failure, Finished, Leased
 from .rules import Rules
-from .sending import failure_of, finished, is_unreachable, request_of, with_end
+from .sending import failure_of, finished, request_of, with_end
 from .settings import ServiceSettings
 from .store import Store
 from .ticket import Ticket
@@ -376,7 +377,7 @@ class Runner:
             took = time() - ticket.tried[-1].started_at
             self._common.ended(ticket.host, now, status=answer.status_code, retry_after=asked, took=took)
         else:
-            self._common.ended(ticket.host, now, failed=is_unreachable(answer))
+            self._common.ended(ticket.host, now, failed=is_unreachable(answer, ticket.host))
 
     def _renew(self, host: str) -> None:
         for lane in self._lanes.values():

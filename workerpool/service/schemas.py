@@ -4,40 +4,20 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from .problems import MEDIA_TYPE
-from .submitted import BulkIn, JobIn, RequestIn
+__all__ = [
+    "DeliveriesOut",
+    "DeliveryOut",
+    "SecretsOut",
+    "JobOut",
+    "JobsOut",
+    "LaneOut",
+    "LanesOut",
+    "ResultsOut",
+    "SUBMIT",
+]
 
-__all__ = ["DeliveriesOut", "JobOut", "JobsOut", "LaneOut", "LanesOut", "ResultsOut", "SUBMIT", "documented"]
-
-_PROBLEMS = {
-    400: "Malformed", 401: "No token, or a wrong one", 403: "Role, Host, Origin or address rule", 404: "Not there",
-    405: "Another method", 406: "Another media type is asked for", 409: "The state forbids it", 413: "Too large",
-    415: "Another media type was sent", 422: "A field is wrong", 429: "Too much; see Retry-After",
-    431: "Headers too large", 503: "Not now; see Retry-After",
-}  # fmt: skip
+_EXAMPLE = '"https://a.example/"\n{"url": "https://b.example/x", "ref": "row 2"}\n'
 _LINES = "One request a line: a URL as a JSON string, or an object"
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "pointer": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "line": {"type": "integer"},
-                },
-                "required": ["detail"],
-            },
-        },
-    },
-}
 
 
 class CountsOut(BaseModel):
@@ -153,6 +133,15 @@ class LanesOut(BaseModel):
     lanes: list[LaneOut]
 
 
+class TryOut(BaseModel):
+    """One try of a webhook's message; it is under way while it has neither status nor error."""
+
+    at: str
+    status: int | None
+    error: str | None
+    elapsed: float | None
+
+
 class DeliveryOut(BaseModel):
     """A webhook's message, and each try of it."""
 
@@ -163,7 +152,16 @@ class DeliveryOut(BaseModel):
     state: str
     created_at: str
     due_at: str | None
-    tries: list[dict[str, Any]]
+    gives_up_at: str | None
+    tries: list[TryOut]
+
+
+class RetryOut(BaseModel):
+    """When a message is tried."""
+
+    tries: int
+    delays: list[float] = Field(description="seconds after each try that was not taken, a tenth more or less")
+    window: list[float] = Field(description="seconds from the first try to the last one: at least, at most")
 
 
 class DeliveriesOut(BaseModel):
@@ -171,6 +169,21 @@ class DeliveriesOut(BaseModel):
 
     deliveries: list[DeliveryOut]
     next: str | None
+    retry: RetryOut
+
+
+class SecretOut(BaseModel):
+    """A secret that webhooks are signed with."""
+
+    secret: str
+    created_at: str
+    expires_at: str | None
+
+
+class SecretsOut(SecretOut):
+    """The present secret, and those that sign beside it."""
+
+    previous: list[SecretOut]
 
 
 class BulkOut(BaseModel):
@@ -199,11 +212,8 @@ class ExplainOut(BaseModel):
     url: str
     allowed: bool
     rule: str
+    detail: str
     addresses: list[str]
-
-
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")
 
 
 def _parameter(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
@@ -233,27 +243,8 @@ SUBMIT: dict[str, Any] = {
             "required": True,
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/JobIn"}},
-                "application/x-ndjson": {"schema": {"type": "string", "description": _LINES}},
+                "application/x-ndjson": {"schema": {"type": "string", "description": _LINES}, "example": _EXAMPLE},
             },
         },
     },
 }  # fmt: skip
-
-
-def documented(document: dict[str, Any]) -> dict[str, Any]:
-    """Return an OpenAPI document in which each call may answer with problems, and which knows the models sent."""
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = _PROBLEM
-    for model in (JobIn, RequestIn, BulkIn):
-        found = _schema(model)
-        schemas.update(found.pop("$defs", {}))
-        schemas[model.__name__] = found
-    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            operation["security"] = [{"token": []}, {}]
-            for status, text in _PROBLEMS.items():
-                if str(status) not in operation["responses"] or status == 422:
-                    operation["responses"][str(status)] = {"description": text, "content": content}
-    return document

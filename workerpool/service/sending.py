@@ -7,7 +7,7 @@ from dataclasses import replace
 from time import time
 from typing import Any
 
-from ..errors import ConnectError, ConnectionLost, ConnectTimeout, RequestError, WorkerPoolError
+from ..errors import RequestError
 from ..lane import LaneOptions
 from ..messages.request import Request
 from ..messages.response import Response
@@ -15,14 +15,14 @@ from .records import Attempt, Body, Ending, Failure, Finished
 from .settings import ServiceSettings
 from .ticket import Ticket
 
-__all__ = ["failure_of", "finished", "is_unreachable", "outgoing", "request_of", "with_end"]
+__all__ = ["failure_of", "finished", "outgoing", "request_of", "with_end"]
 
 _PLAIN = ("method", "headers", "params", "json", "data")
 _MEDIA = "application/octet-stream"
 
 
 def outgoing(settings: ServiceSettings) -> LaneOptions:
-    """Return how the pool sends for the service: the one place where address rules are plugged in.
+    """Return how the pool sends for the service, under its address rules.
 
     The lanes of the service limit what is handed over, so that the pool's own lane needs no limits: nothing waits in
     it, and whatever waits can be told of, cancelled or moved.
@@ -33,7 +33,7 @@ def outgoing(settings: ServiceSettings) -> LaneOptions:
         "timeout": settings.default_timeout,
         "max_body": settings.default_max_body,
         "retry": None,
-        "trust_env": False,
+        "trust_env": False,  # neither proxies nor logins of the environment
         "addresses": settings.addresses,
     }
 
@@ -82,8 +82,3 @@ def failure_of(error: BaseException) -> Failure:
     """Return an error as it is stored."""
     stage = error.stage if isinstance(error, RequestError) else ""
     return Failure(type=type(error).__name__, stage=stage, message=str(error)[:1000])
-
-
-def is_unreachable(error: WorkerPoolError) -> bool:
-    """Whether the host could not be reached, or has gone away: its pace slows down by that."""
-    return isinstance(error, ConnectError | ConnectionLost | ConnectTimeout)

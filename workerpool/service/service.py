@@ -1,19 +1,21 @@
 """The service as its routes see it: what each call may need, in one value."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from time import monotonic
 
 from fastapi import Depends, Request
 
 from .access import Access, Caller
+from .fresh import Fresh
 from .problems import Problem
 from .records import LaneState, Role
 from .settings import ServiceSettings
 from .store import Store
 
-__all__ = ["Service", "accepts", "as_admin", "as_reader", "as_submitter", "the_service"]
+__all__ = ["Needs", "Service", "accepts", "as_admin", "as_reader", "as_submitter", "the_service"]
 
+_AT_ONCE = 32  # submissions that are stored at a time: more would gain nothing, and what comes beside them would wait
 _FRESH = 0.25  # seconds that lanes are taken for known, where they only say why a job waits
 
 
@@ -27,24 +29,25 @@ class Service:
     hosts: frozenset[str] = frozenset()  # values of Host by which it is called; known once it listens
     event_clients: int = 0
     stopping: bool = False
-    _lanes: Mapping[str, LaneState] = field(default_factory=dict)
-    _until: float = 0.0
-    _unfinished: dict[str, tuple[float, int]] = field(default_factory=dict)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _lanes: "Fresh[Mapping[str, LaneState]]" = field(init=False)
+    _unfinished: "dict[str, Fresh[int]]" = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._lanes = Fresh(self._ask_lanes, _FRESH)
 
     async def lanes(self) -> Mapping[str, LaneState]:
         """Return the lanes by name, as they were a moment ago."""
-        if monotonic() >= self._until:
-            self._lanes = {each.settings.name: each for each in await self.store.lanes()}
-            self._until = monotonic() + _FRESH
-        return self._lanes
+        return await self._lanes.get()
 
     async def unfinished_of(self, owner: str) -> int:
         """Return how many jobs of a token's are not final, as it was a moment ago."""
-        until, number = self._unfinished.get(owner, (0.0, 0))
-        if monotonic() >= until:
-            number = await self.store.unfinished_of(owner)
-            self._unfinished[owner] = monotonic() + _FRESH, number
-        return number
+        if owner not in self._unfinished:
+            self._unfinished[owner] = Fresh(lambda: self.store.unfinished_of(owner), _FRESH)
+        return await self._unfinished[owner].get()
+
+    async def _ask_lanes(self) -> Mapping[str, LaneState]:
+        return {each.settings.name: each for each in await self.store.lanes()}
 
 
 def the_service(request: Request) -> Service:
@@ -53,20 +56,23 @@ def the_service(request: Request) -> Service:
     return found
 
 
-class _Needs:
+class Needs:
+    """What a route asks of whoever calls: a role, which the document tells, too."""
+
     def __init__(self, role: Role) -> None:
-        self._role = role
+        self.role = role
 
     async def __call__(self, request: Request) -> Caller:
+        """Return who calls; raises a 401 or a 403."""
         caller = await the_service(request).access.caller(request)
-        if not caller.role.includes(self._role):
-            raise Problem(403, f"this needs the role {self._role.value}; the token has {caller.role.value}")
+        if not caller.role.includes(self.role):
+            raise Problem(403, f"this needs the role {self.role.value}; the token has {caller.role.value}")
         return caller
 
 
-as_reader = Depends(_Needs(Role.READ))
-as_submitter = Depends(_Needs(Role.SUBMIT))
-as_admin = Depends(_Needs(Role.ADMIN))
+as_reader = Depends(Needs(Role.READ))
+as_submitter = Depends(Needs(Role.SUBMIT))
+as_admin = Depends(Needs(Role.ADMIN))
 
 
 def accepts(request: Request, *media_types: str) -> str:

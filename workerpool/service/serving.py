@@ -6,19 +6,18 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..caller.pool import WorkerPool
 from .access import Access, is_loopback
 from .app import make_app
+from .connection import Connection
 from .errors import StoreRefused
 from .guard import own_hosts
 from .homes import open_store
-from .problems import MEDIA_TYPE, Problem, problem_response
 from .records import Token
 from .runner import Runner
 from .sending import outgoing
@@ -26,6 +25,7 @@ from .service import Service
 from .settings import ServiceSettings
 from .store import Store
 from .upkeep import keep_up
+from .webhooks.courier import Courier
 
 __all__ = ["running", "serve"]
 
@@ -39,7 +39,7 @@ async def serve(settings: ServiceSettings, tokens: Iterable[Token], told: Callab
     """Serve until TERM or Ctrl-C; `told` hears the address once calls are taken. Raises StoreRefused and OSError."""
     store = await open_store(settings)
     try:
-        service = Service(store, settings, Access(store, tokens))
+        service = Service(store, settings, Access(store, tokens, needed=not is_loopback(settings.host)))
         if not is_loopback(settings.host) and not await service.access.has_tokens():
             raise StoreRefused(
                 f"{settings.host} is reached by others, and there are no tokens; set WORKERPOOL_TOKENS, or listen on"
@@ -48,19 +48,25 @@ async def serve(settings: ServiceSettings, tokens: Iterable[Token], told: Callab
         with _listening(settings) as place:
             port = place.getsockname()[1]
             service.hosts = own_hosts(settings.host, port, settings.public_hosts)
-            async with running(store, settings):
+            async with running(store, settings, lambda: service.hosts):
                 await _take_calls(service, place, lambda: told(_address(settings.host, port)))
     finally:
         await store.close()
 
 
 @asynccontextmanager
-async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runner]:
-    """Have a runner fetch what is queued, for a block; what it has at the end is given back."""
+async def running(
+    store: Store, settings: ServiceSettings, hosts: Callable[[], Collection[str]] = frozenset
+) -> AsyncIterator[Runner]:
+    """Have a runner fetch what is queued, for a block, and webhooks sent; what it has at the end is given back.
+
+    `hosts` are those by which the service itself is called: no webhook goes there.
+    """
     owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
     pool = WorkerPool(workers=settings.workers, name="workerpool-service", **outgoing(settings))
     runner = Runner(store, pool, settings, owner)
     runner.start()
+    courier = Courier(store, pool, settings, owner, hosts)
     upkeep = asyncio.create_task(keep_up(store, settings))
     try:
         yield runner
@@ -68,6 +74,7 @@ async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runn
         upkeep.cancel()
         with suppress(asyncio.CancelledError):
             await upkeep
+        await courier.stop()
         await runner.stop(settings.drain)
         await asyncio.to_thread(pool.shutdown, cancel_futures=True, timeout=_HURRY)
 
@@ -75,9 +82,8 @@ async def running(store: Store, settings: ServiceSettings) -> AsyncIterator[Runn
 async def _take_calls(service: Service, place: socket.socket, told: Callable[[], None]) -> None:
     config = uvicorn.Config(
         make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False,
-        http=_Protocol,
         timeout_graceful_shutdown=int(_HURRY), h11_max_incomplete_event_size=service.settings.limits.header_bytes * 2,
-        backlog=_BACKLOG, timeout_keep_alive=30,
+        backlog=_BACKLOG, timeout_keep_alive=30, http=Connection, ws="none",
     )  # fmt: skip
     server = _Server(config)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -96,17 +102,6 @@ async def _take_calls(service: Service, place: socket.socket, told: Callable[[],
         server.should_exit = True
         stopping.cancel()
         await asyncio.shield(task)
-
-
-class _Protocol(H11Protocol):
-    """uvicorn's reader of HTTP, which answers with a problem to what is none."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Say so, and close."""
-        body = bytes(problem_response(Problem(400, msg)).body)
-        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-        self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
-        self.transport.close()
 
 
 class _Server(uvicorn.Server):

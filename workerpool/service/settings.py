@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ..addresses import AddressRules
 from ..scraping.politeness import Politeness
+from .policy import usual_rules
 from .records import Retention
 
 __all__ = ["Limits", "ServiceSettings"]
@@ -35,7 +36,7 @@ class ServiceSettings:
     port: int = 8765
     database: str = "workerpool.sqlite"
     public_hosts: tuple[str, ...] = ()  # names beside the address by which clients reach it
-    addresses: AddressRules = field(default_factory=AddressRules)  # what may be reached
+    addresses: AddressRules = field(default_factory=usual_rules)  # what may be reached by whatever is sent
     workers: int | None = None  # threads of the pool
     politeness: Politeness = field(default_factory=lambda: Politeness(per_host=0))  # across all lanes
     default_timeout: float = 30.0  # of a request that gives none

@@ -165,19 +165,37 @@ class Settings(Protocol):
     async def all_deliveries(self, *, cursor: str | None, limit: int) -> Page[Delivery]:
         """Return deliveries of all jobs, the newest first."""
 
-    async def due_deliveries(self, owner: str, n: int, *, now: float, seconds: float) -> tuple[Delivery, ...]:
-        """Take up to `n` deliveries that are due, for so long. Each finished run of a job with a webhook makes one."""
+    async def delivery(self, job: str, id: str) -> Delivery:
+        """Return a delivery of a job; raises NoSuch."""
+
+    async def replay_delivery(self, job: str, id: str, now: float) -> Delivery:
+        """Have a delivery tried again from now on, by its id and as often as a new one; what was disabled, too.
+
+        Raises NoSuch, and Conflict while it is being sent.
+        """
+
+    async def due_deliveries(
+        self, owner: str, n: int, *, now: float, seconds: float, of_a_host: int, without: Collection[str] = ()
+    ) -> tuple[Delivery, ...]:
+        """Take up to `n` deliveries that are due, for so long; `of_a_host` at most of each, none of those `without`.
+
+        Each finished run of a job with a webhook makes one. Its log has a try more then, without status and error; the
+        one before that, if it has neither, gets the error "interrupted".
+        """
 
     async def note_delivery(
-        self, id: str, tried: Mapping[str, object] | None, *, state: str, due_at: float | None
+        self, id: str, owner: str, tried: Mapping[str, object], *, state: str, due_at: float | None
     ) -> None:
-        """Add a try to a delivery's log, and say what is to come of it; raises NoSuch."""
+        """Say what came of the last try, and what is to come; raises NoSuch for one that the owner has no longer.
+
+        `disabled` goes for all that wait for the same URL, and what jobs tell it that were submitted before.
+        """
 
     async def get_secret(self, name: str) -> str | None:
         """Return a text of the service's own, such as the webhooks' key."""
 
-    async def put_secret(self, name: str, value: str) -> None:
-        """Keep a text of the service's own."""
+    async def swap_secret(self, name: str, before: str | None, after: str) -> bool:
+        """Keep a text of the service's own, if what is there is still the one before; None: nothing."""
 
 
 class Store(Jobs, Results, Queue, Settings, Protocol):

@@ -21,16 +21,29 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from yarl import URL
 
-from ..addresses import AddressRules
 from ..errors import InvalidRequest
 from ..scraping.entry import host_of
+from .policy import Refused, refusal_of
 from .records import DEFAULT_LANE, NewJob, NewRequest
 from .sending import request_of
 from .settings import Limits, ServiceSettings
 
-__all__ = ["BulkIn", "FilterIn", "JobIn", "LaneIn", "RequestIn", "RetryIn", "Submission", "new_id", "new_request"]
+__all__ = [
+    "BulkIn",
+    "FilterIn",
+    "JobIn",
+    "LaneIn",
+    "RequestIn",
+    "RetryIn",
+    "Strict",
+    "Submission",
+    "check_url",
+    "new_id",
+    "new_request",
+]
 
 _NAME = r"^[A-Za-z0-9_-]{1,64}$"
 _TOP = ("url", "method", "headers", "params", "json_", "data", "data_base64", "timeout", "max_body", "ref")
@@ -38,12 +51,25 @@ _SPEC = ("method", "headers", "params", "data", "data_base64", "timeout", "max_b
 _YEAR = 366 * 86_400.0
 _DEEPEST = Limits().depth
 
+_OF_A_URL: JsonDict = {"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://", "examples": ["https://a.example/"]}
+_OF_A_JOB: JsonDict = {
+    "examples": [
+        {"url": "https://a.example/"},
+        {
+            "requests": ["https://a.example/", {"url": "https://b.example/x", "method": "POST", "json": {"n": 1}}],
+            "labels": {"team": "tea"},
+            "retry": {"attempts": 3},
+            "webhook": {"url": "https://me.example/hook"},
+        },
+    ]
+}
+
 Name = Annotated[str, Field(pattern=_NAME)]
 Text = Annotated[str, Field(max_length=1024)]
 Scalar = str | int | float | bool
 LabelName = Annotated[str, Field(pattern=r"^[^:\x00-\x1f]{1,64}$")]
 Labels = Annotated[dict[LabelName, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
-Address = Annotated[str, Field(min_length=1, max_length=16_384)]
+Address = Annotated[str, Field(min_length=1, max_length=16_384, json_schema_extra=_OF_A_URL)]
 
 
 class Strict(BaseModel):
@@ -106,7 +132,7 @@ def _kind(value: Any) -> str:
 
 # Told apart by the JSON's own kind, so that only that kind's faults are told.
 Either = Annotated[
-    Annotated[Annotated[str, Field(max_length=16_384)], Tag("(text)")] | Annotated[RequestIn, Tag("(object)")],
+    Annotated[Address, Tag("(text)")] | Annotated[RequestIn, Tag("(object)")],
     Discriminator(_kind),
 ]
 KINDS = frozenset({"(text)", "(object)"})
@@ -140,7 +166,7 @@ class JobFields(Strict):
     @field_validator("not_before")
     @classmethod
     def _check_moment(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.timestamp() > time() + 10 * _YEAR:
+        if value is not None and not time() - 10 * _YEAR < value.timestamp() < time() + 10 * _YEAR:
             raise ValueError("within ten years")
         return value
 
@@ -153,6 +179,8 @@ class JobFields(Strict):
 
 class JobIn(JobFields, RequestFields):
     """A job: its requests, or one request at the top."""
+
+    model_config = ConfigDict(json_schema_extra=_OF_A_JOB)
 
     requests: Annotated[list[Either], Field(min_length=1, max_length=Limits().requests)] | None = None
     url: Address | None = None
@@ -195,8 +223,8 @@ class FilterIn(Strict):
     """Which jobs."""
 
     state: Literal["queued", "running", "succeeded", "partial", "failed", "cancelled", "expired"] | None = None
-    label: str | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    label: Text | None = None
+    labels: Annotated[dict[str, Text], Field(max_length=32)] = Field(default_factory=dict)
     q: Text | None = None
     lane: Name | None = None
 
@@ -211,10 +239,6 @@ class BulkIn(Strict):
 
 Submission = TypeAdapter(JobIn)
 OneRequest: TypeAdapter[str | RequestIn] = TypeAdapter(Either)
-
-
-class AddressRefused(ValueError):
-    """The address rules are against it."""
 
 
 def new_id() -> str:
@@ -235,10 +259,10 @@ def new_job(given: JobFields, *, id: str, total: int, owner: str) -> NewJob:
 
 
 def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest:
-    """Return what is stored of a request; raises ValueError for one that cannot be sent."""
-    host = check_address(given if isinstance(given, str) else given.url, settings.addresses)
+    """Return what is stored of a request; raises Refused or another ValueError for one that cannot be sent."""
     if isinstance(given, str):
-        return NewRequest(url=given, host=host)
+        return NewRequest(url=given, host=_host_of(given, settings))
+    host = _host_of(given.url, settings)
     spec = {name: value for name in _SPEC if (value := getattr(given, name)) is not None}
     if "json_" in given.model_fields_set:
         spec["json"] = given.json_
@@ -250,23 +274,23 @@ def new_request(given: str | RequestIn, settings: ServiceSettings) -> NewRequest
     return NewRequest(url=given.url, host=host, ref=given.ref, spec=spec)
 
 
-def check_url(text: str) -> str:
-    """Return host and port of a URL that may be asked for; raises ValueError."""
+def check_url(text: str) -> URL:
+    """Return a URL that can be asked for; raises ValueError."""
     try:
         url = URL(text)
         if url.scheme in ("http", "https") and url.raw_host and not _BAD.search(text):
-            return host_of(url)
+            return url
     except ValueError:
         pass
     raise ValueError("not an http or https URL")
 
 
-def check_address(text: str, rules: AddressRules) -> str:
-    """Return host and port of a URL that may be asked for, as far as it tells by itself; raises ValueError."""
-    host, verdict = check_url(text), rules.explain(text)
-    if verdict.allowed is False:
-        raise AddressRefused(f"not allowed by address rules: {verdict.rule}")
-    return host
+def _host_of(text: str, settings: ServiceSettings) -> str:
+    url = check_url(text)
+    verdict = refusal_of(url, settings.addresses)
+    if verdict is not None:
+        raise Refused(verdict)
+    return host_of(url)
 
 
 def check_depth(value: Any, most: int) -> None:

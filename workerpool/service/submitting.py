@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from math import isfinite
 from typing import Any
 from urllib.parse import quote
@@ -13,15 +12,17 @@ from pydantic import ValidationError
 
 from .access import Caller
 from .batch import Batch
+from .bodies import check_json, check_length, media_of, read_body
+from .policy import Refused, is_own, refusal_of
 from .problems import Problem, errors_of
 from .records import Idempotency, NewRequest, Submitted
 from .schemas import SUBMIT
 from .service import Service, accepts, as_submitter, the_service
 from .settings import ServiceSettings
-from .submitted import AddressRefused, JobFields, JobIn, Submission, check_address, new_id, new_job, new_request
+from .submitted import JobFields, JobIn, Submission, check_url, new_id, new_job, new_request
 from .wire import job_json
 
-__all__ = ["router"]
+__all__ = ["check_quota", "router", "submit_json"]
 
 router = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
@@ -34,10 +35,8 @@ async def submit(request: Request, caller: Caller = as_submitter) -> Response:
     """Store a job; 202 says that it is on disk."""
     service = the_service(request)
     accepts(request, _JSON)
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind not in (_JSON, _LINES):
-        raise Problem(415, f"send {_JSON} or {_LINES}", headers={"Accept-Post": f"{_JSON}, {_LINES}"})
-    await _check_quota(service, caller)
+    kind = media_of(request, _JSON, _LINES)
+    await check_quota(service, caller, request.headers.get("Idempotency-Key", ""))
     found = await (_submit_one if kind == _JSON else _submit_lines)(request, service, caller)
     job = job_json(found.job, await service.lanes())
     headers = {"Location": f"/v1/jobs/{quote(found.job.id)}"}
@@ -52,65 +51,56 @@ async def _submit_one(request: Request, service: Service, caller: Caller) -> Sub
             {"pointer": f"/{name}", "detail": "not as a query parameter"} for name in request.query_params
         ])  # fmt: skip
     content = await read_body(request, service.settings.limits.body)
+    known_by = _idempotency(request, caller, hashlib.sha256(content).hexdigest())
+    return await submit_json(service, caller, content, known_by)
+
+
+async def submit_json(service: Service, caller: Caller, content: bytes, known_by: Idempotency | None) -> Submitted:
+    """Store a job that is given as JSON; raises a Problem for one that is wrong."""
+    async with service.turns:
+        return await _store(service, caller, content, known_by)
+
+
+async def _store(service: Service, caller: Caller, content: bytes, known_by: Idempotency | None) -> Submitted:
     # What is long is checked on a thread, so that others need not wait for it.
     checked = _checked(content, service.settings) if len(content) < _LONG else await asyncio.to_thread(
         _checked, content, service.settings)  # fmt: skip
     given, requests = checked
+    _check_webhook(service, given, "/webhook/url")
     await _check_lane(service, given.lane)
-    _check_webhook(service, given)
     job = new_job(given, id=given.id or new_id(), total=len(requests), owner=caller.id)
     batches = [requests] if len(requests) <= 500 else [requests[at : at + 500] for at in range(0, len(requests), 500)]
-    return await service.store.submit(job, batches, _idempotency(request, caller, hashlib.sha256(content).hexdigest()))
+    return await service.store.submit(job, batches, known_by)
 
 
 def _checked(content: bytes, settings: ServiceSettings) -> tuple[JobIn, list[NewRequest]]:
     """Return what was submitted; raises a Problem with all that is wrong, up to a hundred."""
+    check_json(content)
     given = _parsed(content)
-    requests, errors, status = list[NewRequest](), list[dict[str, Any]](), 422
+    requests, errors, forbidden = list[NewRequest](), list[dict[str, Any]](), True
     for number, each in enumerate(given.all_requests()):
         try:
             requests.append(new_request(each, settings))
         except ValueError as exc:
             place = "/url" if given.requests is None else f"/requests/{number}{'' if isinstance(each, str) else '/url'}"
             errors.append({"pointer": place, "detail": str(exc)})
-            status = 403 if isinstance(exc, AddressRefused) else status
+            forbidden = forbidden and isinstance(exc, Refused)
             if len(errors) == 100:
                 break
     if errors:
-        raise Problem(status, f"{errors[0]['pointer']}: {errors[0]['detail']}", errors=errors)
+        raise Problem(403 if forbidden else 422, f"{errors[0]['pointer']}: {errors[0]['detail']}", errors=errors)
     return given, requests
 
 
 async def _submit_lines(request: Request, service: Service, caller: Caller) -> Submitted:
     given = _of_query(request)
+    _check_webhook(service, given, "/webhook_url")
     await _check_lane(service, given.lane)
-    _check_webhook(service, given)
-    _check_length(request, service.settings.limits.batch_body)
+    check_length(request, service.settings.limits.batch_body)
     with Batch(service.settings) as batch:
         await batch.take(request.stream())
         job = new_job(given, id=given.id or new_id(), total=batch.total, owner=caller.id)
         return await service.store.submit(job, batch.requests(), _idempotency(request, caller, batch.digest))
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """Return a body of at most so many bytes; raises a 413."""
-    _check_length(request, most)
-    return b"".join([chunk async for chunk in _bounded(request.stream(), most)])
-
-
-async def _bounded(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > most:
-            raise Problem(413, f"more than {most} bytes; send several jobs, or {_LINES}")
-        yield chunk
-
-
-def _check_length(request: Request, most: int) -> None:
-    length = request.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > most:
-        raise Problem(413, f"more than {most} bytes; send several jobs, or {_LINES}")
 
 
 def _parsed(content: bytes) -> JobIn:
@@ -183,18 +173,30 @@ def _idempotency(request: Request, caller: Caller, digest: str) -> Idempotency |
     return Idempotency(key=key, owner=caller.id, fingerprint=hashlib.sha256(sent.encode()).hexdigest())
 
 
-async def _check_quota(service: Service, caller: Caller) -> None:
+async def check_quota(service: Service, caller: Caller, key: str = "") -> None:
+    """Raise a 429 for a token of which too many jobs are not done, unless the key is known: that makes no job."""
     most = service.settings.limits.jobs_per_token
     if await service.unfinished_of(caller.id) >= most:
+        if key and await service.store.find_idempotent(key, caller.id) is not None:
+            return
         raise Problem(429, f"{most} jobs of this token are not done yet; wait for some", headers={"Retry-After": "5"})
 
 
-def _check_webhook(service: Service, given: JobFields) -> None:
-    try:
-        if given.webhook is not None:
-            check_address(given.webhook.url, service.settings.addresses)
-    except AddressRefused as exc:
-        raise Problem(403, f"/webhook/url: {exc}", errors=[{"pointer": "/webhook/url", "detail": str(exc)}]) from None
+def _check_webhook(service: Service, given: JobFields, pointer: str) -> None:
+    """Refuse a webhook that may not be sent, as far as its URL tells; the rest is seen when it is sent."""
+    if given.webhook is None:
+        return
+    url = check_url(given.webhook.url)
+    verdict = refusal_of(url, service.settings.addresses)
+    if is_own(url, service.hosts):
+        raise _forbidden(pointer, "own", "it is the service itself")
+    if verdict is not None:
+        raise _forbidden(pointer, verdict.rule, verdict.text)
+
+
+def _forbidden(pointer: str, rule: str, text: str) -> Problem:
+    detail = f"the address rules forbid it: rule '{rule}', {text}"
+    return Problem(403, f"{pointer}: {detail}", errors=[{"pointer": pointer, "detail": detail}])
 
 
 async def _check_lane(service: Service, name: str) -> None:

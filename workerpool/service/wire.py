@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from .records import Attempt, Delivery, Event, Job, LaneState, Result
 from .waits import waiting_for
+from .webhooks.schedule import last_try
 
 __all__ = ["delivery_json", "event_json", "job_json", "lane_json", "result_json", "time_text"]
 
@@ -70,6 +71,9 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id, "job": delivery.job, "run": delivery.run, "url": delivery.url, "state": delivery.state,
         "created_at": time_text(delivery.created_at), "due_at": time_text(delivery.due_at),
+        "gives_up_at": None if delivery.due_at is None else time_text(
+            last_try(delivery.id, delivery.failed, delivery.due_at)
+        ),
         "tries": [dict(each) for each in delivery.tries],
     }  # fmt: skip
 

@@ -47,6 +47,7 @@ class Dispatcher(Holder):
         self.tally = Tally(loop)
         self._loop = loop
         self._connections, self._environment = connections, environment
+        self._most = connections  # as it was made with; `limit` changes the other one
         self._forward = forward
         self._free: float = connections or inf  # places; the loop's only
         self._scheduler = Scheduler(lane, self.inbox, self.tally.settle)
@@ -126,6 +127,14 @@ class Dispatcher(Holder):
         if what is None and self._free <= 0:
             what = f"a place: all {self._connections} connections of lane '{self.lane.name}' on {self.name} are taken"
         return f"{what or f'{self.name}, which did not come round to it'} ({self.queued} in the queue)"
+
+    def limit(self, places: int) -> None:
+        """Have so many places from now on; what is under way beyond that goes on. From any thread."""
+        self._loop.call_soon(self._set_places, places)
+
+    def delay(self, host: str) -> float:
+        """Return the seconds that robots.txt asks for between two requests to the host. From any thread."""
+        return self._scheduler.delay(host)
 
     def when_room(self, callback: Callable[[], object]) -> None:
         """Call back, once and from any thread, when the queue may have room again."""
@@ -208,6 +217,11 @@ class Dispatcher(Holder):
         except BaseException as exc:  # noqa: BLE001  set from another thread, or out of memory: nothing is sure here
             self._loop.lose(exc)
 
+    def _set_places(self, places: int) -> None:
+        self._free += places - self._connections
+        self._connections = places
+        self.drain()
+
     def _begin(self, work: Work) -> None:
         """Start work that has its place: at once on a connection that is there, or in a task."""
         self._tasks.held.add(work)
@@ -240,7 +254,7 @@ class Dispatcher(Holder):
                     work.stage, work.attempts = "running", 1
                     work.answer(await transport.run(work, errand))
         except Moved as moved:
-            work.onward = moved.onward
+            work.lead(moved.onward)
         except asyncio.CancelledError:
             task.uncancel()
             self._stopped(work)
@@ -261,9 +275,7 @@ class Dispatcher(Holder):
                 raise  # the loop is gone, and this coroutine is being cleared away
 
     def _open_transport(self) -> Transport:
-        transport = Transport(
-            self.lane, self._connections, self._scheduler.reserve, self._environment, self._scheduler.slow
-        )
+        transport = Transport(self.lane, self._most, self._scheduler.reserve, self._environment, self._scheduler.slow)
         self._transport = self._direct.transport = transport
         return transport
 
@@ -302,7 +314,7 @@ class Dispatcher(Holder):
             self.tally.settle(work)
         else:
             self._pass_on(work)
-        following = None if self._tasks.closing else self._next()
+        following = None if self._tasks.closing or self._free < 0 else self._next()
         if following is None:
             self._free += 1
         return following

@@ -93,6 +93,10 @@ class Scheduler:
         if self._hosts is not None:
             self._hosts.slow(host, delay)
 
+    def delay(self, host: str) -> float:
+        """Return the seconds that `slow` has set; 0 where it has not. From any thread."""
+        return 0.0 if self._hosts is None else self._hosts.delay(host)
+
     def waiting(self) -> set[Work]:
         """Return what has not been started."""
         waiting = self._inbox.waiting().union(self._moved.copy())

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..._version import __version__
+from ...assets import asset_text
 from .curves import curves
 from .figures import Figures
 from .sections import head, sections
@@ -18,8 +19,8 @@ __all__ = ["page"]
 
 def page(figures: Figures, *, title: str = "", complete: bool | None = None) -> str:
     """Return the page; `complete` says whether the run has come to its end, None that nobody knows."""
-    style = _asset("uPlot.min.css") + "\n" + _asset("report.css")
-    scripts = (_asset("uPlot.iife.min.js"), _asset("report.js"))
+    style = asset_text("uPlot.min.css") + "\n" + _asset("report.css")
+    scripts = (asset_text("uPlot.iife.min.js"), _asset("report.js"))
     body = "\n".join((*head(figures, title, complete), *sections(figures), _foot()))
     code = "\n".join(f"<script>{each}</script>" for each in scripts)
     return f"""<!doctype html>

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from secrets import token_urlsafe
 from time import time
 
 from ..records import Ending, Failure, State
+from .deliveries import add_delivery
 from .rows import attempts_of, packed
 from .writer import Change
 
@@ -42,11 +42,7 @@ def close_done(change: Change, keys: Iterable[int]) -> None:
         state, run, webhook = row
         note_state(change, key, "done", State(state), run)
         if webhook is not None:
-            change.db.execute(
-                "INSERT INTO delivery (id, job, run, url, created, due, state, tries)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'waiting', '[]')",
-                (f"msg_{token_urlsafe(18)}", key, run, webhook, now, now),
-            )
+            add_delivery(change, key, run, webhook, now)
 
 
 def end_all(change: Change, key: int, ending: Ending) -> None:

@@ -33,7 +33,7 @@ from ..records import (
     Token,
 )
 from ..store import Begun
-from . import jobs, queue, results, settings, tending
+from . import deliveries, jobs, queue, results, settings, tending
 from .bell import Bell
 from .file import has_log, lock, open_writing
 from .readers import Readers
@@ -262,29 +262,41 @@ class SQLiteStore:
 
     async def deliveries(self, id: str, *, cursor: str | None, limit: int) -> Page[Delivery]:
         """Return a job's deliveries."""
-        return await self._readers.do(settings.deliveries, id, cursor, limit)
+        return await self._readers.do(deliveries.deliveries, id, cursor, limit)
 
     async def all_deliveries(self, *, cursor: str | None, limit: int) -> Page[Delivery]:
         """Return deliveries of all jobs."""
-        return await self._readers.do(settings.deliveries, None, cursor, limit)
+        return await self._readers.do(deliveries.deliveries, None, cursor, limit)
 
-    async def due_deliveries(self, owner: str, n: int, *, now: float, seconds: float) -> tuple[Delivery, ...]:
-        """Take deliveries that are due."""
-        return await self._writer.do(settings.due_deliveries, owner, n, now, seconds)
+    async def delivery(self, job: str, id: str) -> Delivery:
+        """Return a delivery."""
+        return await self._readers.do(deliveries.delivery, job, id)
+
+    async def replay_delivery(self, job: str, id: str, now: float) -> Delivery:
+        """Have a delivery tried again."""
+        return await self._writer.do(deliveries.replay, job, id, now)
+
+    async def due_deliveries(
+        self, owner: str, n: int, *, now: float, seconds: float, of_a_host: int, without: Collection[str] = ()
+    ) -> tuple[Delivery, ...]:
+        """Take deliveries that are due: nothing is written where there is none."""
+        if not await self._readers.do(deliveries.is_due, now, tuple(without)):
+            return ()
+        return await self._writer.do(deliveries.take_due, owner, n, now, seconds, of_a_host, tuple(without))
 
     async def note_delivery(
-        self, id: str, tried: Mapping[str, object] | None, *, state: str, due_at: float | None
+        self, id: str, owner: str, tried: Mapping[str, object], *, state: str, due_at: float | None
     ) -> None:
-        """Add a try to a delivery's log."""
-        await self._writer.do(settings.note_delivery, id, tried, state, due_at)
+        """Say what came of a delivery's try."""
+        await self._writer.do(deliveries.note, id, owner, tried, state, due_at)
 
     async def get_secret(self, name: str) -> str | None:
         """Return a text of the service's own."""
         return await self._readers.do(settings.get_secret, name)
 
-    async def put_secret(self, name: str, value: str) -> None:
-        """Keep a text of the service's own."""
-        await self._writer.do(settings.put_secret, name, value)
+    async def swap_secret(self, name: str, before: str | None, after: str) -> bool:
+        """Keep a text of the service's own, if nobody was first."""
+        return await self._writer.do(settings.swap_secret, name, before, after)
 
     # Looking after it.
 

@@ -9,10 +9,10 @@ from typing import Any
 from ..errors import Conflict, Fingerprint, NoSuch
 from ..records import FINAL, Bulk, Ending, Filter, Idempotency, Job, NewJob, NewRequest, Page, State, Submitted
 from .endings import end_all, note_state
-from .rows import JOB, cursor_of, job_of, packed, position_of
+from .rows import JOB, cursor_of, job_of, key_of, packed, position_of
 from .writer import Change
 
-__all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "key_of", "publish", "retry"]
+__all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "publish", "retry"]
 
 _DAY = 86_400.0
 _PUBLISH = """
@@ -106,14 +106,6 @@ def find_idempotent(db: sqlite3.Connection, key: str, owner: str) -> tuple[str, 
         (owner, key, time() - _DAY),
     ).fetchone()
     return found
-
-
-def key_of(db: sqlite3.Connection, id: str) -> int:
-    """Return the job's key; raises NoSuch."""
-    row = db.execute("SELECT key FROM job WHERE id = ?", (id,)).fetchone()
-    if row is None:
-        raise NoSuch(f"there is no job {id}")
-    return int(row[0])
 
 
 def job(db: sqlite3.Connection, id: str) -> Job:

@@ -4,8 +4,7 @@ import sqlite3
 
 from ..errors import NoSuch
 from ..records import FINAL, Event, NewRequest, Page, Result
-from .jobs import key_of
-from .rows import RESULT, cursor_of, position_of, request_of, result_of
+from .rows import RESULT, cursor_of, key_of, position_of, request_of, result_of
 
 __all__ = ["body", "events", "requests", "result", "results"]
 
@@ -14,9 +13,9 @@ _FROM = """
     JOIN request ON request.job = result.job AND request.n = result.n
 """
 _EVENTS = """
-    SELECT id, job, kind, at, state, run, NULL, NULL, NULL FROM event WHERE id > :after {job}
+    SELECT id, job, kind, at, state, run, NULL, NULL, NULL, NULL FROM event WHERE id > :after {job}
     UNION ALL
-    SELECT seq, job, 'result', at, NULL, NULL, n, ending, status FROM result WHERE seq > :after {job}
+    SELECT seq, job, 'result', at, NULL, NULL, n, ending, status, elapsed FROM result WHERE seq > :after {job}
     ORDER BY 1 LIMIT :limit
 """
 
@@ -78,8 +77,10 @@ def events(db: sqlite3.Connection, after: int, limit: int, id: str | None) -> tu
 
 
 def _event(row: tuple[object, ...], job: str) -> Event:
-    id, _job, kind, at, state, run, n, ending, status = row
-    data = {"n": n, "ok": ending == "succeeded", "status": status} if kind == "result" else {"state": state, "run": run}
+    id, _job, kind, at, state, run, n, ending, status, elapsed = row
+    data = {"state": state, "run": run}
+    if kind == "result":
+        data = {"n": n, "ok": ending == "succeeded", "status": status, "elapsed": elapsed}
     return Event(id=int(str(id)), kind=str(kind), job=job, at=float(str(at)), data=data)
 
 

@@ -3,9 +3,11 @@
 import base64
 import binascii
 import json
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import NoSuch
 from ..records import (
     FINAL,
     Attempt,
@@ -25,6 +27,7 @@ __all__ = [
     "attempts_of",
     "cursor_of",
     "job_of",
+    "key_of",
     "packed",
     "packed_attempts",
     "position_of",
@@ -41,6 +44,14 @@ RESULT = """
     result.seq, job.id, result.n, request.ref, request.url, result.ending, result.final, result.status, result.error,
     result.headers, result.elapsed, result.attempts, result.size, result.sha256, result.media
 """
+
+
+def key_of(db: sqlite3.Connection, id: str) -> int:
+    """Return the job's key; raises NoSuch."""
+    row = db.execute("SELECT key FROM job WHERE id = ?", (id,)).fetchone()
+    if row is None:
+        raise NoSuch(f"there is no job {id}")
+    return int(row[0])
 
 
 def job_of(row: Sequence[Any], waiting_for: str | None = None) -> Job:

@@ -64,10 +64,12 @@ _FIRST = """
     ) WITHOUT ROWID;
     CREATE TABLE delivery (
         key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, job INTEGER NOT NULL, run INTEGER NOT NULL,
-        url TEXT NOT NULL, created REAL NOT NULL, due REAL, state TEXT NOT NULL, tries TEXT NOT NULL, owner TEXT,
-        until REAL
+        url TEXT NOT NULL, host TEXT NOT NULL, payload TEXT NOT NULL, created REAL NOT NULL, due REAL,
+        state TEXT NOT NULL, tries TEXT NOT NULL, failed INTEGER NOT NULL DEFAULT 0, noted REAL, owner TEXT, until REAL
     );
-    CREATE INDEX delivery_due ON delivery (due) WHERE due IS NOT NULL;
+    CREATE INDEX delivery_due ON delivery (due, host) WHERE due IS NOT NULL;
+    CREATE INDEX delivery_gone ON delivery (url, noted) WHERE state = 'disabled';
+    CREATE INDEX delivery_url ON delivery (url) WHERE due IS NOT NULL;
     CREATE INDEX delivery_job ON delivery (job);
 """
 MIGRATIONS = (_FIRST,)  # what leads from version n to n + 1; append, and never change what was released

@@ -1,26 +1,19 @@
-"""Lanes, tokens, deliveries and small texts in the file."""
+"""Lanes, tokens and small texts in the file."""
 
-import json
 import sqlite3
-from collections.abc import Mapping
 from time import time
 from typing import Any
 
 from ..errors import Conflict, NoSuch
-from ..records import Delivery, LaneSettings, LaneState, Page, Role, Token
-from .jobs import key_of
-from .rows import cursor_of, packed, position_of
+from ..records import LaneSettings, LaneState, Role, Token
 from .writer import Change
 
 __all__ = [
     "add_token",
-    "deliveries",
-    "due_deliveries",
     "get_secret",
     "lanes",
-    "note_delivery",
     "put_lane",
-    "put_secret",
+    "swap_secret",
     "remove_token",
     "tokens",
     "unfinished_of",
@@ -32,11 +25,6 @@ _LANES = """
             WHERE finished IS NULL AND lane = lane.name), 0),
         ifnull((SELECT sum(running) FROM job WHERE finished IS NULL AND lane = lane.name), 0)
     FROM lane ORDER BY name
-"""
-_DELIVERY = """
-    SELECT delivery.id, job.id, delivery.run, delivery.url, delivery.created, delivery.due, delivery.state,
-        delivery.tries, delivery.key
-    FROM delivery JOIN job ON job.key = delivery.job
 """
 
 
@@ -85,53 +73,18 @@ def unfinished_of(db: sqlite3.Connection, owner: str) -> int:
     return int(row[0])
 
 
-def deliveries(db: sqlite3.Connection, id: str | None, cursor: str | None, limit: int) -> Page[Delivery]:
-    """Return deliveries, of one job or all."""
-    behind = position_of("d", cursor)
-    values: list[Any] = [2**62 if behind is None else behind]
-    rule = "delivery.key < ?"
-    if id is not None:
-        rule += " AND delivery.job = ?"
-        values.append(key_of(db, id))
-    rows = db.execute(f"{_DELIVERY} WHERE {rule} ORDER BY delivery.key DESC LIMIT ?", (*values, limit + 1)).fetchall()
-    more = len(rows) > limit
-    return Page(tuple(map(_delivery, rows[:limit])), cursor_of("d", rows[limit - 1][-1]) if more else None)
-
-
-def due_deliveries(change: Change, owner: str, n: int, now: float, seconds: float) -> tuple[Delivery, ...]:
-    """Take deliveries that are due."""
-    rows = change.db.execute(
-        f"{_DELIVERY} WHERE due <= ? AND (until IS NULL OR until < ?) ORDER BY due LIMIT ?", (now, now, n)
-    ).fetchall()
-    change.db.executemany(
-        "UPDATE delivery SET owner = ?, until = ? WHERE key = ?", ((owner, now + seconds, row[-1]) for row in rows)
-    )
-    return tuple(map(_delivery, rows))
-
-
-def note_delivery(
-    change: Change, id: str, tried: Mapping[str, object] | None, state: str, due_at: float | None
-) -> None:
-    """Add a try to a delivery's log."""
-    row = change.db.execute("SELECT tries FROM delivery WHERE id = ?", (id,)).fetchone()
-    if row is None:
-        raise NoSuch(f"there is no delivery {id}")
-    tries = json.loads(row[0]) + ([] if tried is None else [dict(tried)])
-    change.db.execute(
-        "UPDATE delivery SET tries = ?, state = ?, due = ?, owner = NULL, until = NULL WHERE id = ?",
-        (packed(tries), state, due_at, id),
-    )
-
-
 def get_secret(db: sqlite3.Connection, name: str) -> str | None:
     """Return a text of the service's own."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (f"secret {name}",)).fetchone()
     return None if row is None else row[0]
 
 
-def put_secret(change: Change, name: str, value: str) -> None:
-    """Keep a text of the service's own."""
-    change.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"secret {name}", value))
+def swap_secret(change: Change, name: str, before: str | None, after: str) -> bool:
+    """Keep a text of the service's own, if what is there is still the one before."""
+    if get_secret(change.db, name) != before:
+        return False
+    change.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"secret {name}", after))
+    return True
 
 
 def write_something(change: Change) -> None:
@@ -144,10 +97,3 @@ def _lane(row: tuple[Any, ...]) -> LaneState:
         name=row[0], connections=row[1], per_host=row[2], rate=row[3], per_host_rate=row[4], paused=bool(row[5])
     )
     return LaneState(settings=settings, queued=row[6], running=row[7])
-
-
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    return Delivery(
-        id=row[0], job=row[1], run=row[2], url=row[3], created_at=row[4], due_at=row[5], state=row[6],
-        tries=tuple(json.loads(row[7])),
-    )  # fmt: skip

@@ -1,0 +1,32 @@
+"""Beyond one machine: the calls of a WorkerPool, done by the worker processes of a Dask cluster.
+
+from workerpool.cluster import DaskPool
+
+with DaskPool() as pool:  # processes of this machine; DaskPool("tcp://scheduler:8786") for a cluster
+    for result in pool.fetch_many(urls):
+        ...
+"""
+
+try:
+    import distributed as _distributed
+except ImportError as exc:
+    raise ImportError(
+        "workerpool.cluster needs an extra: pip install 'aiohttp-workerpool[dask]'", name=exc.name
+    ) from None
+
+from .errors import ClusterError, NotOnCluster, NotPicklable, RemoteError, SchedulerLost, Unreachable, VersionMismatch
+from .pool import ClusterStats, DaskPool
+
+__all__ = [
+    "ClusterError",
+    "ClusterStats",
+    "DaskPool",
+    "NotOnCluster",
+    "NotPicklable",
+    "RemoteError",
+    "SchedulerLost",
+    "Unreachable",
+    "VersionMismatch",
+]
+
+del _distributed

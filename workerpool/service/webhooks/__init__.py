@@ -1,0 +1,1 @@
+"""Webhooks by Standard Webhooks: signed messages that tell of finished jobs, tried until they are taken."""
