@@ -16,6 +16,7 @@ COMMANDS = {
     "crawl": "Crawl from URLS along links and sitemaps, politely and within a scope; a line of JSON for each page.",
     "demo": "Scrape a local site one page at a time, with threads, then with the pool, and compare.",
     "doctor": "Report versions, event loop, GIL, limits and proxies, and measure a round trip; for bug reports.",
+    "explain": "Explain NAME: an error, a stage, both as in TLSError:tls, or a call; without it, list them.",
     "fetch": "Fetch URLS, and those of a file, all at once; write a line of JSON for each.",
     "identity": "Make a key and its directory in FOLDER, to sign requests (Web Bot Auth), and print what to publish.",
     "results": "Write the results of a service's JOB; a line of JSON for each.",
