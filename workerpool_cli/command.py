@@ -10,7 +10,7 @@ __all__ = ["COMMANDS", "command"]
 
 _INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells have it
 COMMANDS = {
-    "cancel": "End JOBS of a service: what waits is not sent, what runs is aborted.",
+    "cancel": "End JOBS: what waits is not sent, what runs is aborted.",
     "completion": "Print the script with which SHELL completes this command.",
     "config": "Show the settings, and where each value comes from.",
     "crawl": "Crawl from URLS along links and sitemaps, politely and within a scope; a line of JSON for each page.",
