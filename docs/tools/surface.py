@@ -73,26 +73,12 @@ def _signature(function: Any) -> str:
     except (TypeError, ValueError):
         return ""
     given = [each for each in found.parameters.values() if each.name != "self"]
-    bare = [each.replace(annotation=inspect.Parameter.empty, default=_Shown.of(each.default)) for each in given]
+    bare = [each.replace(annotation=inspect.Parameter.empty) for each in given]
     text = str(found.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    text = re.sub(r"(?<=\{)[^{}:]+(?=\})", lambda found: ", ".join(sorted(found[0].split(", "))), text)  # sets
     while (plain := re.sub(r"<[^<>]*>", "...", text)) != text:
         text = plain
     return text
-
-
-class _Shown:
-    """A set as a default: its members in an order that stays."""
-
-    def __init__(self, value: frozenset[Any]) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return f"frozenset({{{', '.join(map(repr, sorted(self._value)))}}})"
-
-    @classmethod
-    def of(cls, value: object) -> object:
-        """Return the value itself, unless it is such a set."""
-        return cls(value) if isinstance(value, frozenset) and value else value
 
 
 if __name__ == "__main__":
