@@ -208,6 +208,7 @@ class Runner:
             self._more.set()
 
     def _take(self, lane: LaneRun, leased: Leased) -> None:
+        self._abort(leased.key)  # it was lost, unnoticed: what is here of it is not to be sent
         ticket = Ticket(leased, self._settings.default_attempts)
         self._held[leased.key] = ticket
         self._of_job[leased.job].add(ticket)
@@ -228,10 +229,13 @@ class Runner:
     def _abort(self, key: int) -> None:
         ticket = self._held.get(key)
         if ticket is not None:
-            ticket.gone = True
-            self._let_go(ticket.lease)
-            if ticket.future is not None:
-                ticket.future.cancel()
+            self._lose(ticket)
+
+    def _lose(self, ticket: Ticket) -> None:
+        ticket.gone = True
+        self._let_go(ticket.lease)
+        if ticket.future is not None:
+            ticket.future.cancel()
 
     async def _park(self) -> None:
         """Give back what waits for hosts that have no turn for long: others are to have its room."""
@@ -300,7 +304,7 @@ class Runner:
             return
         for ticket in batch:
             if ticket.lease.key not in taken:
-                self._abort(ticket.lease.key)
+                self._lose(ticket)
             if ticket.gone or self._stopping:  # cancelled, or stopped, before it was sent
                 lane.unsend(ticket, monotonic())
                 continue
