@@ -405,8 +405,8 @@ class Runner:
         """Ask for an origin's robots.txt; then let go on what waits for it."""
         self._common.started(first.host, monotonic())
         tickets, delay = await self._rules.ask(first, request)
-        self._common.ended(first.host, monotonic())
         self._common.set_floor(first.host, delay)
+        self._common.ended(first.host, monotonic())
         for ticket in tickets:
             self._lanes[ticket.lease.lane].turns.add(ticket)
         for each in self._lanes.values():
