@@ -12,6 +12,7 @@ if __name__ == "__main__":
 import click
 
 import workerpool
+import workerpool.cluster.errors as of_clusters
 from workerpool.explanations import CALLS, ERRORS, STAGES
 from workerpool.scraping import errors as of_runs
 from workerpool_cli.command import COMMANDS, command
@@ -48,7 +49,7 @@ def errors_page() -> str:
     """Return docs/errors.md: a heading, and so an anchor, for each error and each stage; what each call may raise."""
     lines = [*_INTRODUCTION.splitlines(), ""]
     for name, error in ERRORS.items():
-        kind = getattr(workerpool, name, None) or getattr(of_runs, name)
+        kind = next(getattr(each, name) for each in (workerpool, of_runs, of_clusters) if hasattr(each, name))
         bases = ", ".join(each.__name__ for each in kind.__bases__)
         rows = [
             ("on the wire", error.wire),

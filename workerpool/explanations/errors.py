@@ -232,6 +232,51 @@ ERRORS: dict[str, Explanation] = {
         False,
         "The message names the input and the line. Single bad lines are reported and passed over.",
     ),
+    "ClusterError": Explanation(
+        "What its kinds say; by its own name the cluster cannot be worked with as it is.",
+        "perhaps",
+        False,
+        "The message names the cure.",
+        "Errors of requests are those of a pool on one machine; these are about the cluster.",
+    ),
+    "Unreachable": Explanation(
+        "Nobody answered at the address of the scheduler, or at that of a worker.",
+        "no",
+        False,
+        "Is the scheduler up, its address right, a firewall between? TLS has to be the same on both sides.",
+    ),
+    "VersionMismatch": Explanation(
+        "A worker was asked what it has: another Python, another workerpool, or none.",
+        "no",
+        False,
+        "Install the same on each machine; the message says what is where.",
+    ),
+    "NotPicklable": Explanation(
+        "What was given, or what a function returned, cannot travel between processes.",
+        "perhaps",
+        False,
+        "Give functions of a module's top, and plain data; return what is finished, such as text or a dict.",
+        "Given, nothing was sent. Returned, the function has run.",
+    ),
+    "NotOnCluster": Explanation(
+        "Nothing: what was asked for needs its sockets in the caller's own process.",
+        "no",
+        False,
+        "A `WorkerPool` in this process for streams, sessions and WebSockets, or an async function that reads them "
+        "on the worker.",
+    ),
+    "RemoteError": Explanation(
+        "A function on a worker raised what may not be unpickled here; `error.kind` is its class, by its name.",
+        "perhaps",
+        False,
+        "Catch it within the function, and return plain data.",
+    ),
+    "SchedulerLost": Explanation(
+        "The scheduler went away, and with it what was under way.",
+        "perhaps",
+        False,
+        "Start a cluster, make a new pool, and ask again for what was lost, if that bears it.",
+    ),
 }
 
 STAGES: dict[str, StageOf] = {
