@@ -75,6 +75,7 @@ def _signature(function: Any) -> str:
     given = [each for each in found.parameters.values() if each.name != "self"]
     bare = [each.replace(annotation=inspect.Parameter.empty) for each in given]
     text = str(found.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    text = re.sub(r"(?<=\{)[^{}:]+(?=\})", lambda found: ", ".join(sorted(found[0].split(", "))), text)  # sets
     while (plain := re.sub(r"<[^<>]*>", "...", text)) != text:
         text = plain
     return text
