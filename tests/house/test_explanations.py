@@ -41,7 +41,8 @@ SILENT = {
 def test_every_public_error_is_explained():
     """Of each room, and nothing that is none."""
     pytest.importorskip("distributed")
-    importlib.import_module("workerpool.cluster")
+    for room in ("cluster", "service.client"):
+        importlib.import_module(f"workerpool.{room}.errors")
     assert {*KINDS, *of_runs.__all__} <= {kind.__name__ for kind in public(WorkerPoolError)}
     assert {kind.__name__ for kind in public(WorkerPoolError)} == set(ERRORS)
 
