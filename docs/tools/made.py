@@ -12,12 +12,15 @@ if __name__ == "__main__":
 import click
 
 import workerpool
+import workerpool.cluster.errors as of_clusters
 from workerpool.explanations import CALLS, ERRORS, STAGES
 from workerpool.scraping import errors as of_runs
+from workerpool.service.client import errors as of_services
 from workerpool_cli.command import COMMANDS, command
 
 __all__ = ["PAGES", "main"]
 
+_ROOMS = (workerpool, of_runs, of_clusters, of_services)
 _MADE = "<!-- Made by docs/tools/made.py of {}. -->"
 _INTRODUCTION = f"""# Each error
 
@@ -48,7 +51,7 @@ def errors_page() -> str:
     """Return docs/errors.md: a heading, and so an anchor, for each error and each stage; what each call may raise."""
     lines = [*_INTRODUCTION.splitlines(), ""]
     for name, error in ERRORS.items():
-        kind = getattr(workerpool, name, None) or getattr(of_runs, name)
+        kind = next(getattr(each, name) for each in _ROOMS if hasattr(each, name))
         bases = ", ".join(each.__name__ for each in kind.__bases__)
         rows = [
             ("on the wire", error.wire),

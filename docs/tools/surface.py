@@ -49,7 +49,7 @@ def _of(path: str, thing: Any) -> Iterator[str]:
     bases = ", ".join(base.__name__ for base in thing.__bases__ if base is not object)
     yield f"class {path}{bases and f'({bases})'}{_made(thing)}"
     for name in sorted(_names(thing)):
-        member = inspect.getattr_static(thing, name)
+        member = inspect.getattr_static(thing, name, None)  # a field without a default is none
         function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
         yield f"  {path}.{name}{_signature(function) if inspect.isfunction(function) else ''}"
 
@@ -58,7 +58,7 @@ def _names(kind: type) -> set[str]:
     """Return the public names that it or a base within the package defines, fields included."""
     ours = [each for each in kind.__mro__ if each.__module__.startswith("workerpool")]
     found = {name for each in ours for name in [*vars(each), *getattr(each, "__annotations__", {})]}
-    return {name for name in found if not name.startswith("_") and hasattr(kind, name)}
+    return {name for name in found if not name.startswith("_")}
 
 
 def _made(kind: type) -> str:

@@ -1,6 +1,8 @@
 """Each error, each stage and each public call is explained, and what is said of them is so."""
 
+import importlib
 import inspect
+import sys
 import typing
 
 import pytest
@@ -8,7 +10,18 @@ from faults import EXPECTED, FAULTS
 
 import workerpool
 import workerpool.scraping
-from workerpool import Job, Request, Response, Result, Retry, StreamedResponse, WebSocket, WorkerPool, errors
+from workerpool import (
+    Job,
+    Request,
+    Response,
+    Result,
+    Retry,
+    StreamedResponse,
+    WebSocket,
+    WorkerPool,
+    WorkerPoolError,
+    errors,
+)
 from workerpool.explanations import CALLS, ERRORS, STAGES
 from workerpool.policies.retry import wait_before_retry
 from workerpool.scraping import errors as of_runs
@@ -26,8 +39,21 @@ SILENT = {
 
 
 def test_every_public_error_is_explained():
-    """And nothing that is none."""
-    assert {*KINDS, *of_runs.__all__} == set(ERRORS)
+    """Of each room, and nothing that is none."""
+    pytest.importorskip("distributed")
+    for room in ("cluster", "service.client"):
+        importlib.import_module(f"workerpool.{room}.errors")
+    assert {*KINDS, *of_runs.__all__} <= {kind.__name__ for kind in public(WorkerPoolError)}
+    assert {kind.__name__ for kind in public(WorkerPoolError)} == set(ERRORS)
+
+
+def public(kind):
+    """Yield the class and all below it that a module of errors or of answers lists."""
+    if kind.__name__ in getattr(sys.modules[kind.__module__], "__all__", ()):
+        yield kind
+    for each in kind.__subclasses__():
+        if each.__module__.startswith("workerpool."):
+            yield from public(each)
 
 
 def test_every_stage_is_explained():

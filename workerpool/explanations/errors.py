@@ -232,6 +232,124 @@ ERRORS: dict[str, Explanation] = {
         False,
         "The message names the input and the line. Single bad lines are reported and passed over.",
     ),
+    "ClusterError": Explanation(
+        "What its kinds say; by its own name the cluster cannot be worked with as it is.",
+        "perhaps",
+        False,
+        "The message names the cure.",
+        "Errors of requests are those of a pool on one machine; these are about the cluster.",
+    ),
+    "Unreachable": Explanation(
+        "Nobody answered at the address of the scheduler, or at that of a worker.",
+        "no",
+        False,
+        "Is the scheduler up, its address right, a firewall between? TLS has to be the same on both sides.",
+    ),
+    "VersionMismatch": Explanation(
+        "A worker was asked what it has: another Python, another workerpool, or none.",
+        "no",
+        False,
+        "Install the same on each machine; the message says what is where.",
+    ),
+    "NotPicklable": Explanation(
+        "What was given, or what a function returned, cannot travel between processes.",
+        "perhaps",
+        False,
+        "Give functions of a module's top, and plain data; return what is finished, such as text or a dict.",
+        "Given, nothing was sent. Returned, the function has run.",
+    ),
+    "NotOnCluster": Explanation(
+        "Nothing: what was asked for needs its sockets in the caller's own process.",
+        "no",
+        False,
+        "A `WorkerPool` in this process for streams, sessions and WebSockets, or an async function that reads them "
+        "on the worker.",
+    ),
+    "RemoteError": Explanation(
+        "A function on a worker raised what may not be unpickled here; `error.kind` is its class, by its name.",
+        "perhaps",
+        False,
+        "Catch it within the function, and return plain data.",
+    ),
+    "SchedulerLost": Explanation(
+        "The scheduler went away, and with it what was under way.",
+        "perhaps",
+        False,
+        "Start a cluster, make a new pool, and ask again for what was lost, if that bears it.",
+    ),
+    "ClientError": Explanation(
+        "What its kinds say: a call of a job service's `Client` failed. `error.status` is the answer's status, None "
+        "where there was none.",
+        "perhaps",
+        False,
+        "Catch it once per call; the message names the cure.",
+    ),
+    "BadArgument": Explanation(
+        "What was given cannot be: it was not sent, or the service has refused it.",
+        "perhaps",
+        False,
+        "The message names the argument; `error.errors` points to the fields.",
+        "Nothing of it is stored.",
+    ),
+    "BadSubmission": Explanation(
+        "The service has refused a job.",
+        "yes",
+        False,
+        "`error.errors` points to the fields, and the lines, at fault.",
+        "Nothing of it is stored.",
+    ),
+    "Unauthorized": Explanation(
+        "The service answered 401: it wants a token, or does not know this one.",
+        "yes",
+        False,
+        "`Client(url, token=...)`; `workerpool token list` shows what there is.",
+    ),
+    "NotAllowed": Explanation(
+        "The service answered 403: the token's role does not allow it, address rules forbid a URL, or the service "
+        "goes by another name.",
+        "yes",
+        False,
+        "A token with another role; `workerpool serve --allow-address`; the name by which it is served.",
+    ),
+    "NotFound": Explanation(
+        "The service answered that there is no such job, result, body or delivery.",
+        "yes",
+        False,
+        "Is the id right? It may have expired.",
+    ),
+    "Conflict": Explanation(
+        "The service answered that the state forbids it: a job that runs, one that is done, an id that exists.",
+        "yes",
+        False,
+        "Look at the job; with `idempotency_key` the same submission may be sent again.",
+    ),
+    "ServiceUnavailable": Explanation(
+        "The service could not be reached, or took nothing, and did not come back within the timeout.",
+        "perhaps",
+        True,
+        "Start it, or wait for `error.retry_after` seconds; a longer timeout of the client.",
+        "While the service is away the client tries again by itself, within its timeout, what may be sent twice.",
+    ),
+    "NotDone": Explanation(
+        "The service answered, and what was waited for was not done in time.",
+        "yes",
+        False,
+        "Wait again: the job goes on.",
+    ),
+    "UnexpectedAnswer": Explanation(
+        "An answer came that is none of the job service's.",
+        "yes",
+        False,
+        "Is another program at that URL, or a proxy between? Else the service has a fault.",
+    ),
+    "RequestFailed": Explanation(
+        "A request of a job has no answer; only `unwrap()` raises it. `error.type` and `error.stage` tell which "
+        "error it had.",
+        "perhaps",
+        False,
+        "Explain that: `workerpool explain` takes `error.type`.",
+        "The service has tried it as often as the job says.",
+    ),
 }
 
 STAGES: dict[str, StageOf] = {
