@@ -33,6 +33,15 @@ def test_two_services_do_not_share_a_file(service):
     assert f"{service.database} is in use by another service" in text
 
 
+def test_a_database_that_is_no_file_is_refused():
+    """In words that tell no password."""
+    code, text = refusal("postgresql://user:secret@127.0.0.1/jobs")
+    assert code == 4
+    assert "give a file: --database" in text
+    assert "secret" not in text
+    assert "Traceback" not in text
+
+
 def test_a_newer_file_is_refused(made):
     """By its version; nothing is changed."""
     db = sqlite3.connect(made)

@@ -15,9 +15,9 @@ from served import served
 
 from workerpool.service.errors import Busy, StoreRefused
 from workerpool.service.homes import open_store
-from workerpool.service.records import NewJob, NewRequest
 from workerpool.service.settings import Limits, ServiceSettings
 from workerpool.service.sqlite import writer
+from workerpool.service.sqlite.file import Turn, open_writing
 
 _NOBODY = 65534
 
@@ -139,29 +139,40 @@ def test_more_calls_at_a_time_than_it_takes_are_refused(service):
     service.wait_for(lambda: service.call("GET", "/v1/jobs").status_code == 200)
 
 
+class Gate:
+    """A gate before each commit, which opens once it is told to."""
+
+    def __init__(self):
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def __enter__(self):
+        self.reached.set()
+        assert self.go_on.wait(60)
+
+    def __exit__(self, *exc_info):
+        pass
+
+
 def test_more_writes_than_may_wait_are_refused(database, run, monkeypatch):
     """Those that wait are done all the same."""
     monkeypatch.setattr(writer, "_MOST", 5)
-    begun, go_on = threading.Event(), threading.Event()
-
-    async def submit(store, id):
-        request = NewRequest(url="http://h.test/", host="h.test:80")
-        await store.submit(NewJob(id=id, total=1, created_at=1.0), [[request]])
+    gate, done = Gate(), []
 
     async def scenario():
-        store = await open_store(ServiceSettings(database=database))
-        blocker = asyncio.create_task(store._writer.do(lambda _change: (begun.set(), go_on.wait(60))))
-        await asyncio.to_thread(begun.wait, 60)
-        waiting = [asyncio.create_task(submit(store, f"job-{n}")) for n in range(5)]
+        path = Path(database)
+        calls = writer.Writer(path, open_writing(path), Turn(path), gate, lambda _change: None)
+        first = asyncio.create_task(calls.do(lambda _change: done.append(0)))
+        await asyncio.to_thread(gate.reached.wait, 60)
+        waiting = [asyncio.create_task(calls.do(lambda _change, n=n: done.append(n))) for n in range(1, 6)]
         await asyncio.sleep(0)
         with pytest.raises(Busy, match="5 calls wait to be stored"):
-            await submit(store, "one-more")
-        go_on.set()
-        await asyncio.gather(blocker, *waiting)
-        assert 5 == (await store.stats()).queued
-        await store.close()
+            await calls.do(lambda _change: done.append(6))
+        gate.go_on.set()
+        await asyncio.gather(first, *waiting)
+        await asyncio.to_thread(calls.close)
 
     run(scenario())
+    assert list(range(6)) == done
 
 
 def test_the_log_is_json_where_asked_for(database, tmp_path):

@@ -39,7 +39,7 @@ def _networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, .
 @option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; others than this machine's "
         "need tokens.")  # fmt: skip
 @option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
-@option("--database", default="workerpool.sqlite", show_default=True, metavar="FILE|postgresql://...",
+@option("--database", default="workerpool.sqlite", show_default=True, metavar="FILE",
         help="Where jobs and results are kept; a file is made if it isn't there.")  # fmt: skip
 @option("--public-host", "public_hosts", multiple=True, metavar="NAME[:PORT]",
         help="A name by which clients call the service, beside its address; may be repeated.")  # fmt: skip

@@ -77,6 +77,7 @@ class Hosts:
         self._delay = self.politeness.delay or 0.0
         self._most = self.politeness.per_host or inf
         self._hosts: OrderedDict[str, _Host] = OrderedDict()  # by when they were looked at; a dict is slow at its front
+        self._latest = -inf  # the time as it was told last
 
     def __len__(self) -> int:
         """Return how many hosts are remembered."""
@@ -111,11 +112,14 @@ class Hosts:
 
     def set_floor(self, host: str, seconds: float) -> None:
         """Keep starts to a host at least that far apart from now on; 0 for no such bound."""
-        if seconds > 0 or host in self._hosts:
-            self._known(host).floor = max(seconds, 0.0)
+        if seconds > 0 and host not in self._hosts:  # never asked, or forgotten since: as late as may be
+            self._known(host).last_start = self._latest
+        if host in self._hosts:
+            self._hosts[host].floor = max(seconds, 0.0)
 
     def started(self, host: str, now: float) -> None:
         """Note that a request starts."""
+        self._latest = max(self._latest, now)
         known = self._known(host)
         self._measure_start(known, now)
         known.in_flight += 1

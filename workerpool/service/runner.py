@@ -213,6 +213,7 @@ class Runner:
             self._more.set()
 
     def _take(self, lane: LaneRun, leased: Leased) -> None:
+        self._abort(leased.key)  # it was lost, unnoticed: what is here of it is not to be sent
         ticket = Ticket(leased, self._settings.default_attempts)
         self._held[leased.key] = ticket
         self._of_job[leased.job].add(ticket)
@@ -233,9 +234,12 @@ class Runner:
     def _abort(self, key: int) -> None:
         ticket = self._held.get(key)
         if ticket is not None:
-            ticket.gone = True
-            self._let_go(ticket.lease)
-            _cancel(ticket)
+            self._lose(ticket)
+
+    def _lose(self, ticket: Ticket) -> None:
+        ticket.gone = True
+        self._let_go(ticket.lease)
+        _cancel(ticket)
 
     async def _park(self) -> None:
         """Give back what waits for hosts that have no turn for long: others are to have its room."""
@@ -307,7 +311,7 @@ class Runner:
             lane.is_storing = False
         for ticket, (lease, attempts) in zip(batch, begun, strict=True):
             if lease.key not in taken:
-                self._abort(lease.key)
+                self._lose(ticket)
             if ticket.gone or self._stopping:  # cancelled, or stopped, before it was sent
                 lane.unsend(ticket, monotonic())
                 continue
@@ -422,8 +426,8 @@ class Runner:
         """Ask for an origin's robots.txt; then let go on what waits for it."""
         self._common.started(first.host, monotonic())
         tickets, delay = await self._rules.ask(first, request)
-        self._common.ended(first.host, monotonic())
         self._common.set_floor(first.host, delay)
+        self._common.ended(first.host, monotonic())
         for ticket in tickets:
             self._lanes[ticket.lease.lane].turns.add(ticket)
         for each in self._lanes.values():

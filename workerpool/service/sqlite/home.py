@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Self
@@ -55,14 +55,12 @@ class SQLiteStore:
     async def open(cls, database: str) -> Self:
         """Open the file, made if it isn't there; raises StoreRefused."""
         path = Path(database)
-        locked = lock(path)
-        try:
-            turn = Turn(path)
+        with ExitStack() as held:
+            locked = held.enter_context(lock(path))
+            turn = held.enter_context(closing(Turn(path)))
             with turn:
                 db = await asyncio.to_thread(open_writing, path)
-        except BaseException:
-            locked.close()
-            raise
+            held.pop_all()  # all of it is the store's from here on
         gate: AbstractContextManager[Any] = nullcontext() if has_log(db) else threading.Lock()
         bell = Bell(int(db.execute("SELECT value FROM meta WHERE name = 'sequence'").fetchone()[0]))
         return cls(path, locked, Writer(path, db, turn, gate, bell.ring), Readers(path, gate), bell)
