@@ -80,7 +80,7 @@ def test_lines_are_taken_as_a_job(shared, site):
 
 
 @pytest.mark.parametrize(("line", "status"), [
-    ('{"url": 5}', 422), ('{"url": "http://a.example/", "x": 1}', 422), ('"ftp://a.example/"', 422), ("{", 400), ("5", 422),
+    ('{"url": 5}', 422), ('{"url": "http://a.example/", "x": 1}', 422), ('"ftp://a.example/"', 422), ('"http://[@/"', 422), ("{", 400), ("5", 422),
 ])  # fmt: skip
 def test_a_bad_line_refuses_all(shared, site, line, status):
     """It is named by its number, and nothing is stored."""
