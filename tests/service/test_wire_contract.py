@@ -103,9 +103,7 @@ def test_a_field_that_is_wrong_is_named(shared, change, pointer):
 def test_a_query_parameter_that_would_do_nothing_is_refused(shared, method, path, pointer):
     """Misspelt, of another call, or given twice."""
     body = (
-        {}
-        if method == "GET"
-        else {"data": b'"http://a.example/"', "headers": {"Content-Type": "application/x-ndjson"}}
+        {} if method == "GET" else {"data": b'"http://a.example/"', "headers": {"Content-Type": "application/x-ndjson"}}
     )
     answer = shared.call(method, path, **body)
     assert is_problem(answer, 422)
