@@ -86,6 +86,14 @@ class WorkerLost(WorkerPoolError):
 class RequestError(WorkerPoolError):
     """A request failed; `stage` tells how far it came, `reason`, where it is set, what of the class's faults it was."""
 
+    args: tuple[Any, ...]
+    url: str
+    method: str
+    attempts: int
+    stage: Stage
+    lane: str
+    reason: Reason
+
     def __init__(
         self,
         message: str,
@@ -101,7 +109,7 @@ class RequestError(WorkerPoolError):
         self.url = url
         self.method = method
         self.attempts = attempts
-        self.stage: Stage = stage
+        self.stage = stage
         self.lane = lane
         self.reason = reason
 

@@ -10,21 +10,22 @@ __all__ = ["COMMANDS", "command"]
 
 _INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells have it
 COMMANDS = {
-    "cancel": "End JOBS of a service: what waits is not sent, what runs is aborted.",
+    "cancel": "End JOBS: what waits is not sent, what runs is aborted.",
     "completion": "Print the script with which SHELL completes this command.",
     "config": "Show the settings, and where each value comes from.",
     "crawl": "Crawl from URLS along links and sitemaps, politely and within a scope; a line of JSON for each page.",
     "demo": "Scrape a local site one page at a time, with threads, then with the pool, and compare.",
     "doctor": "Report versions, event loop, GIL, limits and proxies, and measure a round trip; for bug reports.",
+    "explain": "Explain NAME: an error, a stage, both as in TLSError:tls, or a call; without it, list them.",
     "fetch": "Fetch URLS, and those of a file, all at once; write a line of JSON for each.",
     "identity": "Make a key and its directory in FOLDER, to sign requests (Web Bot Auth), and print what to publish.",
-    "results": "Write the results of a service's JOB; a line of JSON for each.",
-    "retry": "Begin the next run of a service's JOBS: of what did not succeed.",
+    "results": "Write the results of JOB, in the order they were finished; a line of JSON for each.",
+    "retry": "Begin the next run of JOBS: of what did not succeed.",
     "serve": "Take jobs over HTTP, fetch what they ask for, and keep the results.",
-    "status": "Show how JOBS of a service are, or its newest ones.",
-    "submit": "Submit URLS, and those of a file, as a durable job of a service.",
+    "status": "Show how JOBS are, or without any the newest ones of a service.",
+    "submit": "Submit URLS, and those of a file, as a job of a service",
     "token": "Add, list and remove the tokens with which a service is called.",
-    "watch": "Watch a service's JOB until it is done, or all of its jobs.",
+    "watch": "Watch JOB until it is done, or all jobs of a service, until Ctrl-C.",
     "why": "Say why URL was skipped, failed or fetched: the rule, each attempt, redirects, where it was found.",
     "work": "Fetch what the job service has to fetch, beside it; both share a PostgreSQL database.",
 }

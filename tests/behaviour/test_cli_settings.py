@@ -54,7 +54,7 @@ def test_a_wrong_file_is_told_with_its_place(tmp_path, text, cure):
     [
         'proxy = "http://127.0.0.1:9"', "insecure = true", 'header = "X-Key: secret"', '[fetch]\ndata = "@/etc/passwd"', '[fetch]\nmethod = "DELETE"', '[fetch]\ninput = "http://127.0.0.1:9/"',
         'sign = "key.pem"', 'sign-as = "https://example.org"', 'output = "/etc/passwd"', 'output = ["a.jsonl", "../b.jsonl"]',
-        'state = "link.db"', 'save = "s3://bucket/x"', 'report = "~/../../r.html"', 'state = "/tmp/s.db"',
+        'state = "link.db"', 'save = "s3://bucket/x"', 'save = "ftp://u:secret@h/x"', 'report = "~/../../r.html"', 'state = "/s.db"',
     ],
 )  # fmt: skip
 def test_a_folders_file_sets_nothing_that_could_do_harm(shared_site, tmp_path, text):

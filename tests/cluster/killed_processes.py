@@ -34,7 +34,7 @@ from workerpool.scraping.reading import standing
 __all__ = ["HOSTS", "PER_HOST", "Counted", "Findings", "torment"]
 
 PER_HOST, RATE, DELAY = 5, 50.0, 0.5
-_TIMERS = 0.1  # seconds that a start may come late at a server on a busy machine, and the next one not
+_TIMERS = 0.01  # seconds that a start may come late at a server on a busy machine, and the next one not
 HOSTS = [f"127.0.0.{number}" for number in range(2, 10)]
 _RATED, _SLOW = "127.0.0.20", "127.0.0.30"
 

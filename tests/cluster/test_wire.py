@@ -6,7 +6,16 @@ import threading
 
 import pytest
 
-from workerpool import DNSError, HTTPStatusError, InvalidRequest, Request, RequestError, Response
+from workerpool import (
+    ConnectError,
+    DNSError,
+    HTTPStatusError,
+    InvalidRequest,
+    Request,
+    RequestError,
+    Response,
+    WorkerPool,
+)
 from workerpool.cluster import NotPicklable, RemoteError
 from workerpool.cluster.wire import as_error, errors_of, loads, packed, unpacked
 from workerpool.handover.errand import Call, Fetch
@@ -124,3 +133,11 @@ def test_the_error_of_a_status_carries_its_answer():
     assert isinstance(found, HTTPStatusError)
     assert 404 == found.response.status_code
     assert InvalidRequest is type(as_error(errors_of(InvalidRequest("no"))))
+
+
+def test_errors_are_pickled_as_without_a_cluster(free_port):
+    """distributed would have their causes in, such as a connection's TLS context, which no pickle takes."""
+    with WorkerPool() as pool, pytest.raises(ConnectError) as caught:
+        pool.get(f"https://127.0.0.1:{free_port}/", retry=None)
+    assert caught.value.__cause__ is not None
+    assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value)))

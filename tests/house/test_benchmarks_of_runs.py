@@ -70,3 +70,11 @@ def test_memory_is_compared_with_the_first_minute():
         "1,000 outcomes, 2,000 URLs known, 100 s: 10 a second, in the first minute 15; "
         "50.0 MiB at the most in the first minute, 51.0 MiB in all"
     )
+
+
+def test_the_service_is_measured():
+    """Its fetching, its submissions, its memory."""
+    out = _run("benchmarks.service", "--requests=300", "--rounds=1", "--submissions=64", "--lines=500")
+    assert re.search(r"fetching 300: .* ratio \d+\.\d\d", out), out
+    assert len(re.findall(r"submissions, (?:1|16|64) clients: .* on disk", out)) == 3
+    assert re.search(r"one submission of 500 lines: .* MiB above", out), out

@@ -36,7 +36,7 @@ def the_pool():
 
 def test_configure(site, the_pool, monkeypatch):
     monkeypatch.setattr("workerpool.caller.registry._options", {})
-    namespace(recipe("configure(", site))
+    namespace(recipe("Lane(", site))
     assert workerpool.get_pool().lane("search").get(site.url_for("/fast/1")).ok
 
 
@@ -50,6 +50,13 @@ def test_fastapi(site):
 
     with TestClient(namespace(recipe("FastAPI", site))["app"]) as client:
         assert client.get("/price/tea").json() == {"n": 7}
+
+
+def test_celery(site, the_pool, monkeypatch):
+    """A task, run as a worker runs it, in this process."""
+    pytest.importorskip("celery")
+    monkeypatch.setattr("workerpool.caller.registry._options", {})
+    assert namespace(recipe("Celery", site))["price"].apply(args=["tea"]).get() == {"n": 7}
 
 
 def test_django(site, the_pool, run):

@@ -26,17 +26,17 @@ def verdicts(crawl):
 
 
 def test_every_input_has_one_outcome(site, options):
-    urls = [site.url_for(f"/fast/{n}") for n in range(300)] + [site.url_for("/status/404"), "nonsense"]
+    urls = [site.url_for(f"/fast/{n}") for n in range(300)] + [site.url_for("/status/404"), "nonsense", "http://[@/"]
     crawl = Crawl(urls, politeness=Politeness(per_host=0), **options)
     outcomes = list(crawl)
-    assert sorted(outcome.index for outcome in outcomes) == list(range(302))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(303))
     assert all(outcome.url == urls[outcome.index] for outcome in outcomes)
     assert Counter((outcome.verdict, outcome.reason) for outcome in outcomes) == {
         ("fetched", None): 300,
         ("fetched", "4xx"): 1,
-        ("failed", "invalid"): 1,
+        ("failed", "invalid"): 2,
     }
-    assert (crawl.summary.fetched, crawl.summary.failed, crawl.summary.complete) == (301, 1, True)
+    assert (crawl.summary.fetched, crawl.summary.failed, crawl.summary.complete) == (301, 2, True)
 
 
 def test_what_parse_finds_is_followed_once(site, options):

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import inf, nan
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workerpool.errors import InvalidRequest
@@ -275,7 +275,21 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
+def test_a_floor_counts_from_the_last_start_also_of_a_forgotten_host():
+    """Nothing was to be known of it any more, until robots.txt has set it a delay."""
+    known = hosts()
+    known.started("a", 1000.0)
+    known.ended("a", 1000.0)
+    known.started("b", 1000.5)
+    assert known.ready_at("a") == -inf
+    known.set_floor("a", 1.0)
+    assert known.ready_at("a") >= 1001.0
+
+
 @given(settings=SETTINGS, steps=STEPS)
+@example(settings={"per_host": 1, "auto": False, "breaker_failures": 0}, steps=[
+    ("start", "b"), ("end", "b", {}), ("floor", "b", 1.0), ("start", "b"),
+])  # fmt: skip
 def test_no_bound_is_ever_passed(settings, steps):
     """Whatever happens in whatever order: places, delays and Retry-After hold, and no host waits for ever."""
     known, now = hosts(**settings), 1000.0

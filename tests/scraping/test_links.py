@@ -45,7 +45,7 @@ def test_what_else_a_page_tells():
 
 @pytest.mark.parametrize(
     "href",
-    ["javascript:alert(1)", "data:text/html,x", "mailto:a@b", "tel:1", "#top", "", "  ", "http://", "ftp://x/", "http://[",
+    ["javascript:alert(1)", "data:text/html,x", "mailto:a@b", "tel:1", "#top", "", "  ", "http://", "ftp://x/", "http://[", "http://[@/",
      "java\nscript:x", "blob:http://x/", "x" * 9000],
 )  # fmt: skip
 def test_what_leads_out_of_the_web_is_left_out(href):

@@ -434,7 +434,9 @@ def test_what_is_asked_next(status, headers, url):
     assert url == (following and following.url)
 
 
-@pytest.mark.parametrize("url", ["ftp://h/", "h/x", "mailto:a@h", "http://", "http://[x/", "http://h:0x/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://h/", "h/x", "mailto:a@h", "http://", "http://[x/", "http://[@/", "http://h:0x/"]
+)
 def test_a_url_without_an_origin_is_refused(url):
     """There is no robots.txt for it."""
     with pytest.raises(InvalidRequest):

@@ -149,7 +149,7 @@ def test_the_short_way_leads_to_the_same_form(tail, start):
     assert slow == canonical_url(url)
 
 
-@pytest.mark.parametrize("url", ["", "x", "http://[::1", "http://a:b/", "http://a/\udcff", "\0", "http://a:99999/", "http://" + "x" * 5000, "?" * 1000, "http://a/%zz"])  # fmt: skip
+@pytest.mark.parametrize("url", ["", "x", "http://[::1", "http://[@/", "http://a:b/", "http://a/\udcff", "\0", "http://a:99999/", "http://" + "x" * 5000, "?" * 1000, "http://a/%zz"])  # fmt: skip
 def test_what_is_no_url_has_a_key_too(url):
     """Its own."""
     assert 16 == len(url_key(url))

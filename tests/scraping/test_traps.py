@@ -85,7 +85,7 @@ HONEST = {
     "UUIDs": [f"{S}/o/{a}-1234-4321-abcd-{a}0000" for a in hexes(5000)],
     "years by name": [f"{S}/people/{y}/{name}" for y in range(1900, 2100) for name in WORDS[:5]],
     "map": [f"{S}/map?x={x}&y={y}" for x in range(2000, 2100) for y in range(2000, 2050)],
-    "no URL": ["", "x", "http://[::1", "http://a/\udcff", "mailto:x"],
+    "no URL": ["", "x", "http://[::1", "http://[@/", "http://a/\udcff", "mailto:x"],
 }  # fmt: skip
 
 

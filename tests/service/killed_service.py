@@ -27,6 +27,7 @@ from served import Served
 __all__ = ["Findings", "Submitter", "Target", "compare", "target_server", "torment_service"]
 
 _PER_JOB = 50
+_LOOKED_AT = 8  # jobs of which some are looked at, each time
 _LIFE = 0.6  # seconds that a service lives at most, once it takes calls
 _FINAL = ("succeeded", "partial", "failed", "cancelled", "expired")
 
@@ -128,8 +129,11 @@ class Submitter(threading.Thread):
             self._look_around()
 
     def _look_around(self) -> None:
-        for id in random.sample(self.accepted, min(3, len(self.accepted))):
+        unseen = [id for id in self.accepted if id not in self.final][:_LOOKED_AT]  # the oldest: they are done first
+        for id in random.sample(unseen, min(3, len(unseen))):
             self._look(id)
+        if not unseen:
+            sleep(0.05)
 
     def _look(self, id: str) -> None:
         """Keep how a job that is done looks."""
@@ -153,7 +157,7 @@ def torment_service(database: str, folder: Path, *, requests: int, times: int, s
     with target_server() as target:
         service = Served(database, folder, "--drain", "1").start()
         try:
-            rate = max(20.0, requests / max(1, times) / _LIFE * 2)
+            rate = max(20.0, requests / max(1, times) / _LIFE * 3)
             service.call("PUT", "/v1/lanes/default", json={"rate": rate, "per_host": 0})
             submitter = Submitter(service, target, requests)
             submitter.start()

@@ -141,7 +141,7 @@ def test_what_the_inputs_raise_is_raised(client):
 
 @pytest.mark.parametrize(
     "url", ["", "127.0.0.1:8765", "ftp://a.example", "http://", "http://u:secret@a.example", "http://a.example/?q=secret",
-            "http://a.example/#secret", "http://a.example:99999", "http://a b/"],
+            "http://a.example/#secret", "http://a.example:99999", "http://a b/", "http://[@/"],
 )  # fmt: skip
 def test_a_url_that_is_no_services_is_refused(url):
     """Nothing that may be a secret is told."""

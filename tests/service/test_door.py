@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import ClassVar
 
 import pytest
@@ -182,6 +183,19 @@ def test_a_slow_head_or_body_is_given_up(monkeypatch, database, tmp_path):
         head = b"Content-Type: application/json\r\nContent-Length: 100\r\n"
         assert [408] == statuses(raw(service, ask(head, b"{")))
         assert service.call("GET", "/healthz").status_code == 200
+
+
+def test_more_connections_than_are_kept_are_answered_once(monkeypatch, database, tmp_path):
+    """Whoever comes beyond them is not turned away, and does not stay."""
+    monkeypatch.setattr(connection, "_KEPT", 2)
+    get = ask(b"Connection: keep-alive\r\n", method=b"GET")
+    with Inside(database, tmp_path) as service, ExitStack() as stack:
+        host, port = service.url.removeprefix("http://").split(":")
+        for _ in range(2):
+            stack.enter_context(socket.create_connection((host, int(port)), 30))
+        answer = raw(service, get + get)
+        assert [200] == statuses(answer)
+        assert b"connection: close" in answer.lower()
 
 
 def test_a_body_that_trickles_is_given_up(monkeypatch, database, tmp_path):

@@ -39,6 +39,19 @@ def test_two_services_do_not_share_a_file(service):
     assert f"{service.database} is in use by another service" in text
 
 
+@pytest.mark.parametrize(
+    "database",
+    ["mysql://user:secret@127.0.0.1/jobs", "sqlite:///jobs.sqlite?secret", "postgresql+psycopg://u:secret@h/d"],
+)
+def test_a_database_of_another_kind_is_refused(database):
+    """In words that tell no password; no file of that name is made."""
+    code, text = refusal(database)
+    assert code == 4
+    assert "--database" in text
+    assert "secret" not in text
+    assert "Traceback" not in text
+
+
 def test_a_newer_file_is_refused(made):
     """By its version; nothing is changed."""
     db = sqlite3.connect(made)

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from servers import Scripted, ok
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -79,7 +80,7 @@ def test_lines_are_taken_as_a_job(shared, site):
 
 
 @pytest.mark.parametrize(("line", "status"), [
-    ('{"url": 5}', 422), ('{"url": "http://a.example/", "x": 1}', 422), ('"ftp://a.example/"', 422), ("{", 400), ("5", 422),
+    ('{"url": 5}', 422), ('{"url": "http://a.example/", "x": 1}', 422), ('"ftp://a.example/"', 422), ('"http://[@/"', 422), ("{", 400), ("5", 422),
 ])  # fmt: skip
 def test_a_bad_line_refuses_all(shared, site, line, status):
     """It is named by its number, and nothing is stored."""
@@ -236,3 +237,12 @@ def test_an_id_is_taken_once(shared, site):
     """A second job of the same id is a conflict."""
     shared.submit(site.url_for("/fast/1"), id="mine")
     assert shared.call("POST", "/v1/jobs", json={"url": site.url_for("/fast/1"), "id": "mine"}).status_code == 409
+
+
+def test_headers_that_are_no_utf_8_hold_nothing_up(service, site):
+    """They are kept as Latin-1, and what else is done beside them is stored, too."""
+    with Scripted([ok(b"", b"X-Name: caf\xe9", b"Content-Type: te\xe9xt")]) as server:
+        id = service.submit(server.url, site.url_for("/fast/1"))
+        assert "succeeded" == service.done(id)["state"]
+    odd = next(each for each in service.results(id) if each["n"] == 0)
+    assert ["X-Name", "café"] in odd["headers"]

@@ -1,7 +1,7 @@
 """The store by itself: leases and fencing, drafts, group commit, retention; and a disk that is full."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from time import time
 
@@ -11,8 +11,21 @@ from disks import fill, small_disk
 from workerpool.service.bell import Bell
 from workerpool.service.errors import StoreDown, StoreRefused
 from workerpool.service.homes import open_store
-from workerpool.service.records import Attempt, Ending, Filter, Finished, NewJob, NewRequest, Retention, State
+from workerpool.service.records import (
+    Attempt,
+    Ending,
+    Filter,
+    Finished,
+    NewJob,
+    NewRequest,
+    Retention,
+    Role,
+    State,
+    Token,
+)
 from workerpool.service.settings import ServiceSettings
+from workerpool.service.sqlite import outside
+from workerpool.service.sqlite.file import Turn
 
 _ALL = Filter()
 
@@ -164,5 +177,24 @@ def test_a_damaged_file_is_refused(tmp_path, run):
         with pytest.raises(StoreRefused, match="damaged"):
             async with opened(database):
                 pass
+
+    run(scenario())
+
+
+def test_who_writes_beside_a_service_has_its_turn(tmp_path, run):
+    """Neither writes, nor takes the log over, while the other does; readers wait for nobody."""
+    path = tmp_path / "x.sqlite"
+
+    async def scenario():
+        async with opened(path) as store:
+            with closing(Turn(path)) as turn:
+                with turn:
+                    writing = asyncio.create_task(store.check())
+                    assert await store.tokens() == ()
+                    assert not writing.done()
+                await writing
+            token = Token(id="t", sha256="0" * 64, role=Role.READ)
+            await asyncio.to_thread(outside.add_token, path, token)
+            assert [each.id for each in await store.tokens()] == ["t"]
 
     run(scenario())

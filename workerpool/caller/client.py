@@ -25,6 +25,7 @@ from ..policies.retry import may_be_sent_again
 from ..settings import Retry, Timeout, checked_seconds
 from ..transport import sessions_are_traced
 from .board import Board, Way
+from .handed import Handed
 from .results import Entry, Results, window
 from .streaming import StreamedResponse, Streaming
 from .switchboard import Switchboard
@@ -32,7 +33,7 @@ from .targets import alone, checked, checked_function, checked_stream, url_of
 from .waiting import awaited_head_of, begun, first_of, head_of, in_order
 from .websocket import WebSocket, as_http
 
-__all__ = ["Client", "SubmitOptions", "board_of"]
+__all__ = ["Client", "SubmitOptions", "board_of", "hand_over"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -406,6 +407,14 @@ class Client:
 def _limits_of(timeout: Any) -> Timeout:
     """Return the limits of what takes so many seconds, of which any number is good."""
     return Timeout(checked_seconds(timeout))
+
+
+def hand_over(client: Client, request: Request, tag: Any, told: Callable[[Handed], object]) -> Handed:
+    """Hand over a request without waiting, and have `told` hear of its outcome; raises QueueFull and PoolClosed."""
+    lane = client._lane
+    work = Handed(lane, client._board, request, copy_context() if _sees_context(lane) else None, tag, told)
+    client._board.post(client._route, work, block=False)
+    return work
 
 
 def board_of(client: Client) -> Switchboard:

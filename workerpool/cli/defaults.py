@@ -15,7 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..redaction import HIDDEN
+from ..redaction import HIDDEN, redact
 
 __all__ = ["COMMANDS", "Command", "Option", "files", "not_taken", "option", "origin_of", "shown"]
 
@@ -161,7 +161,7 @@ def _check_harmless(place: Path, found: Mapping[str, Any], command: click.Comman
         for value in [values] if isinstance(values, str) else values:
             if value != "-" and ("://" in value or not Path(value).resolve().is_relative_to(Path.cwd().resolve())):
                 raise click.UsageError(
-                    f"{place}: {_typed(parameter)} is {value!r}, which is outside of the folder; give it as"
+                    f"{place}: {_typed(parameter)} is {redact(value)!r}, which is outside of the folder; give it as"
                     f" --{_typed(parameter)}, or say that this file is trusted: --config {place}"
                 )
 

@@ -1,10 +1,13 @@
 """`workerpool serve`: the job service, one command. What it needs is loaded when it runs: it is an extra."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from typing import Any
 
@@ -18,6 +21,7 @@ from .logs import logs_on_stderr
 
 __all__ = ["networks", "serve", "service_logs"]
 
+_COLLECTED = (5000, 20, 20)  # of garbage: thresholds of the three generations
 _REFUSED = 4  # exit code: the database or the address cannot be used
 _EXTRA = ("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "jinja2", "standardwebhooks")
 
@@ -36,7 +40,7 @@ def networks(_ctx: click.Context, _option: click.Parameter, given: tuple[str, ..
 @option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; others than this machine's "
         "need tokens.")  # fmt: skip
 @option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
-@option("--database", default="workerpool.sqlite", show_default=True, metavar="FILE|postgresql://...",
+@option("--database", default="workerpool.sqlite", show_default=True, metavar="FILE",
         help="Where jobs and results are kept; a file is made if it isn't there.")  # fmt: skip
 @option("--public-host", "public_hosts", multiple=True, metavar="NAME[:PORT]",
         help="A name by which clients call the service, beside its address; may be repeated.")  # fmt: skip
@@ -75,7 +79,7 @@ def serve(**given: Any) -> None:
         tokens = tokens_of(os.environ.get("WORKERPOOL_TOKENS", ""))
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
-    with service_logs(given["log_format"], given["verbose"]):
+    with service_logs(given["log_format"], given["verbose"]), _rare_collections():
         try:
             with asyncio.Runner(loop_factory=loop_factory("auto")) as runner:
                 runner.run(serve_calls(_settings(given), tokens, _tell))
@@ -86,6 +90,18 @@ def serve(**given: Any) -> None:
             where = f"{given['host']}:{given['port']}"
             click.echo(f"workerpool: cannot listen on {where}: {exc.strerror}; give another --port or --host", err=True)
             sys.exit(_REFUSED)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Collect garbage less often, for a block: each request makes many small values, and no circles of them."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECTED)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _settings(given: dict[str, Any]) -> Any:
@@ -108,6 +124,8 @@ def _settings(given: dict[str, Any]) -> Any:
 
 
 def _tell(address: str) -> None:
+    gc.collect()
+    gc.freeze()  # what is there by now stays, and is most of what each full collection would look at
     logging.getLogger("workerpool.service").info("listening on %s", address)
 
 

@@ -15,7 +15,7 @@ from .defaults import Command, option
 __all__ = ["token"]
 
 _REFUSED = 4  # exit code, as of `serve`: the database cannot be used
-_DATABASE = option("--database", default="workerpool.sqlite", show_default=True, metavar="FILE|postgresql://...",
+_DATABASE = option("--database", default="workerpool.sqlite", show_default=True, metavar="FILE",
                    help="The database of the service, which may run.")  # fmt: skip
 
 

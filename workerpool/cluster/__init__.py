@@ -15,6 +15,7 @@ except ImportError as exc:
     ) from None
 
 from .errors import ClusterError, NotOnCluster, NotPicklable, RemoteError, SchedulerLost, Unreachable, VersionMismatch
+from .pickling import keep_own_pickles
 from .pool import ClusterStats, DaskPool
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "VersionMismatch",
 ]
 
+keep_own_pickles()
 del _distributed

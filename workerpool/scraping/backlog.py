@@ -68,6 +68,7 @@ class Backlog:
         self._has_recalled = False
         self._share = _AT_HAND  # entries of a host that are taken out of the state at once
         self._scans = record.state is not None  # whether the state may hold hosts that have no turns yet
+        self._missed = False  # whether there were more of them than are remembered, since the scan began
 
     def ask_by(self, ask: Ask) -> None:
         """Have an input that asks for something itself do so by this."""
@@ -194,17 +195,20 @@ class Backlog:
     def _open_hosts(self, state: State, frontier: Frontier) -> None:
         if len(self._fresh) > _HOSTS:
             self._fresh.clear()
-            self._scans = True
+            self._missed = True
         while self._fresh and frontier.hosts < _HOSTS:
             frontier.open(self._fresh.pop())
         self._share = max(_FEWEST, _AT_HAND // max(1, frontier.hosts))
-        if not self._scans or self._fresh or frontier.hosts >= _HOSTS:
+        room = _HOSTS - frontier.hosts
+        if not (self._scans or self._missed) or self._fresh or room <= 0:
             return
-        hosts = state.hosts(self._after, _HOSTS - frontier.hosts)
+        hosts = state.hosts(self._after, room)
         for host in hosts:
             frontier.open(host)
-        self._scans = bool(hosts) or bool(self._after)
-        self._after = hosts[-1] if hosts else ""
+        if len(hosts) == room:
+            self._scans, self._after = True, hosts[-1]
+        else:  # these were all; what comes is fresh, unless there was no room to remember it
+            self._scans, self._missed, self._after = self._missed and bool(self._after), False, ""
 
 
 def _marked(inputs: Iterable[Given] | Source, mark: Any) -> Iterator[tuple[Item, Any] | None]:

@@ -96,8 +96,8 @@ class Engine:
         room = self._limit - len(self.asked)
         if most is not None:
             room = min(room, most)
-        now = monotonic()
-        while room > 0 and (entry := self._frontier.next(now)) is not None:
+        # The time is asked for anew: a host that was asked just now is no longer ready as of before.
+        while room > 0 and (entry := self._frontier.next(monotonic())) is not None:
             if entry.aside is None and self._is_there(entry):
                 self._record.begin(entry)
                 self._frontier.renew(entry.host)

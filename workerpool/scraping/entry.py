@@ -1,6 +1,9 @@
 """An entry: an item on its way through a run."""
 
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
 from time import monotonic
 
 from yarl import URL
@@ -14,6 +17,7 @@ from .validators import Validators, asks_plainly
 __all__ = ["NOWHERE", "Entry", "host_of", "is_unreachable", "origin_of"]
 
 NOWHERE = "-"  # the host of what has none
+_AUTHORITY = re.compile(r"(?:[^/?#]*//[^/?#]*)?")  # scheme, user, host and port
 
 
 class Entry:
@@ -81,13 +85,18 @@ class Entry:
 
 
 def _place(url: str) -> tuple[str, str, str | None]:
-    try:
-        parts = URL(url, encoded=True)
+    found = _place_of(_AUTHORITY.match(url)[0])  # type: ignore[index]  # it matches anything
+    return found or (NOWHERE, "", f"{redact(url[:200])}: no http or https URL")
+
+
+@lru_cache(1024)
+def _place_of(authority: str) -> tuple[str, str, None] | None:
+    """Return what the first part of a URL tells: the same for all pages of a site."""
+    with suppress(ValueError, IndexError):  # yarl has both for what it cannot read
+        parts = URL(authority, encoded=True)
         if parts.scheme in ("http", "https") and parts.raw_host:
             return host_of(parts), origin_of(parts), None
-    except ValueError:
-        pass
-    return NOWHERE, "", f"{redact(url[:200])}: no http or https URL"
+    return None
 
 
 def host_of(url: URL) -> str:
@@ -106,5 +115,5 @@ def is_unreachable(error: WorkerPoolError, host: str) -> bool:
         return False
     try:
         return host_of(URL(error.url)) == host
-    except ValueError:
+    except (ValueError, IndexError):
         return False

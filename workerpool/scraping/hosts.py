@@ -77,6 +77,7 @@ class Hosts:
         self._delay = self.politeness.delay or 0.0
         self._most = self.politeness.per_host or inf
         self._hosts: OrderedDict[str, _Host] = OrderedDict()  # by when they were looked at; a dict is slow at its front
+        self._latest = -inf  # the time as it was told last
 
     def __len__(self) -> int:
         """Return how many hosts are remembered."""
@@ -87,7 +88,11 @@ class Hosts:
         known = self._hosts.get(host)
         if known is None:
             return -inf
-        return inf if known.in_flight >= self._places(known) else max(self._waits(known))[0]
+        if known.in_flight >= self._places(known):
+            return inf
+        apart = max(known.floor, self._delay, known.slowed)  # by hand: this is asked for each request
+        ready = max(known.last_start + apart, known.rate_due, known.held_until)
+        return ready if known.set_aside_until is None else max(ready, known.set_aside_until)
 
     def why(self, host: str, now: float) -> Cause:
         """Return what the next request to a host waits for; an empty text if it may start now."""
@@ -107,11 +112,14 @@ class Hosts:
 
     def set_floor(self, host: str, seconds: float) -> None:
         """Keep starts to a host at least that far apart from now on; 0 for no such bound."""
-        if seconds > 0 or host in self._hosts:
-            self._known(host).floor = max(seconds, 0.0)
+        if seconds > 0 and host not in self._hosts:  # never asked, or forgotten since: as late as may be
+            self._known(host).last_start = self._latest
+        if host in self._hosts:
+            self._hosts[host].floor = max(seconds, 0.0)
 
     def started(self, host: str, now: float) -> None:
         """Note that a request starts."""
+        self._latest = max(self._latest, now)
         known = self._known(host)
         self._measure_start(known, now)
         known.in_flight += 1

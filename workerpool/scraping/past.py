@@ -83,5 +83,5 @@ def _host(start: str) -> str:
     try:
         url = URL(start, encoded=True)
         return host_of(url) if url.raw_host else NOWHERE
-    except ValueError:
+    except (ValueError, IndexError):  # yarl has both for what it cannot read
         return NOWHERE

@@ -4,17 +4,48 @@ import asyncio
 import json
 import sys
 from http import HTTPStatus
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["CONNECTIONS", "Connection"]
+__all__ = ["Connection", "allow_connections"]
 
-CONNECTIONS = 800  # at a time, below what descriptors a process has; more are closed at once
+_KEPT = 800  # connections that stay open behind an answer; whoever comes beyond them is answered once
+_OTHERS = 200  # descriptors that are for others: files, and what is fetched
+_ENOUGH = 16_384  # descriptors
 _HEAD = 15.0  # seconds that the head of a request may take
 _READING = 60.0  # seconds that a client may leave unread what waits for it
 _REST = 5.0  # seconds for the rest of a body that nobody wants any more
+
+
+def allow_connections() -> None:
+    """Let the process have as many descriptors as it may: many systems give 1,024 and let it ask for more."""
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    most = _ENOUGH if hard == RLIM_INFINITY else min(hard, _ENOUGH)
+    if soft != RLIM_INFINITY and soft < most:
+        setrlimit(RLIMIT_NOFILE, (most, hard))
+
+
+def _most_connections() -> int:
+    soft, _ = getrlimit(RLIMIT_NOFILE)
+    return max(_ENOUGH if soft == RLIM_INFINITY else soft - _OTHERS, 1)
+
+
+def _once(app: Any) -> Any:
+    """Return the application as it is for a connection that ends with the first answer."""
+
+    async def closing(scope: Any, receive: Any, send: Any) -> None:
+        async def last(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                kept = [each for each in message.get("headers", ()) if each[0].lower() != b"connection"]
+                message = {**message, "headers": [*kept, (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive, last)
+
+    return closing
 
 
 class Connection(H11Protocol):
@@ -26,10 +57,12 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a head, but not for ever."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
+        if len(self.connections) > _most_connections():
             transport.abort()
-        else:
-            self._wait(_HEAD)
+            return
+        if len(self.connections) > _KEPT:
+            self.app = _once(self.app)
+        self._wait(_HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from .access import Caller
@@ -21,28 +21,31 @@ router = APIRouter(tags=["events"])
 _STREAM = "text/event-stream"
 _BEAT = 15.0  # seconds between comments, which keep the line open
 _AT_ONCE = 500
+LastEvent = Annotated[str | None, Query(max_length=100, description="As Last-Event-ID, which browsers cannot set")]
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {200: {"content": {_STREAM: {"schema": {"type": "string"}}}}}
 
 
 @router.get("/v1/events", responses=_DOCUMENTED, summary="Follow all events")
-async def all_events(request: Request, _caller: Caller = as_reader) -> Response:
+async def all_events(request: Request, last_event_id: LastEvent = None, _caller: Caller = as_reader) -> Response:
     """Stream events of all jobs, from now on or behind Last-Event-ID."""
-    return await _stream(request, None)
+    return await _stream(request, None, last_event_id)
 
 
 @router.get("/v1/jobs/{id}/events", responses=_DOCUMENTED, summary="Follow a job's events")
-async def job_events(request: Request, id: Id, _caller: Caller = as_reader) -> Response:
+async def job_events(
+    request: Request, id: Id, last_event_id: LastEvent = None, _caller: Caller = as_reader
+) -> Response:
     """Stream a job's events, from its first one or behind Last-Event-ID, until it is done."""
     await the_service(request).store.job(id)
-    return await _stream(request, id)
+    return await _stream(request, id, last_event_id)
 
 
-async def _stream(request: Request, job: str | None) -> Response:
+async def _stream(request: Request, job: str | None, last_event_id: str | None) -> Response:
     service = the_service(request)
     accepts(request, _STREAM)
     if service.event_clients >= service.settings.limits.event_clients:
         raise Problem(503, "too many clients follow events", headers={"Retry-After": "10"})
-    given = request.headers.get("Last-Event-ID", request.query_params.get("last_event_id"))
+    given = request.headers.get("Last-Event-ID", last_event_id)
     if given is not None and not (given.isascii() and given.isdecimal() and len(given) <= 18):
         raise Problem(422, "Last-Event-ID: not one that was given")
     start = int(given) if given is not None else (0 if job is not None else await service.store.last_event())

@@ -1,4 +1,4 @@
-"""Where stores live: by the database that is named, SQLite's home or PostgreSQL's."""
+"""Where stores live: by the database that is named."""
 
 from .errors import StoreRefused
 from .settings import ServiceSettings
@@ -14,6 +14,11 @@ async def open_store(settings: ServiceSettings) -> Store:
     """Open the database that the settings name, made if it isn't there; raises StoreRefused."""
     if settings.database.startswith(_POSTGRES):
         return await _postgres(settings.database)
+    if "://" in settings.database:
+        kind = settings.database.partition("://")[0][:40]
+        raise StoreRefused(
+            f"{kind}:// is no database that is known; give --database FILE or --database postgresql://..."
+        )
     return await SQLiteStore.open(settings.database)
 
 

@@ -16,6 +16,8 @@ __all__ = ["LaneRun"]
 
 _NO_LIMIT = 1000  # requests at a time of a lane without a limit of its own
 _MANY = 50  # from so many on others are stored while these are under way: the disk is not waited for
+_AHEAD = 300  # as many at least: what is sent while one transaction goes to disk
+_FEW = 8  # for fewer tickets the store is not asked
 _LEAST = 16  # tickets that wait at least: so many are leased at a time
 _OF_A_HOST = 64  # tickets of one host that wait at most, so that others come in
 
@@ -33,6 +35,7 @@ class LaneRun:
         self.sent = 0
         self.is_rung = True  # whether there may be something new, which may go before all that waits
         self.is_dry = False  # whether the store had nothing more, when it was asked last
+        self.is_storing = False  # whether sendings are being stored
 
     def set(self, settings: LaneSettings) -> None:
         """Go by these settings from now on."""
@@ -52,7 +55,7 @@ class LaneRun:
     def is_full(self) -> bool:
         """Whether as much is under way as may be."""
         most = self.settings.connections or _NO_LIMIT
-        return len(self.under_way) >= most + (most if most >= _MANY else 0)
+        return len(self.under_way) >= most + (max(most, _AHEAD) if most >= _MANY else 0)
 
     def ready(self) -> Iterator[Ticket]:
         """Yield what is stored and may be sent at once: it counts as sent from then on."""
@@ -100,6 +103,10 @@ class LaneRun:
         if self.settings.paused:
             return 0
         return max(_LEAST, min(3 * (self.settings.connections or _NO_LIMIT), _NO_LIMIT)) - self.turns.waiting
+
+    def is_worth_it(self, room: int) -> bool:
+        """Whether the store is to be asked for so many tickets: for many at a time, unless something is new there."""
+        return not self.is_dry and (self.is_rung or room >= max(_FEW, min(self.turns.waiting, _MANY)))
 
     def full_hosts(self) -> Iterable[str]:
         """Return hosts of which enough tickets wait here."""

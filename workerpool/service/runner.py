@@ -6,22 +6,26 @@ stored in batches. All of it is on one loop; the pool's threads only put what ha
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from itertools import islice
 from math import inf
 from time import monotonic, time
 from typing import Any
 
+from ..caller.client import hand_over
+from ..caller.handed import Handed
 from ..caller.pool import WorkerPool
-from ..errors import InvalidRequest, RequestError, WorkerPoolError
+from ..errors import InvalidRequest, PoolClosed, RequestError, WorkerPoolError
+from ..handover.work import Verdict
 from ..messages.request import Request
 from ..messages.response import Response
 from ..policies.retry import is_good, wait_before_retry
 from ..scraping.entry import is_unreachable
 from ..scraping.hosts import Hosts, retry_after_seconds
 from .errors import ServiceError
+from .hand import Hand
 from .lane_run import LaneRun
 from .records import Attempt, Failure, Finished, Leased
 from .rules import Rules
@@ -35,13 +39,14 @@ __all__ = ["Runner"]
 
 log = logging.getLogger("workerpool.service")
 
-_BATCH = 200  # tickets or results that one transaction stores
+_BATCH = 200  # tickets that are leased at a time, or answers that are looked at
+_STORED = 500  # sendings, or results, that one transaction stores
+_STEP = 32  # tickets that are looked at before the pool is given more
 _PAUSE = 1.0  # seconds after a store that was down
 _LOOK = 0.5  # seconds between two looks at the lanes' settings
 _MOST_BYTES = 64 * 2**20  # of bodies that wait to be stored, or to be sent
 _MOST_HELD = 5000
 _PARK = 10.0  # seconds from which on what waits for a host is given back
-_FEW = 8  # for fewer the store is not asked
 _URGENT = 16  # leased beyond the room when something new is there: it may go before all that waits
 
 
@@ -54,13 +59,13 @@ class Runner:
         self._common = Hosts(settings.politeness)
         self._rules = Rules(settings.politeness, pool)
         self._lanes: dict[str, LaneRun] = {}
-        self._held: dict[int, Ticket] = {}
-        self._of_job: defaultdict[str, set[Ticket]] = defaultdict(set)
-        self._sent: dict[Future[Any], Ticket] = {}
-        self._arrived: deque[Future[Any]] = deque()
+        self._hand = Hand()
+        self._sent: set[Ticket] = set()
+        self._arrived: deque[Handed] = deque()
+        self._answered: deque[tuple[Ticket, Verdict]] = deque()  # of these, what has given its place to others
         self._rung = False
         self._results: deque[Finished] = deque()
-        self._weight = 0  # bytes of bodies in results that wait to be stored, and in tickets
+        self._unstored = 0  # bytes of bodies in results that wait to be stored
         self._move, self._store_now, self._more = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,6 +79,11 @@ class Runner:
             self._spawn(self._forever(work))
 
     @property
+    def _weight(self) -> int:
+        """Bytes of bodies in memory: of what is to be sent, and of what is to be stored."""
+        return self._hand.weight + self._unstored
+
+    @property
     def in_flight(self) -> int:
         """How many requests are sent and not answered."""
         return len(self._sent)
@@ -84,9 +94,9 @@ class Runner:
         deadline = monotonic() + seconds
         while self._sent and monotonic() < deadline:
             await asyncio.sleep(0.02)
-        for future in list(self._sent):
-            future.cancel()
-        while (self._sent or self._results) and monotonic() < deadline + 5:
+        for ticket in list(self._sent):
+            ticket.cancel()
+        while (self._sent or self._answered or self._results) and monotonic() < deadline + 5:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
@@ -94,7 +104,7 @@ class Runner:
         for lane in self._lanes.values():
             for ticket in lane.stored:
                 ticket.tried.pop()  # it was stored, and not sent
-        back = [(ticket.lease, ticket.tried) for ticket in self._held.values() if not ticket.gone]
+        back = [(ticket.lease, ticket.tried) for ticket in self._hand if not ticket.gone]
         with suppress(ServiceError):
             await self._store.give_back(back)
 
@@ -129,12 +139,12 @@ class Runner:
         while not self._results:
             self._store_now.clear()
             await self._store_now.wait()
-        batch = [self._results[index] for index in range(min(_BATCH, len(self._results)))]
+        batch = list(islice(self._results, _STORED))
         await self._store.finish(batch)
         for each in batch:
             self._results.popleft()
-            self._weight -= len(each.content or b"")
-            self._let_go(each.lease)
+            self._unstored -= len(each.content or b"")
+            self._hand.let_go(each.lease)
         self._more.set()
         self._move.set()
 
@@ -170,25 +180,23 @@ class Runner:
     async def _keep_beating(self) -> None:
         """Keep the leases; what is lost is stopped."""
         await asyncio.sleep(self._settings.lease / 3)
-        leases = [ticket.lease for ticket in self._held.values()]
+        leases = [ticket.lease for ticket in self._hand]
         lost = await self._store.heartbeat(self.owner, leases, seconds=self._settings.lease)
         for key in lost:
-            self._abort(key)
+            self._hand.abort(key)
 
     async def _follow_withdrawn(self) -> None:
         """Stop what was taken from runners: a cancelled job's requests."""
-        job = await self._store.withdrawn()
-        for ticket in list(self._of_job.get(job, ())):
-            self._abort(ticket.lease.key)
+        self._hand.abort_job(await self._store.withdrawn())
         self._more.set()
 
     # Leasing.
 
     async def _lease(self, lane: LaneRun) -> None:
-        if lane.is_dry or lane.settings.paused or self._weight > _MOST_BYTES or len(self._held) >= _MOST_HELD:
+        if lane.is_dry or lane.settings.paused or self._weight > _MOST_BYTES or len(self._hand) >= _MOST_HELD:
             return
         number = min(lane.room(), _BATCH)
-        if number < _FEW and not lane.is_rung:
+        if not lane.is_worth_it(number):
             return  # there will be more room soon
         if number <= 0 and lane.room() > -4 * _URGENT:
             number = _URGENT
@@ -204,40 +212,15 @@ class Runner:
             self._take(lane, each)
         if leased:
             self._move.set()
-        if len(leased) == number and lane.room() >= _FEW:
+        if len(leased) == number and lane.is_worth_it(lane.room()):
             self._more.set()
 
     def _take(self, lane: LaneRun, leased: Leased) -> None:
-        self._abort(leased.key)  # it was lost, unnoticed: what is here of it is not to be sent
         ticket = Ticket(leased, self._settings.default_attempts)
-        self._held[leased.key] = ticket
-        self._of_job[leased.job].add(ticket)
-        self._weight += ticket.weight
+        self._hand.take(ticket)
         if leased.held_until is not None:
             self._common.hold(ticket.host, monotonic() + leased.held_until - time())
         lane.turns.add(ticket)
-
-    def _let_go(self, lease: Leased) -> None:
-        ticket = self._held.get(lease.key)
-        if ticket is None or ticket.lease.token != lease.token:
-            return  # it was lost, and may be here again
-        del self._held[lease.key]
-        self._weight -= ticket.weight
-        mates = self._of_job[ticket.lease.job]
-        mates.discard(ticket)
-        if not mates:
-            del self._of_job[ticket.lease.job]
-
-    def _abort(self, key: int) -> None:
-        ticket = self._held.get(key)
-        if ticket is not None:
-            self._lose(ticket)
-
-    def _lose(self, ticket: Ticket) -> None:
-        ticket.gone = True
-        self._let_go(ticket.lease)
-        if ticket.future is not None:
-            ticket.future.cancel()
 
     async def _park(self) -> None:
         """Give back what waits for hosts that have no turn for long: others are to have its room."""
@@ -248,7 +231,7 @@ class Runner:
             for host in [host for host, _ in lane.turns.hosts() if lane.turns.standing(host, now)[1] > _PARK]:
                 back += lane.turns.withdraw(host)[1:]
         for ticket in back:
-            self._let_go(ticket.lease)
+            self._hand.let_go(ticket.lease)
         if back:
             await self._store.give_back([(ticket.lease, ticket.tried) for ticket in back])
 
@@ -256,16 +239,22 @@ class Runner:
 
     def _send_ready(self) -> None:
         """Choose what may be sent now, and have it stored and sent, a batch at a time."""
-        if len(self._results) > 5 * _BATCH or self._weight > 2 * _MOST_BYTES:
+        if len(self._results) > 3 * _STORED or self._weight > 2 * _MOST_BYTES:
             return  # the store is slower than the net, or down
         now = monotonic()
         for lane in self._lanes.values():
+            if lane.is_storing:
+                continue  # what is ready meanwhile goes together
             batch: list[Ticket] = []
-            while len(batch) < _BATCH and (ticket := lane.next(now)) is not None:
+            while len(batch) < _STORED and (ticket := lane.next(now)) is not None:
                 if self._may_be_sent(lane, ticket, now):
                     batch.append(ticket)
+                    if not len(batch) % _STEP:
+                        self._refill()
             if batch:
+                lane.is_storing = True
                 self._spawn(self._send(lane, batch))
+            if lane.is_worth_it(lane.room()):
                 self._more.set()
 
     def _may_be_sent(self, lane: LaneRun, ticket: Ticket, now: float) -> bool:
@@ -289,28 +278,25 @@ class Runner:
 
     async def _send(self, lane: LaneRun, batch: list[Ticket]) -> None:
         """Store the sendings, then send."""
-        now, started = monotonic(), time()
-        attempts = {
-            ticket.lease.key: Attempt(number=len(ticket.tried) + 1, worker=self.owner, started_at=started)
-            for ticket in batch
-        }
+        now, started, owner = monotonic(), time(), self.owner
+        begun = [(each.lease, [*each.tried, Attempt(len(each.tried) + 1, owner, started)]) for each in batch]
         try:
-            taken = await self._store.begin([
-                (ticket.lease, [*ticket.tried, attempts[ticket.lease.key]]) for ticket in batch
-            ])  # fmt: skip
+            taken = await self._store.begin(begun)
         except ServiceError as exc:
             log.warning("%s: %s", self.owner, exc)
             for ticket in batch:
                 lane.unsend(ticket, now)
                 lane.turns.add(ticket, due=monotonic() + _PAUSE)
             return
-        for ticket in batch:
-            if ticket.lease.key not in taken:
-                self._lose(ticket)
+        finally:
+            lane.is_storing = False
+        for ticket, (lease, attempts) in zip(batch, begun, strict=True):
+            if lease.key not in taken:
+                self._hand.lose(ticket)
             if ticket.gone or self._stopping:  # cancelled, or stopped, before it was sent
                 lane.unsend(ticket, monotonic())
                 continue
-            ticket.tried.append(attempts[ticket.lease.key])
+            ticket.tried = attempts
             lane.stored.append(ticket)
         self._send_stored(lane)
         self._move.set()
@@ -327,14 +313,18 @@ class Runner:
     def _send_now(self, ticket: Ticket) -> None:
         assert ticket.request is not None
         self.sendings += 1
-        job = self._pool.submit(ticket.request)
-        ticket.future = job
-        self._sent[job] = ticket
-        job.add_done_callback(self._note_arrived)
+        self._sent.add(ticket)
+        ticket.sent_at = time()
+        try:
+            ticket.work = hand_over(self._pool, ticket.request, ticket, self._note_arrived)
+        except WorkerPoolError as exc:
+            self._sent.discard(ticket)
+            self._lanes[ticket.lease.lane].sent -= 1
+            self._judge(ticket, "cancelled" if isinstance(exc, PoolClosed) else "failed", exc)
 
-    def _note_arrived(self, future: Future[Any]) -> None:
+    def _note_arrived(self, work: Handed) -> None:
         """Note it, and ring once for many. On the pool's threads."""
-        self._arrived.append(future)
+        self._arrived.append(work)
         if not self._rung:
             self._rung = True
             with suppress(RuntimeError):  # the loop is closed
@@ -342,33 +332,43 @@ class Runner:
 
     def _take_arrived(self) -> None:
         self._rung = False
-        for _ in range(min(len(self._arrived), _BATCH)):
-            future = self._arrived.popleft()
-            ticket = self._sent.pop(future)
-            ticket.future = None
-            self._judge(ticket, future)
+        self._refill()
+        hosts = set()
+        for number in range(1, min(len(self._answered), _BATCH) + 1):
+            ticket, verdict = self._answered.popleft()
+            hosts.add(ticket.host)
+            self._judge(ticket, *verdict[:2])
+            if not number % _STEP:
+                self._refill()
+        for host in hosts:
+            self._renew(host)
+        if self._answered:
+            self._move.set()
+
+    def _refill(self) -> None:
+        """Send what is stored in the places of what has arrived: the pool is not to wait until that is looked at."""
+        while self._arrived:
+            work = self._arrived.popleft()
+            ticket: Ticket = work.tag
+            if ticket.work is work:  # else it was told of before
+                assert work.verdict is not None
+                ticket.work = None
+                self._sent.discard(ticket)
+                self._lanes[ticket.lease.lane].sent -= 1
+                self._answered.append((ticket, work.verdict))
         for lane in self._lanes.values():
             self._send_stored(lane)
-        if self._arrived:
-            self._move.set()
 
     # What came.
 
-    def _judge(self, ticket: Ticket, future: Future[Any]) -> None:
+    def _judge(self, ticket: Ticket, outcome: str, answer: Any) -> None:
         lane, now = self._lanes[ticket.lease.lane], monotonic()
         lane.end(ticket, now)
-        lane.sent -= 1
-        try:
-            answer: Response | WorkerPoolError = future.result()
-        except CancelledError:
+        if outcome == "cancelled":
             self._common.ended(ticket.host, now)
-            self._renew(ticket.host)
             return  # it is gone, or given back: its attempt stays as interrupted
-        except WorkerPoolError as exc:
-            answer = exc
         self._note_pace(ticket, answer, now)
-        self._renew(ticket.host)
-        ticket.tried[-1] = with_end(ticket.tried[-1], answer)
+        ticket.tried[-1] = with_end(ticket, answer, time())
         if ticket.gone:
             return
         pause = self._pause(ticket, answer)
@@ -380,7 +380,7 @@ class Runner:
     def _note_pace(self, ticket: Ticket, answer: Response | WorkerPoolError, now: float) -> None:
         if isinstance(answer, Response):
             asked = retry_after_seconds(answer.headers.get("Retry-After"), now=time())
-            took = time() - ticket.tried[-1].started_at
+            took = time() - ticket.sent_at
             self._common.ended(ticket.host, now, status=answer.status_code, retry_after=asked, took=took)
             if asked and self._settings.politeness.respect_retry_after:
                 until = time() + min(asked, self._settings.politeness.max_retry_after)
@@ -402,7 +402,7 @@ class Runner:
 
     def _end(self, ticket: Ticket, answer: Response | Failure) -> None:
         result = finished(ticket, answer)
-        self._weight += len(result.content or b"")
+        self._unstored += len(result.content or b"")
         self._results.append(result)
         self._store_now.set()
 
@@ -410,10 +410,10 @@ class Runner:
         """Ask for an origin's robots.txt; then let go on what waits for it."""
         self._common.started(first.host, monotonic())
         tickets, delay = await self._rules.ask(first, request)
-        self._common.ended(first.host, monotonic())
         self._common.set_floor(first.host, delay)
         if delay:
             self._spawn(self._tell_pace(first.host, gap=delay))
+        self._common.ended(first.host, monotonic())
         for ticket in tickets:
             self._lanes[ticket.lease.lane].turns.add(ticket)
         for each in self._lanes.values():

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
-from time import time
 from typing import Any
 
 from ..errors import RequestError
@@ -50,10 +48,11 @@ def request_of(url: str, spec: Mapping[str, Any]) -> Request:
     return Request(url, **given, timeout=spec.get("timeout"), max_body=spec.get("max_body"))
 
 
-def with_end(attempt: Attempt, answer: Response | BaseException) -> Attempt:
-    """Return the attempt with what came of it."""
+def with_end(ticket: Ticket, answer: Response | BaseException, now: float) -> Attempt:
+    """Return the ticket's last attempt with when it was sent, and what came of it."""
+    attempt = ticket.tried[-1]
     outcome = str(answer.status_code) if isinstance(answer, Response) else type(answer).__name__
-    return replace(attempt, finished_at=time(), outcome=outcome)
+    return Attempt(attempt.number, attempt.worker, ticket.sent_at, now, outcome)
 
 
 def finished(ticket: Ticket, answer: Response | Failure) -> Finished:
@@ -69,16 +68,28 @@ def finished(ticket: Ticket, answer: Response | Failure) -> Finished:
     body = Body(
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        media_type=headers.get("Content-Type", "").strip()[:200] or _MEDIA,
+        media_type=_storable(headers.get("Content-Type", "").strip()[:200]) or _MEDIA,
     )
     return Finished(
         lease=ticket.lease, ending=Ending.SUCCEEDED if answer.status_code < 400 else Ending.FAILED,
-        final_url=answer.url, status=answer.status_code, headers=tuple(headers.items()), elapsed=elapsed,
-        attempts=attempts, body=body if kept else None, content=content if kept else None,
+        final_url=answer.url, status=answer.status_code,
+        headers=tuple([(name, _storable(value)) for name, value in headers.items()]),
+        elapsed=elapsed, attempts=attempts, body=body if kept else None, content=content if kept else None,
     )  # fmt: skip
 
 
 def failure_of(error: BaseException) -> Failure:
     """Return an error as it is stored."""
     stage = error.stage if isinstance(error, RequestError) else ""
-    return Failure(type=type(error).__name__, stage=stage, message=str(error)[:1000])
+    return Failure(type=type(error).__name__, stage=stage, message=_storable(str(error)[:1000]))
+
+
+def _storable(text: str) -> str:
+    """Return a text that a database takes: bytes that are no UTF-8 are taken for Latin-1."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text

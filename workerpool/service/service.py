@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from .access import Access, Caller
 from .fresh import Fresh
 from .problems import Problem
+from .query import check_query
 from .records import LaneState, Role
 from .settings import ServiceSettings
 from .store import Store
@@ -63,10 +64,11 @@ class Needs:
         self.role = role
 
     async def __call__(self, request: Request) -> Caller:
-        """Return who calls; raises a 401 or a 403."""
+        """Return who calls; raises a 401, a 403 or, for query parameters, a 422."""
         caller = await the_service(request).access.caller(request)
         if not caller.role.includes(self.role):
             raise Problem(403, f"this needs the role {self.role.value}; the token has {caller.role.value}")
+        check_query(request)
         return caller
 
 

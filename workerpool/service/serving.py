@@ -14,7 +14,7 @@ import uvicorn
 from ..caller.pool import WorkerPool
 from .access import Access, is_loopback
 from .app import make_app
-from .connection import Connection
+from .connection import Connection, allow_connections
 from .errors import StoreRefused
 from .guard import own_hosts
 from .homes import open_store
@@ -85,6 +85,7 @@ async def _take_calls(service: Service, place: socket.socket, told: Callable[[],
         timeout_graceful_shutdown=int(_HURRY), h11_max_incomplete_event_size=service.settings.limits.header_bytes * 2,
         backlog=_BACKLOG, timeout_keep_alive=30, http=Connection, ws="none",
     )  # fmt: skip
+    allow_connections()
     server = _Server(config)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -280,7 +280,7 @@ def check_url(text: str) -> URL:
         url = URL(text)
         if url.scheme in ("http", "https") and url.raw_host and not _BAD.search(text):
             return url
-    except ValueError:
+    except (ValueError, IndexError):  # yarl has both for what it cannot read
         pass
     raise ValueError("not an http or https URL")
 

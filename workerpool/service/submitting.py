@@ -27,7 +27,6 @@ __all__ = ["check_quota", "router", "submit_json"]
 router = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
 _LONG = 32 * 2**10  # bytes
-_FIELDS = ("lane", "id", "priority", "expires_in", "webhook_url", "label", "not_before", "keep_bodies", "attempts")
 
 
 @router.post("/v1/jobs", status_code=202, summary="Submit a job", **SUBMIT)
@@ -115,10 +114,6 @@ def _parsed(content: bytes) -> JobIn:
 def _of_query(request: Request) -> JobFields:
     """Return a job's fields as query parameters have them."""
     query = request.query_params
-    if unknown := [name for name in query if name not in _FIELDS]:
-        raise Problem(422, f"there is no parameter {unknown[0]}", errors=[
-            {"pointer": f"/{name}", "detail": "no such parameter"} for name in unknown
-        ])  # fmt: skip
     given: dict[str, Any] = {name: query[name] for name in ("lane", "id", "not_before") if name in query}
     for name, kind in (("priority", int), ("expires_in", float), ("attempts", int)):
         if name in query:

@@ -1,9 +1,8 @@
 """A ticket: one leased request on its way through the runner."""
 
-from concurrent.futures import Future
 from functools import cache
-from typing import Any
 
+from ..caller.handed import Handed
 from ..messages.request import Request
 from ..settings import Retry
 from .records import Attempt, Leased
@@ -16,15 +15,16 @@ _BODIES = ("data", "data_base64")
 class Ticket:
     """Hold what the runner knows of a request until it has its result. Of the runner's loop only."""
 
-    __slots__ = ("future", "gone", "host", "lease", "request", "retry", "tried", "weight")
+    __slots__ = ("gone", "host", "lease", "request", "retry", "sent_at", "tried", "weight", "work")
 
     def __init__(self, lease: Leased, default_attempts: int) -> None:
         self.lease = lease
         self.host = lease.host
-        self.tried: list[Attempt] = [_interrupted(each) for each in lease.attempts]
+        self.tried: list[Attempt] = [_interrupted(each) for each in lease.attempts] if lease.attempts else []
         self.retry = _retry(lease.retry_attempts or default_attempts)
         self.request: Request | None = None  # made when it is first sent
-        self.future: Future[Any] | None = None  # while it is sent
+        self.work: Handed | None = None  # while it is sent
+        self.sent_at = 0.0  # when its last attempt went out
         self.gone = False  # whether the lease was lost: what comes is nobody's
         self.weight = sum(len(lease.spec.get(name, "")) for name in _BODIES) if lease.spec else 0
 
@@ -32,6 +32,11 @@ class Ticket:
     def sendings(self) -> int:
         """How many attempts count against the retry's limit: those that a process's end has cut do not."""
         return sum(1 for each in self.tried if each.outcome != "interrupted")
+
+    def cancel(self) -> None:
+        """Stop what is sent of it."""
+        if self.work is not None:
+            self.work.cancel()
 
 
 @cache

@@ -38,7 +38,7 @@ def waiting_for(job: Job, lanes: Mapping[str, LaneState]) -> str | None:
     if job.state in FINAL:
         return None
     if job.not_before is not None and job.not_before > datetime.now(UTC).timestamp():
-        return f"not before {datetime.fromtimestamp(job.not_before, UTC).isoformat(timespec='seconds')}"
+        return f"not before {_moment(job.not_before)}"
     lane = lanes.get(job.lane)
     if lane is not None and lane.settings.paused:
         return f"lane {job.lane} is paused"
@@ -57,3 +57,7 @@ def _why(lane: LaneRun, host: str, now: float) -> str | None:
     cause, seconds = lane.turns.standing(host, now)
     name = host.removesuffix(":80").removesuffix(":443")
     return _WORDS[cause].format(host=name, seconds=max(1, round(seconds))) if cause else None
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

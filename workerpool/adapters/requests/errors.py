@@ -49,7 +49,7 @@ class _Place:
         try:
             place = URL(url, encoded=True)
             self.scheme, self.host, self.port = place.scheme, place.raw_host or "", place.port
-        except ValueError:
+        except (ValueError, IndexError):  # yarl has both for what it cannot read
             self.scheme, self.host, self.port = "", "", None
 
     def __repr__(self) -> str:

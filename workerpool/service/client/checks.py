@@ -45,7 +45,7 @@ def checked_url(url: object) -> str:
     try:
         found = URL("" if re.search(r"\s", url) else url)
         is_one = found.scheme in ("http", "https") and bool(found.raw_host) and found.port is not None
-    except ValueError:
+    except (ValueError, IndexError):  # yarl has both for what it cannot read
         is_one = False
     if not is_one:
         raise wrong("url", f"must begin with http:// or https:// and name a host, as {redact(url)[:200]!r} does not")

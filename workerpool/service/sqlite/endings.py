@@ -7,6 +7,7 @@ from time import time
 from ..records import Ending, Failure, State
 from ..rows import attempts_of, packed
 from .deliveries import add_delivery
+from .keys import keys_of
 from .writer import Change
 
 __all__ = ["close_done", "end_all", "note_state"]
@@ -15,6 +16,7 @@ _WHY = {
     Ending.CANCELLED: Failure(type="Cancelled", stage="queued", message="the job was cancelled"),
     Ending.EXPIRED: Failure(type="Expired", stage="queued", message="the job's time was over before it was done"),
 }
+_SPAN = "key BETWEEN ? AND ?"
 _DONE = """
     UPDATE job SET finished = ?, running = 0, held = 0, state = CASE WHEN cancelled > 0 THEN 'cancelled'
         WHEN expired > 0 THEN 'expired' WHEN succeeded = total THEN 'succeeded' WHEN succeeded > 0 THEN 'partial'
@@ -48,18 +50,21 @@ def close_done(change: Change, keys: Iterable[int]) -> None:
 def end_all(change: Change, key: int, ending: Ending) -> None:
     """End all of a job's requests that have no result, those that run included: their runners lose them."""
     db, now = change.db, time()
-    begun = db.execute("SELECT key, attempts FROM queue WHERE job = ? AND attempts IS NOT NULL", (key,)).fetchall()
+    span = keys_of(key)
+    change.leases.drop_range(*span)
+    begun = db.execute(f"SELECT key, attempts FROM queue WHERE {_SPAN} AND attempts IS NOT NULL", span).fetchall()
     db.executemany("UPDATE queue SET attempts = ? WHERE key = ?", ((_stopped(text, now), row) for row, text in begun))
-    number = db.execute("SELECT count(*) FROM queue WHERE job = ?", (key,)).fetchone()[0]
+    number = db.execute(f"SELECT count(*) FROM queue WHERE {_SPAN}", span).fetchone()[0]
     first = change.next(number) - number
     why = _WHY[ending]
     error = packed({"type": why.type, "stage": why.stage, "message": why.message})
     db.execute(
         "INSERT INTO result (seq, job, n, ending, error, attempts, at)"
-        " SELECT ? + row_number() OVER (ORDER BY n), job, n, ?, ?, attempts, ? FROM queue WHERE job = ?",
-        (first, ending.value, error, now, key),
+        " SELECT ? + row_number() OVER (ORDER BY key), key >> 20, key & 1048575, ?, ?, attempts, ?"
+        f" FROM queue WHERE {_SPAN}",
+        (first, ending.value, error, now, *span),
     )
-    db.execute("DELETE FROM queue WHERE job = ?", (key,))
+    db.execute(f"DELETE FROM queue WHERE {_SPAN}", span)
     db.execute(f"UPDATE job SET {ending.value} = {ending.value} + ?, running = 0 WHERE key = ?", (number, key))
     change.withdrawn.append(db.execute("SELECT id FROM job WHERE key = ?", (key,)).fetchone()[0])
     close_done(change, (key,))

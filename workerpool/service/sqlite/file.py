@@ -11,18 +11,22 @@ from typing import IO
 from ..errors import ServiceError, StoreDown, StoreRefused
 from .schema import MARK, MIGRATIONS, VERSION
 
-__all__ = ["CONSTRAINT", "connect", "has_log", "lock", "open_writing", "told"]
+__all__ = ["CONSTRAINT", "Turn", "connect", "has_log", "lock", "open_writing", "told"]
 
 CONSTRAINT = sqlite3.IntegrityError
-_SAFE_LOG = (3, 51, 3)  # before that, a write-ahead log can be damaged
 _PATIENCE = 10.0  # seconds that one connection waits for another one's lock
 _CACHE = -16_384  # KiB
 _JOURNAL = 64 * 2**20  # bytes of it that stay on the disk: to make it anew each time takes twice as long
+_CHECKPOINT = 4000  # pages in the log from which on a commit takes them over into the file
 
 
-def has_log() -> bool:
-    """Whether the file has a write-ahead log: readers and the writer do not wait for each other then."""
-    return sqlite3.sqlite_version_info >= _SAFE_LOG
+def has_log(db: sqlite3.Connection) -> bool:
+    """Whether the file has a write-ahead log: readers and the writer do not wait for each other then.
+
+    Where its file system cannot share memory (over a network) it has a journal instead.
+    """
+    mode: str = db.execute("PRAGMA journal_mode").fetchone()[0]
+    return mode == "wal"
 
 
 def lock(path: Path) -> IO[str]:
@@ -40,8 +44,30 @@ def lock(path: Path) -> IO[str]:
     return file
 
 
+class Turn:
+    """The right to write to the file, and to take its log over into it: of one process at a time, by a lock beside it.
+
+    A service has it for each transaction, and so has whoever writes a token while a service has the file. SQLite's own
+    lock lets one write while another takes the log over, which before 3.51.3 can damage it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.with_name(path.name + ".turn").open("w")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *exc_info: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the lock's file."""
+        self._file.close()
+
+
 def open_writing(path: Path) -> sqlite3.Connection:
     """Open the file for the one connection that writes, made or brought to the present version."""
+    _check_writable(path)
     try:
         db = connect(path)
     except sqlite3.Error as exc:
@@ -57,12 +83,26 @@ def open_writing(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _check_writable(path: Path) -> None:
+    """Refuse a file that may only be read, before SQLite makes files beside it that may only be read, too."""
+    try:
+        path.open("r+b").close()
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StoreRefused(
+            f"{path}: it cannot be written ({exc.strerror}); mend the folder's rights or the disk, or give another"
+            " --database"
+        ) from exc
+
+
 def connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
     """Make a connection; one that reads cannot write."""
     db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=256)
     db.execute(f"PRAGMA cache_size = {_CACHE if not reading else _CACHE // 4}")
     if reading:
         db.execute("PRAGMA query_only = ON")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
     return db
 
 
@@ -88,7 +128,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer version of workerpool (its tables are of version {version}, this knows"
             f" {VERSION}); install that version, or give another --database"
         )
-    db.execute(f"PRAGMA journal_mode = {'WAL' if has_log() else 'PERSIST'}")
+    # SQLite before 3.51.3 can damage a log that two connections write to, or take over into the file, at a time. Here
+    # one does at a time: the lock keeps other services away, `Turn` whoever else writes; readers do neither.
+    db.execute("PRAGMA journal_mode = WAL")
+    if not has_log(db):
+        db.execute("PRAGMA journal_mode = PERSIST")
+    db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
     db.execute(f"PRAGMA journal_size_limit = {_JOURNAL}")
     db.execute("PRAGMA synchronous = FULL")
     _migrate(db, version)
@@ -107,7 +152,7 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
 
 def _take_over(db: sqlite3.Connection) -> None:
     """Have what a predecessor held given out again, and what it did not finish storing forgotten: it is gone."""
-    db.execute("UPDATE queue SET stage = 1, token = 0, owner = NULL, until = NULL, begun = 0 WHERE stage = 2")
+    db.execute("UPDATE queue SET stage = 1 WHERE stage = 2")
     db.execute("UPDATE job SET running = 0 WHERE running > 0")
     db.execute("UPDATE delivery SET owner = NULL, until = NULL WHERE owner IS NOT NULL")
     db.execute("DELETE FROM request WHERE job IN (SELECT job FROM draft)")

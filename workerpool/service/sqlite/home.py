@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Self
@@ -35,7 +35,7 @@ from ..records import (
 )
 from ..store import Begun
 from . import deliveries, jobs, queue, results, settings, tending
-from .file import has_log, lock, open_writing
+from .file import Turn, has_log, lock, open_writing
 from .readers import Readers
 from .schema import VERSION
 from .writer import Writer
@@ -55,15 +55,15 @@ class SQLiteStore:
     async def open(cls, database: str) -> Self:
         """Open the file, made if it isn't there; raises StoreRefused."""
         path = Path(database)
-        locked = lock(path)
-        try:
-            db = await asyncio.to_thread(open_writing, path)
-        except BaseException:
-            locked.close()
-            raise
-        gate: AbstractContextManager[Any] = nullcontext() if has_log() else threading.Lock()
+        with ExitStack() as held:
+            locked = held.enter_context(lock(path))
+            turn = held.enter_context(closing(Turn(path)))
+            with turn:
+                db = await asyncio.to_thread(open_writing, path)
+            held.pop_all()  # all of it is the store's from here on
+        gate: AbstractContextManager[Any] = nullcontext() if has_log(db) else threading.Lock()
         bell = Bell(int(db.execute("SELECT value FROM meta WHERE name = 'sequence'").fetchone()[0]))
-        return cls(path, locked, Writer(path, db, gate, bell.ring), Readers(path, gate), bell)
+        return cls(path, locked, Writer(path, db, turn, gate, bell.ring), Readers(path, gate), bell)
 
     @property
     def name(self) -> str:
@@ -80,8 +80,8 @@ class SQLiteStore:
 
     async def close(self) -> None:
         """Let go of the file."""
-        await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._writer.close)  # the last one: it takes the log over into the file
         self._lock.close()
 
     # Jobs.
@@ -203,7 +203,7 @@ class SQLiteStore:
         self, owner: str, lane: str, n: int, *, seconds: float, without: Collection[str] = ()
     ) -> tuple[Leased, ...]:
         """Give requests to a runner."""
-        return await self._writer.do(queue.lease, owner, lane, n, seconds=seconds, without=tuple(without))
+        return await self._writer.do(queue.lease, lane, n, seconds=seconds, without=tuple(without))
 
     async def begin(self, begun: Sequence[Begun]) -> frozenset[int]:
         """Store sendings."""
@@ -305,7 +305,7 @@ class SQLiteStore:
 
     async def tend(self, now: float) -> Tended:
         """Give out again, let begin, expire: nothing is written where there is nothing to do."""
-        if not await self._readers.do(tending.is_due, now):
+        if self._writer.leases.next_end >= now and not await self._readers.do(tending.is_due, now):
             return Tended()
         return await self._writer.do(tending.tend, now)
 

@@ -10,7 +10,7 @@ from ..errors import Conflict, Fingerprint, NoSuch
 from ..records import FINAL, Bulk, Ending, Filter, Idempotency, Job, NewJob, NewRequest, Page, State, Submitted
 from ..rows import JOB, cursor_of, job_of, packed, position_of
 from .endings import end_all, note_state
-from .keys import key_of
+from .keys import MOST, key_of, keys_of
 from .writer import Change
 
 __all__ = ["act", "add_requests", "cancel", "delete", "find_idempotent", "job", "jobs", "publish", "retry"]
@@ -23,8 +23,8 @@ _PUBLISH = """
         ifnull((SELECT url FROM request WHERE job = ? AND n = 0), ''), ?)
 """
 _ENQUEUE = """
-    INSERT INTO queue (job, n, lane, priority, host, stage)
-    SELECT job, n, ?, ?, host, ? FROM request WHERE job = ? ORDER BY n
+    INSERT INTO queue (key, lane, priority, host, stage)
+    SELECT job << 20 | n, ?, ?, host, ? FROM request WHERE job = ? ORDER BY n
 """
 _OPEN = tuple(state.value for state in State if state not in FINAL)
 
@@ -38,6 +38,8 @@ def new_key(change: Change) -> int:
 
 def add_requests(change: Change, key: int, start: int, requests: Sequence[NewRequest]) -> None:
     """Store requests of a job, the first of them with that number."""
+    if start + len(requests) > MOST:
+        raise ValueError(f"a job has {MOST:,} requests at most")
     change.db.executemany(
         "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?)",
         (
@@ -150,7 +152,7 @@ def retry(change: Change, id: str, everything: bool) -> Job:
         raise Conflict('nothing has failed; retry with {"only": "all"} to do everything again')
     again = "1" if everything else "ending != 'succeeded'"
     db.execute(
-        f"INSERT INTO queue (job, n, lane, priority, host, stage) SELECT request.job, request.n, ?, ?, host, 1"
+        f"INSERT INTO queue (key, lane, priority, host, stage) SELECT request.job << 20 | request.n, ?, ?, host, 1"
         f" FROM request JOIN result ON result.job = request.job AND result.n = request.n"
         f" WHERE request.job = ? AND {again} ORDER BY request.n",
         (found.lane, found.priority, key),
@@ -180,7 +182,8 @@ def remove(change: Change, key: int) -> None:
     """Remove a job and all that is of it."""
     db = change.db
     db.execute("DELETE FROM body WHERE seq IN (SELECT seq FROM result WHERE job = ?)", (key,))
-    for table in ("result", "request", "queue", "event", "label", "delivery"):
+    db.execute("DELETE FROM queue WHERE key BETWEEN ? AND ?", keys_of(key))
+    for table in ("result", "request", "event", "label", "delivery"):
         db.execute(f"DELETE FROM {table} WHERE job = ?", (key,))
     db.execute("DELETE FROM job WHERE key = ?", (key,))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from ..errors import StoreRefused
 from ..records import Token
 from . import settings
-from .file import close_quietly, connect, lock, open_writing, told
+from .file import Turn, close_quietly, connect, lock, open_writing, told
+from .leases import Leases
 from .schema import MARK, VERSION
 from .writer import Change
 
@@ -24,13 +25,13 @@ def tokens(path: Path) -> tuple[Token, ...]:
 def add_token(path: Path, new: Token) -> None:
     """Store a token; raises Conflict."""
     with _opened(path) as db:
-        settings.add_token(Change(db, 0), new)
+        settings.add_token(Change(db, 0, Leases()), new)
 
 
 def remove_token(path: Path, id: str) -> None:
     """Remove a token; raises NoSuch."""
     with _opened(path) as db:
-        settings.remove_token(Change(db, 0), id)
+        settings.remove_token(Change(db, 0, Leases()), id)
 
 
 @contextmanager
@@ -41,9 +42,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     except StoreRefused:
         if not path.is_file():
             raise
-        with told(path):
-            db = _beside_a_service(path)
-        with closing(db), told(path):
+        with closing(Turn(path)) as turn, turn, told(path), closing(_beside_a_service(path)) as db:
             yield db
         return
     with closing(locked), closing(open_writing(path)) as db, told(path):
@@ -52,6 +51,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _beside_a_service(path: Path) -> sqlite3.Connection:
     db = connect(path)
+    db.execute("PRAGMA wal_autocheckpoint = 0")
     try:
         found = db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0]
     except BaseException:

@@ -1,7 +1,8 @@
 """The tables of the file, and the way from each version to the next one.
 
-`request` is written once and never changed. `queue` holds what has no result yet, small and hot. `result` and `event`
-share one sequence, so that a result is an event by itself.
+`request` is written once and never changed. `queue` holds what has no result yet, small and hot: its key is the job's
+with the request's number in the lowest 20 bits, its stage 0 before the job is due, 1 while it waits, 2 once it is sent.
+`result` and `event` share one sequence, so that a result is an event by itself.
 """
 
 __all__ = ["MARK", "MIGRATIONS", "VERSION"]
@@ -31,13 +32,10 @@ _FIRST = """
     ) WITHOUT ROWID;
     CREATE TABLE draft (job INTEGER PRIMARY KEY);
     CREATE TABLE queue (
-        key INTEGER PRIMARY KEY, job INTEGER NOT NULL, n INTEGER NOT NULL, lane TEXT NOT NULL,
-        priority INTEGER NOT NULL, host TEXT NOT NULL, stage INTEGER NOT NULL, token INTEGER NOT NULL DEFAULT 0,
-        owner TEXT, until REAL, begun INTEGER NOT NULL DEFAULT 0, attempts TEXT
+        key INTEGER PRIMARY KEY, lane TEXT NOT NULL, priority INTEGER NOT NULL, host TEXT NOT NULL,
+        stage INTEGER NOT NULL, attempts TEXT
     );
     CREATE INDEX queue_waiting ON queue (lane, priority DESC, key, host) WHERE stage = 1;
-    CREATE INDEX queue_leased ON queue (key) WHERE stage = 2;
-    CREATE INDEX queue_job ON queue (job);
     CREATE TABLE result (
         seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, n INTEGER NOT NULL, ending TEXT NOT NULL, status INTEGER,
         final TEXT, error TEXT, headers TEXT, elapsed REAL, attempts TEXT, size INTEGER, sha256 TEXT, media TEXT,

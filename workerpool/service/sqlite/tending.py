@@ -5,6 +5,7 @@ import sqlite3
 from ..records import Ending, Retention, State, Stats, Tended
 from .endings import end_all
 from .jobs import remove
+from .keys import keys_of
 from .queue import rescue
 from .writer import Change
 
@@ -17,10 +18,7 @@ _EXPIRED = "SELECT key, id FROM job WHERE finished IS NULL AND expires IS NOT NU
 
 def is_due(db: sqlite3.Connection, now: float) -> bool:
     """Whether there is something to look after, as a reader sees it."""
-    late = "SELECT key FROM queue INDEXED BY queue_leased WHERE stage = 2 AND until < ? LIMIT 1"
-    return any(db.execute(text, values).fetchone() for text, values in (
-        (late, (now,)), (_DUE, (now, 1)), (_EXPIRED, (now, 1)),
-    ))  # fmt: skip
+    return any(db.execute(text, (now, 1)).fetchone() for text in (_DUE, _EXPIRED))
 
 
 def tend(change: Change, now: float) -> Tended:
@@ -28,7 +26,7 @@ def tend(change: Change, now: float) -> Tended:
     db = change.db
     due = [key for (key,) in db.execute(_DUE, (now, _FEW)).fetchall()]
     for key in due:
-        db.execute("UPDATE queue SET stage = 1 WHERE job = ? AND stage = 0", (key,))
+        db.execute("UPDATE queue SET stage = 1 WHERE key BETWEEN ? AND ? AND stage = 0", keys_of(key))
         db.execute("UPDATE job SET held = 0 WHERE key = ?", (key,))
         change.work = True
     expired = db.execute(_EXPIRED, (now, _FEW)).fetchall()

@@ -17,7 +17,8 @@ from time import monotonic
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from ..errors import Busy, StoreDown
-from .file import close_quietly, is_refusal, told
+from .file import Turn, close_quietly, is_refusal, told
+from .leases import Leases
 
 __all__ = ["Change", "Writer"]
 
@@ -40,11 +41,12 @@ _Done: TypeAlias = tuple[_Call, Any, BaseException | None]
 
 
 class Change:
-    """One transaction, as those see it who write in it: the connection, and the sequence of results and events."""
+    """One transaction, as those see it who write in it: the connection, the leases, the sequence of all events."""
 
-    def __init__(self, db: sqlite3.Connection, sequence: int) -> None:
+    def __init__(self, db: sqlite3.Connection, sequence: int, leases: Leases) -> None:
         self.db = db
         self.sequence = sequence
+        self.leases = leases
         self.work = False  # whether there may be something new to lease
         self.withdrawn: list[str] = []  # jobs whose requests were taken from runners
 
@@ -58,11 +60,17 @@ class Writer:
     """Run calls on a thread, many in one transaction. `told` hears on that thread of each transaction on disk."""
 
     def __init__(
-        self, path: Path, db: sqlite3.Connection, gate: AbstractContextManager[Any], told: Callable[[Change], None]
+        self,
+        path: Path,
+        db: sqlite3.Connection,
+        turn: Turn,
+        gate: AbstractContextManager[Any],
+        told: Callable[[Change], None],
     ) -> None:
-        self._path, self._db, self._gate, self._told = path, db, gate, told
+        self._path, self._db, self._turn, self._gate, self._told = path, db, turn, gate, told
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self.sequence = self._stored_sequence()
+        self.leases = Leases()
         self._thread = threading.Thread(target=self._run, name="workerpool-service-writer", daemon=True)
         self._closed = False
         self._thread.start()
@@ -94,7 +102,9 @@ class Writer:
             calls, ended = self._taken()
             if calls:
                 self._serve(calls)
-        close_quietly(self._db)
+        with self._turn:
+            close_quietly(self._db)
+        self._turn.close()
 
     def _taken(self) -> tuple[list[_Call], bool]:
         """Wait for a call, and return it with those behind it; whether they are the last ones."""
@@ -110,9 +120,9 @@ class Writer:
         """Do them, in one transaction where that can be; one that the file does not take fails nobody else."""
         while calls:
             done: list[_Done] = []
-            change = Change(self._db, self.sequence)
+            change = Change(self._db, self.sequence, self.leases)
             try:
-                with told(self._path):
+                with told(self._path), self._turn:
                     tried = self._transact(change, calls, done)
             except BaseException as exc:  # noqa: BLE001  each caller hears of it
                 self._undo()
@@ -125,6 +135,7 @@ class Writer:
                     done = [(calls[0], None, _noted(exc, self._path))]
             else:
                 self.sequence = change.sequence
+                self.leases.keep()
                 self._told(change)
             del calls[:tried]
             _reply(done)
@@ -147,11 +158,13 @@ class Writer:
     def _one(self, change: Change, call: _Call) -> tuple[Any, BaseException | None]:
         """Do one call; what it refuses is undone by itself."""
         self._db.execute("SAVEPOINT call")
+        mark = self.leases.mark()
         try:
             value = call.work(change)
         except Exception as exc:
             if not is_refusal(exc):
                 raise
+            self.leases.undo(mark)
             self._db.execute("ROLLBACK TO call")
             self._db.execute("RELEASE call")
             return None, exc
@@ -159,6 +172,7 @@ class Writer:
         return value, None
 
     def _undo(self) -> None:
+        self.leases.undo()
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")

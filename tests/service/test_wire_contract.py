@@ -95,6 +95,21 @@ def test_a_field_that_is_wrong_is_named(shared, change, pointer):
     assert pointer in [each["pointer"] for each in answer.json()["errors"]]
 
 
+@pytest.mark.parametrize(("method", "path", "pointer"), [
+    ("GET", "/v1/jobs?stat=failed", "/stat"), ("GET", "/v1/jobs?state=failed&state=partial", "/state"), ("GET", "/v1/jobs/a?x=", "/x"),
+    ("GET", "/v1/jobs/a/results?limits=5", "/limits"), ("GET", "/v1/events?last-event-id=5", "/last-event-id"), ("POST", "/v1/jobs?priorty=5", "/priorty"),
+    ("POST", "/v1/jobs?priority=5&priority=6", "/priority"), ("POST", "/v1/jobs/a/retry?only=all", "/only"), ("GET", "/v1/lanes?name=x", "/name"),
+])  # fmt: skip
+def test_a_query_parameter_that_would_do_nothing_is_refused(shared, method, path, pointer):
+    """Misspelt, of another call, or given twice."""
+    body = (
+        {} if method == "GET" else {"data": b'"http://a.example/"', "headers": {"Content-Type": "application/x-ndjson"}}
+    )
+    answer = shared.call(method, path, **body)
+    assert is_problem(answer, 422)
+    assert [pointer] == [each["pointer"] for each in answer.json()["errors"]]
+
+
 @pytest.mark.parametrize(("request_", "pointer"), [
     ("ftp://x", "/requests/1"), ({"url": "http://a.example/", "x~/": 1}, "/requests/1/x~0~1"), (5, "/requests/1"),
     ({"url": "ftp://x"}, "/requests/1/url"), ({}, "/requests/1/url"), ({"url": "http://a.example/", "headers": {"a b": "c"}}, "/requests/1/url"),
