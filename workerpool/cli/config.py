@@ -8,8 +8,6 @@ from .defaults import COMMANDS, Command, Option, files, not_taken, origin_of, sh
 
 __all__ = ["config"]
 
-_ALONE = ("serve", "status", "watch")  # those that need nothing
-
 
 @click.group()
 def config() -> None:
@@ -46,8 +44,8 @@ def show(command: str | None, named: str | None, everything: bool) -> None:
 
 
 def _lines(command: Command, name: str, named: str | None, *, everything: bool) -> list[str]:
-    urls = [] if name in _ALONE else ["-"]  # a URL or a job there must be
-    ctx = command.make_context(name, [*(["--config", named] if named else []), *urls])
+    needed = ["-" for each in command.params if isinstance(each, click.Argument) and each.required]
+    ctx = command.make_context(name, [*(["--config", named] if named else []), *needed])
     found = []
     for parameter in command.params:
         if not isinstance(parameter, Option):
