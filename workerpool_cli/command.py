@@ -27,7 +27,7 @@ COMMANDS = {
     "token": "Add, list and remove the tokens with which a service is called.",
     "watch": "Watch JOB until it is done, or all jobs of a service, until Ctrl-C.",
     "why": "Say why URL was skipped, failed or fetched: the rule, each attempt, redirects, where it was found.",
-    "work": "Fetch what the job service has to fetch, beside it; both share a PostgreSQL database.",
+    "work": "Fetch what the job service has to fetch; its database is to be PostgreSQL.",
 }
 
 
