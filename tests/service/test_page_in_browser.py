@@ -405,6 +405,7 @@ def test_one_signs_in_by_keyboard_and_the_token_is_nowhere(chromium, tmp_path):
     ):
         page = seen.page
         page.goto("/jobs?q=x")
+        page.locator("input:focus").wait_for()
         page.keyboard.type("submit-token")
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Jobs").wait_for()
@@ -425,6 +426,7 @@ def test_one_signs_in_by_keyboard_and_the_token_is_nowhere(chromium, tmp_path):
 def test_whoever_was_signed_out_elsewhere_is_asked_again_by_the_next_update(chromium, tmp_path):
     with served(str(tmp_path / "out.sqlite"), tmp_path, tokens=TOKENS) as service, tab(chromium, service.url) as seen:
         seen.page.goto("/lanes")
+        seen.page.locator("input:focus").wait_for()
         seen.page.keyboard.type("reader-token")
         seen.page.keyboard.press("Enter")
         seen.page.get_by_role("heading", name="Lanes").wait_for()
