@@ -4,11 +4,12 @@ import re
 import socket
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeAlias
 
 from yarl import URL
+
+from .values import dataclass
 
 __all__ = ["Address", "AddressRules", "AddressVerdict", "literal_address"]
 

@@ -3,7 +3,7 @@
 import re
 import ssl as ssl_module
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from importlib.util import find_spec
 from inspect import Parameter, iscoroutinefunction, signature
 from types import MethodType
@@ -19,6 +19,7 @@ from .messages.request import Request, TimeoutLike
 from .messages.url import parse_url
 from .redaction import HIDDEN, redact
 from .settings import Rate, Retry, Timeout
+from .values import dataclass
 
 __all__ = ["MAX_BODY", "Lane", "LaneOptions", "check_options", "shows_lane_options"]
 

@@ -3,9 +3,10 @@
 import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from threading import TIMEOUT_MAX
 from typing import Any
+
+from .values import dataclass
 
 __all__ = ["IDEMPOTENT", "MAX_SECONDS", "RETRY_STATUSES", "Rate", "Retry", "RetryDetails", "Timeout", "checked_seconds"]
 

@@ -1,9 +1,10 @@
 """One frozen snapshot of the pool's numbers, for the person at three in the morning."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Self
+
+from .values import dataclass
 
 __all__ = ["Durations", "LaneStats", "PoolStats", "WorkerStats"]
 

@@ -8,23 +8,34 @@ from dataclasses import replace
 from itertools import count
 from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from ..errors import InvalidRequest
 from ..handover.job import check_may_block
 from ..handover.threads import is_amid_pool_code
 from ..lane import Lane, LaneOptions, check_options, shows_lane_options
+from ..loading import loaded_once
 from ..settings import checked_seconds
 from ..stats import PoolStats
 from .anypool import AnyPool
 from .options import check_threads, checked_lanes, checked_name, checked_patience, checked_workers, default_workers
 from .session import LaneView, PoolSession
-from .switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from .switchboard import Switchboard
 
 __all__ = ["WorkerPool", "default_workers"]
 
 DEFAULT = "default"
 _LEAVING = 1.0  # seconds that what runs gets when an error leaves the `with` block
+
+
+@loaded_once
+def _switchboard() -> "type[Switchboard]":
+    """Return it once aiohttp, the workers and the decoders are loaded, which an import of the library does without."""
+    from .switchboard import Switchboard
+
+    return Switchboard
 
 
 class WorkerPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are async functions, with a session
@@ -39,7 +50,7 @@ class WorkerPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are
     threads run; it raises InvalidRequest for settings that cannot be.
     """
 
-    _board: Switchboard
+    _board: "Switchboard"
 
     @shows_lane_options
     def __init__(
@@ -58,7 +69,7 @@ class WorkerPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are
         patience = checked_patience(slow_callback)
         every_lane = checked_lanes(Lane(DEFAULT, **default_lane), lanes)
         check_threads()
-        board = Switchboard(name, checked_workers(workers), every_lane, patience)
+        board = _switchboard()(name, checked_workers(workers), every_lane, patience)
         super().__init__(board, board.route_of(DEFAULT))
         self._numbers = count(1)  # of sessions
 

@@ -1,11 +1,13 @@
 """LaneView and PoolSession: the verbs of the pool, bound to one lane."""
 
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .client import Client
-from .routing import Route
-from .switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from .routing import Route
+    from .switchboard import Switchboard
 
 __all__ = ["LaneView", "PoolSession"]
 
@@ -13,7 +15,7 @@ __all__ = ["LaneView", "PoolSession"]
 class LaneView(Client):
     """The verbs bound to one lane; made by `WorkerPool.lane(name)`, cheap, thread-safe."""
 
-    _route: Route
+    _route: "Route"
 
     @property
     def name(self) -> str:
@@ -21,7 +23,7 @@ class LaneView(Client):
         return self._lane.name
 
     @property
-    def route(self) -> Route:
+    def route(self) -> "Route":
         """The lane and the workers that serve it: what a view is made of, and keeps no pool running."""
         return self._route
 
@@ -36,7 +38,7 @@ class PoolSession(LaneView):
     browser's tabs do.
     """
 
-    _board: Switchboard
+    _board: "Switchboard"
 
     def close(self, *, wait: bool = True) -> None:
         """Give up what is under way here and close it. Blocks shortly, unless `wait` is False; repeatable."""

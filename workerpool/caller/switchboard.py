@@ -26,7 +26,7 @@ from ..handover.outstanding import Outstanding
 from ..lane import Lane
 from ..loops import loop_factory
 from ..stats import LaneStats, PoolStats
-from ..transport import load_inflater, read_environment
+from ..transport import load_inflater, read_environment, sessions_are_traced
 from ..worker.loop import WorkerLoop
 from ..worker.thread import Worker
 from ..worker.watchdog import Watchdog
@@ -109,6 +109,10 @@ class Switchboard:
             workers = [min(self.workers, key=lambda worker: worker.loop.load)] if alone else self.workers
             route = self._routes[lane.name] = Route(lane, environment, workers, group)
         return route
+
+    def is_traced(self) -> bool:
+        """Whether somebody's tracer takes part in every request, whatever its lane."""
+        return sessions_are_traced()
 
     def post(self, route: Route, work: Work, *, block: bool = True) -> None:
         """Choose a worker under the lock, and hand the work over outside it; raises QueueFull or PoolClosed."""

@@ -4,7 +4,7 @@ Never changed once they are made. They are not frozen, which would make each of 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from yarl import URL
@@ -12,6 +12,7 @@ from yarl import URL
 from ..messages.request import Request
 from ..messages.response import Response
 from ..redaction import redact
+from ..values import dataclass
 from .channel import Chunks
 from .link import Link, Opening
 

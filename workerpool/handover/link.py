@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
 
 from ..errors import Facts, InvalidRequest
 from ..redaction import redact
+from ..values import dataclass
 from .channel import Channel, Closed
 
 __all__ = ["GOING_AWAY", "GOODBYE", "Frame", "Link", "Opening", "checked_timeout"]

@@ -4,11 +4,12 @@ import asyncio
 import json as jsonlib
 import threading
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from os import PathLike
 from typing import IO, Any, TypeAlias, cast
 
 from ..bells import Ending
+from ..values import dataclass
 from .multipart import encode_multipart
 from .url import encoded_form
 

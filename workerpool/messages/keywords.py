@@ -1,7 +1,6 @@
 """Keywords that people bring from other libraries, and what to write here instead: the only table of them."""
 
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 
 __all__ = ["OF_A_POOL", "no_attribute", "note_keywords_of_lanes", "unknown_keyword"]
 
@@ -79,6 +78,8 @@ def no_attribute(where: str, name: str) -> str:
 def _cure(name: str, known: Collection[str]) -> str:
     if (told := _told(name, known)) is not None:
         return told
+    from difflib import get_close_matches  # slow to load, and only for what is misspelt
+
     # The right keywords first: among equals the first is taken.
     for candidates in (known, _OF_A_LANE | OF_A_REQUEST | OF_A_POOL, _CURES):
         if near := get_close_matches(name.lower(), sorted(candidates), 1, 0.7):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import EllipsisType
 from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
@@ -11,6 +11,7 @@ from yarl import URL
 from ..errors import Facts, InvalidRequest, Reason
 from ..redaction import redact
 from ..settings import Retry, Timeout
+from ..values import dataclass
 from .body import FORM, JSON, TEXT, Body, Upload, encode_body
 from .checks import checked_flag, checked_priority, checked_retry, checked_size
 from .headers import Auth, HeaderItems, check_length, checked_headers, is_token, merged_headers

@@ -15,7 +15,6 @@ from yarl import URL
 from ..errors import Facts, JSONDecodeError, RequestError
 from ..redaction import redact
 from .charsets import apparent, character_set, charset, declared, is_text_encoding
-from .links import parse_links
 from .request import Request
 
 __all__ = ["HTTPStatusError", "Response", "Seconds", "charset", "checked_chunk_size"]
@@ -172,6 +171,8 @@ class Response:
     @property
     def links(self) -> dict[str, dict[str, str]]:
         """The Link header: each link's `url` and parameters, by its relation: `links["next"]["url"]`."""
+        from .links import parse_links  # few ask for it
+
         return parse_links(", ".join(self._headers.getall("Link", ())))
 
     @property

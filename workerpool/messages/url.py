@@ -1,6 +1,5 @@
 """A URL as it is given: parsed and checked; quoted only where it could not be sent otherwise."""
 
-import encodings.idna  # noqa: F401  a fork amid a later import of it would leave the child its lock
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache

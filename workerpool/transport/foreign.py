@@ -1,6 +1,7 @@
 """The errors of aiohttp, ssl and the system as ours: translated once, by one table."""
 
 import asyncio
+import encodings.idna  # noqa: F401  a fork amid a later import of it would leave the child its lock
 import ssl
 from collections.abc import Iterator
 from traceback import walk_tb
