@@ -35,7 +35,7 @@ HOMES = {
     "sqlite3": {"scraping", "service"},
     "w3lib": {"scraping"},
     "publicsuffixlist": {"scraping"},
-    "fsspec": {"scraping"},
+    "fsspec": {"cluster", "scraping"},
     "cryptography": {"cluster", "scraping"},
     "cloudpickle": {"cluster"},
     "dask": {"cluster"},

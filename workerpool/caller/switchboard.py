@@ -48,6 +48,8 @@ class Switchboard:
     The threads run when it is made; they end with `shutdown`, or when nobody holds it any more.
     """
 
+    is_traced = staticmethod(sessions_are_traced)
+
     def __init__(self, name: str, workers: int, lanes: Sequence[Lane], patience: float | None) -> None:
         self.name = name
         self._lock = threading.RLock()
@@ -109,10 +111,6 @@ class Switchboard:
             workers = [min(self.workers, key=lambda worker: worker.loop.load)] if alone else self.workers
             route = self._routes[lane.name] = Route(lane, environment, workers, group)
         return route
-
-    def is_traced(self) -> bool:
-        """Whether somebody's tracer takes part in every request, whatever its lane."""
-        return sessions_are_traced()
 
     def post(self, route: Route, work: Work, *, block: bool = True) -> None:
         """Choose a worker under the lock, and hand the work over outside it; raises QueueFull or PoolClosed."""

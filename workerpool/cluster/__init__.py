@@ -14,9 +14,19 @@ except ImportError as exc:
         "workerpool.cluster needs an extra: pip install 'aiohttp-workerpool[dask]'", name=exc.name
     ) from None
 
-from .errors import ClusterError, NotOnCluster, NotPicklable, RemoteError, SchedulerLost, Unreachable, VersionMismatch
+from .errors import (
+    ClusterError,
+    NotOnCluster,
+    NotPicklable,
+    RemoteError,
+    SchedulerLost,
+    StoreError,
+    Unreachable,
+    VersionMismatch,
+)
 from .pickling import keep_own_pickles
 from .pool import ClusterStats, DaskPool
+from .store import Receipt, Store, StoredResponse
 
 __all__ = [
     "ClusterError",
@@ -24,8 +34,12 @@ __all__ = [
     "DaskPool",
     "NotOnCluster",
     "NotPicklable",
+    "Receipt",
     "RemoteError",
     "SchedulerLost",
+    "Store",
+    "StoreError",
+    "StoredResponse",
     "Unreachable",
     "VersionMismatch",
 ]

@@ -15,6 +15,7 @@ from ..lane import Lane
 from ..stats import LaneStats
 from ..worker.tally import Stopwatch
 from .errors import NotOnCluster
+from .store import Store
 from .wire import packed
 
 __all__ = ["Board", "Route"]
@@ -102,8 +103,9 @@ class Board:
 
     control: Control
 
-    def __init__(self, name: str, lanes: Sequence[Lane]) -> None:
+    def __init__(self, name: str, lanes: Sequence[Lane], store: Store | None = None) -> None:
         self.name = name
+        self.store = store
         self.lock = threading.Lock()
         self.outstanding = Outstanding()
         self.routes = {lane.name: Route(lane, self) for lane in lanes}

@@ -8,6 +8,7 @@ __all__ = [
     "NotPicklable",
     "RemoteError",
     "SchedulerLost",
+    "StoreError",
     "Unreachable",
     "VersionMismatch",
 ]
@@ -37,6 +38,10 @@ class RemoteError(ClusterError):
     """A function on a worker raised what may not be unpickled here: `kind` is its class, by its name."""
 
     kind = ""
+
+
+class StoreError(ClusterError):
+    """The pool's store cannot be reached, refuses, or does not hold what was put there."""
 
 
 class SchedulerLost(WorkerLost):

@@ -123,7 +123,7 @@ class Ledger:
             if kind == "r":
                 assert work.request is not None
                 waited, lost = flight.at - work.started, self._losses.get(work, 0)
-                answer = as_answer(value, work.request, work.lane, waited, lost)
+                answer = as_answer(value, work.request, work.lane, waited, lost, self._board.store)
                 work.attempts = answer.attempts
                 work.conclude("succeeded", answer)
             elif kind == "v":

@@ -30,6 +30,7 @@ from .board import Board
 from .control import Control
 from .errors import NotOnCluster, SchedulerLost
 from .starting import Stations, connected, local_cluster, packed_lanes
+from .store import Store, checked_store
 
 __all__ = ["ClusterStats", "DaskPool"]
 
@@ -64,6 +65,8 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
     Give a Client, a cluster or the address of a scheduler; without, `processes` on this machine, one per core if left
     out, which end with the pool. Lanes are those of WorkerPool, and so are the calls, their types and errors, but for
     `stream`, `websocket` and `session`. `workers_per_process` are the threads of each WorkerPool.
+    With a `store` (a folder, a URL such as s3://bucket/pages, or a Store) the workers put large bodies there: the
+    answer is a StoredResponse, which has a receipt, and reads its body from there when asked for.
 
     Every method is thread-safe. Use it in a `with` or `async with` block, or call `shutdown`. Raises InvalidRequest for
     settings that cannot be, Unreachable, VersionMismatch, NotPicklable.
@@ -77,21 +80,23 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
         lanes: Iterable[Lane] = (),
         processes: int | None = None,
         workers_per_process: int | None = None,
+        store: Store | str | None = None,
         name: str = "cluster",
         **default_lane: Unpack[LaneOptions],
     ) -> None:
-        known = ("lanes", "processes", "workers_per_process", "name")
+        known = ("lanes", "processes", "workers_per_process", "store", "name")
         check_options("DaskPool()", default_lane, also=known)
         checked_name(name)
         every_lane = checked_lanes(Lane(DEFAULT, **default_lane), lanes)
         workers = None if workers_per_process is None else checked_workers(workers_per_process)
         packed = packed_lanes(every_lane)
+        store = checked_store(store)
         self._local = None
         if client_or_address is None:
             self._local = client_or_address = local_cluster(_checked_processes(processes))
         elif processes is not None:
             raise InvalidRequest("processes= is for a cluster that the pool starts; leave it or the address out")
-        board = Board(name, every_lane)
+        board = Board(name, every_lane, store)
         super().__init__(board, board.routes[DEFAULT])
         self._board: Board = board
         self._closed = False
@@ -99,7 +104,7 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
             self._client: Client = connected(client_or_address, name)
             loop: Any = self._client.loop
             self._loop: asyncio.AbstractEventLoop = loop.asyncio_loop
-            self._stations = Stations(self._client, f"{name}-{next(_numbers)}", packed, workers)
+            self._stations = Stations(self._client, f"{name}-{next(_numbers)}", packed, workers, store)
             self._control = Control(board, self._loop, self._stations.open, workers or default_workers())
             board.control = self._control
             self._on_loop(self._start())

@@ -17,6 +17,7 @@ from ..lane import Lane
 from .errors import ClusterError, NotPicklable, Unreachable, VersionMismatch
 from .member import Member
 from .station import StationPlugin
+from .store import Store
 from .wire import pickled
 
 __all__ = ["Stations", "connected", "local_cluster", "packed_lanes"]
@@ -92,9 +93,11 @@ def packed_lanes(lanes: Sequence[Lane]) -> bytes:
 class Stations:
     """Open a station on a worker, and close it. On the client's loop."""
 
-    def __init__(self, client: Client, name: str, lanes: bytes, workers: int | None) -> None:
+    def __init__(
+        self, client: Client, name: str, lanes: bytes, workers: int | None, store: Store | None = None
+    ) -> None:
         self._client = client
-        self._lanes, self._workers, self._name = lanes, workers, name
+        self._lanes, self._workers, self._store, self._name = lanes, workers, store, name
         space: dict[str, Any] = {"__name__": "__main__"}  # what is of there is pickled whole
         exec(_ASK, space)
         self._ask = space["facts"]
@@ -109,7 +112,7 @@ class Stations:
         assert self._comms is not None
         await self._check(address)
         member = Member(address, f"{self._name}-{uuid.uuid4().hex[:12]}", self._comms)
-        plugin = StationPlugin(member.station, self._lanes, self._workers)
+        plugin = StationPlugin(member.station, self._lanes, self._workers, self._store)
         try:
             reply = await member.call("plugin-add", plugin=pickled(plugin, "the plugin"), name=member.station)
         except (OSError, TimeoutError) as exc:

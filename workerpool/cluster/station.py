@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import fields, replace
 from time import monotonic
@@ -21,7 +23,8 @@ from ..lane import Lane
 from ..messages.hop import Onward
 from ..messages.response import Response
 from ..settings import Timeout
-from .errors import NotPicklable
+from .errors import NotPicklable, StoreError
+from .store import Receipt, Store
 from .wire import as_onward, errors_of, opened, pack, plain_answer, plain_onward, unpacked
 
 __all__ = ["LEASE", "Station", "StationPlugin", "op_of"]
@@ -34,6 +37,7 @@ _LINGER = 0.04  # seconds that outcomes wait for more of them, where many are un
 _MANY = 64  # under way, from which on that is worth it
 _MOST = 1024  # outcomes in one answer
 _BYTES = 8 * 2**20  # of bodies in one answer, unless one alone is larger
+_PUTTING = 8  # bodies that go into the store at once
 _LOOK = 1.0  # seconds between two looks at the lease
 
 
@@ -53,6 +57,7 @@ class _Carried(Work):
         self._station = station
         self._hand_back = tell
         self._stays = stays
+        self.receipt: Receipt | None = None  # for its body, where that was put into the store
 
     def begin(self) -> bool:
         """Note that it has its place: from now on it may have been sent."""
@@ -73,7 +78,7 @@ class _Carried(Work):
 class Station:
     """Run what one client hands over in the pool of this process. On Dask's loop, but for `_hand_back`."""
 
-    def __init__(self, name: str, lanes: list[Lane], workers: int | None) -> None:
+    def __init__(self, name: str, lanes: list[Lane], workers: int | None, store: Store | None = None) -> None:
         default, *others = (replace(lane, queue=0) for lane in lanes)
         options = {each.name: getattr(default, each.name) for each in fields(Lane) if each.name != "name"}
         self.name = name
@@ -89,6 +94,8 @@ class Station:
         self._parcels = 0  # taken so far
         self._begun: list[int] = []  # since the client was told; from any thread
         self._places: dict[str, int] = {}
+        self._store = store
+        self._putting = ThreadPoolExecutor(_PUTTING, f"{name}-store") if store is not None else None
         self.touched = monotonic()
 
     async def put(self, number: int, parcel: bytes, places: dict[str, int], given_up: list[int]) -> dict[str, Any]:
@@ -123,6 +130,8 @@ class Station:
     async def close(self, timeout: float = 1.0) -> None:
         """Give up what is under way, and end the pool."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True, timeout=timeout)
+        if self._putting is not None:
+            self._putting.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, number: int, lane: str, what: Any, limits: Timeout | None, attempts: int, onward: Any) -> None:
         route = self._routes[lane]
@@ -158,7 +167,22 @@ class Station:
         work.fail(error)
 
     def _hand_back(self, work: _Carried) -> None:
-        """Put decided work to what goes back. From any thread."""
+        """Put decided work to what goes back, a large body into the store before. From any thread."""
+        if self._putting is not None and self._store is not None and _body_of(work) > self._store.over:
+            with suppress(RuntimeError):  # the station is closed: nobody asks any more
+                self._putting.submit(self._put_away, work, self._store)
+            return
+        self._done.append(work)
+        self._ring()
+
+    def _put_away(self, work: _Carried, store: Store) -> None:
+        """Put the body into the store; where that refuses it travels, so that nothing is lost."""
+        assert work.verdict is not None
+        answer: Any = work.verdict[1]
+        try:
+            work.receipt = store.put(answer.content)
+        except StoreError as exc:
+            log.warning("%s: a body goes to the client itself: %s", self.name, exc)
         self._done.append(work)
         self._ring()
 
@@ -217,7 +241,8 @@ class Station:
             left = None if work.final_deadline is None else max(0.001, work.final_deadline - monotonic())
             return (number, "m", (plain_onward(value), work.attempts, left), delay), 0
         if isinstance(value, Response) and not isinstance(work.errand, Call):
-            return (number, "r", plain_answer(value), delay), len(value.content)
+            size = 0 if work.receipt is not None else len(value.content)
+            return (number, "r", plain_answer(value, work.receipt), delay), size
         try:
             data = pack(value)
         except Exception as exc:  # noqa: BLE001  it is the user's, and may raise anything
@@ -241,6 +266,14 @@ class Station:
         return sum(dispatcher.in_flight for dispatcher in self._routes[lane].dispatchers)
 
 
+def _body_of(work: _Carried) -> int:
+    """Return the bytes of its answer's body, 0 of whatever else came of it."""
+    if work.verdict is None or isinstance(work.errand, Call):
+        return 0
+    value: Any = work.verdict[1]
+    return len(value.content) if isinstance(value, Response) else 0
+
+
 async def _refused() -> None:
     """Stand for what could not be read."""
 
@@ -248,14 +281,16 @@ async def _refused() -> None:
 class StationPlugin(WorkerPlugin):
     """Open a station in a worker process, and close it with it, or when the client is not heard any more."""
 
-    def __init__(self, name: str, lanes: bytes, workers: int | None) -> None:
+    def __init__(self, name: str, lanes: bytes, workers: int | None, store: Store | None = None) -> None:
         self.name = name
-        self._lanes, self._workers = lanes, workers
+        self._lanes, self._workers, self._store = lanes, workers, store
         self._station: Station | None = None
 
     async def setup(self, worker: Worker) -> None:
         """Make the pool and answer the client. On the worker's loop."""
-        station = self._station = Station(self.name, opened(self._lanes), self._workers)
+        if self._store is not None:
+            await asyncio.to_thread(self._store.check)
+        station = self._station = Station(self.name, opened(self._lanes), self._workers, self._store)
         worker.handlers[op_of(self.name, "put")] = station.put
         worker.handlers[op_of(self.name, "take")] = station.take
         self._watch = asyncio.create_task(self._watch_lease(worker, station))

@@ -21,6 +21,7 @@ from ..messages.hop import Hop, Onward
 from ..messages.request import Request
 from ..messages.response import Response
 from .errors import NotOnCluster, NotPicklable, RemoteError
+from .store import Receipt, Store, StoredResponse
 
 __all__ = [
     "Packed",
@@ -171,22 +172,29 @@ def _can_bepickled(value: object) -> bool:
 Plain: TypeAlias = tuple[Any, ...]
 
 
-def plain_answer(answer: Response) -> Plain:
-    """Return an answer as plain values."""
+def plain_answer(answer: Response, receipt: Receipt | None = None) -> Plain:
+    """Return an answer as plain values; with a receipt that goes in place of the body."""
+    body = answer.content if receipt is None else (receipt.size, receipt.sha256)
     return (
-        answer.status_code, answer.reason, tuple(answer.headers.items()), answer.content, answer.url,
+        answer.status_code, answer.reason, tuple(answer.headers.items()), body, answer.url,
         answer.http_version, float(answer.elapsed), answer.attempts,
         tuple(plain_answer(each) for each in answer.history),
     )  # fmt: skip
 
 
-def as_answer(plain: Plain, request: Request, lane: str, waited: float = 0.0, lost: int = 0) -> Response:
+def as_answer(
+    plain: Plain, request: Request, lane: str, waited: float = 0.0, lost: int = 0, store: Store | None = None
+) -> Response:
     """Return the answer that plain values are of; it waited so long here, and was asked for before so often."""
-    status, reason, headers, content, url, version, elapsed, attempts, history = plain
-    return Response(
+    status, reason, headers, body, url, version, elapsed, attempts, history = plain
+    content = body if type(body) is bytes else b""
+    facts = (
         request, url, status, reason, CIMultiDictProxy(CIMultiDict(headers)), content, version, waited + elapsed,
         attempts + lost, tuple(as_answer(each, request, lane) for each in history) if history else (), lane,
     )  # fmt: skip
+    if type(body) is tuple and store is not None:
+        return StoredResponse(store, store.receipt(*body), *facts)
+    return Response(*facts)
 
 
 def plain_onward(onward: Onward) -> Plain:

@@ -277,6 +277,14 @@ ERRORS: dict[str, Explanation] = {
         False,
         "Start a cluster, make a new pool, and ask again for what was lost, if that bears it.",
     ),
+    "StoreError": Explanation(
+        "A cluster's store (a folder, or a URL of fsspec's) cannot be reached or refuses, or a body is not there any "
+        "more as it was put there.",
+        "yes",
+        False,
+        "The message names the place and what it said. Where the pool is opened: give a place that the client and "
+        "every worker reach, and `Store(storage=...)` what it asks for. Where a body is read: fetch the page again.",
+    ),
     "ClientError": Explanation(
         "What its kinds say: a call of a job service's `Client` failed. `error.status` is the answer's status, None "
         "where there was none.",

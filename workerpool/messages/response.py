@@ -182,7 +182,7 @@ class Response:
         Found is, in this order: that of a byte order mark, the declared one if Python knows it, what an HTML or XML
         page says of itself, UTF-8. Nothing is guessed: `response.encoding = response.apparent_encoding` does that.
         """
-        return self._encoding or character_set(self._content, self._headers.get("Content-Type", ""))
+        return self._encoding or character_set(self.content, self._headers.get("Content-Type", ""))
 
     @encoding.setter
     def encoding(self, name: str | None) -> None:
@@ -201,7 +201,7 @@ class Response:
     @property
     def text(self) -> str:
         """The body as text; bytes that do not fit the encoding become U+FFFD."""
-        return self._content.decode(self.encoding, errors="replace")
+        return self.content.decode(self.encoding, errors="replace")
 
     def json(self, **options: Any) -> Any:
         """Parse the body as JSON, in UTF-8, UTF-16, UTF-32 or what was declared.
@@ -225,7 +225,7 @@ class Response:
     def _json(self) -> bytes | str:
         """Return the body for json, which tells the forms of Unicode apart by itself."""
         name = self._encoding or declared(self._headers.get("Content-Type", ""))
-        return self._content if name is None or name.startswith("utf") else self._content.decode(name)
+        return self.content if name is None or name.startswith("utf") else self.content.decode(name)
 
     def _no_json(self, message: str, document: str, position: int) -> JSONDecodeError:
         kind, facts = self._headers.get("Content-Type", "no Content-Type").partition(";")[0], self._facts
@@ -240,7 +240,8 @@ class Response:
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the body in pieces of `chunk_size` bytes."""
         size = _PIECE if chunk_size is None else checked_chunk_size(chunk_size)
-        return (self._content[start : start + size] for start in range(0, len(self._content), size))
+        content = self.content
+        return (content[start : start + size] for start in range(0, len(content), size))
 
     def iter_content(self, chunk_size: int | None = _PIECE, decode_unicode: bool = False) -> Iterator[Any]:
         """Yield the body in pieces, under requests' name: bytes, or with `decode_unicode` text."""
@@ -296,7 +297,7 @@ class Response:
             self._status,
             self._reason,
             CIMultiDictProxy(headers),
-            self._content,
+            self.content,
             http_version=self._version,
             elapsed=self._elapsed,
             attempts=self._attempts,
@@ -308,7 +309,7 @@ class Response:
 
     def __getstate__(self) -> tuple[Any, ...]:
         # The headers' proxy does not pickle; its items do.
-        state = {name: getattr(self, name) for name in self.__slots__}
+        state = {name: getattr(self, name) for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())}
         return (state | {"_headers": tuple(self._headers.items()), "_url": self.url, "_raw": None},)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:

@@ -1,0 +1,151 @@
+"""Where workers put large bodies, so that these need not travel to the client: a folder, or a URL of fsspec's."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from os.path import abspath
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from ..errors import InvalidRequest
+from ..messages.response import Response
+from ..redaction import redact
+from .errors import StoreError
+
+__all__ = ["Receipt", "Store", "StoredResponse", "checked_store"]
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Tell where a worker has put a body: the `url`, its `size` in bytes, and its `sha256` in hexadecimal digits."""
+
+    url: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Have the workers put bodies of more than `over` bytes below `url`, and send a Receipt in place of each.
+
+    `url` is a folder, or a URL of fsspec's such as `s3://bucket/pages`, and the same place for the client and every
+    worker; `storage` are fsspec's options for it, such as credentials. A body is named by its SHA-256: equal ones are
+    there once, and what is done again after a worker was lost overwrites nothing. Nothing is ever deleted.
+    Raises InvalidRequest for what cannot be.
+    """
+
+    url: str
+    over: int = 2**16
+    storage: Mapping[str, Any] = field(default_factory=dict, repr=False)  # it may hold secrets
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.url, str) or not self.url.strip():
+            raise InvalidRequest(
+                f"a Store is a folder or a URL such as 's3://bucket/pages', not {self.url!r:.50}"
+                if isinstance(self.url, str)
+                else f"a Store is a folder or a URL such as 's3://bucket/pages', not {type(self.url).__name__}"
+            )
+        if isinstance(self.over, bool) or not isinstance(self.over, int) or self.over < 0:
+            raise InvalidRequest(f"a Store's over= must be a number of bytes, 0 or more, not {self.over!r:.50}")
+        if not isinstance(self.storage, Mapping):
+            raise InvalidRequest(f"a Store's storage= must be a mapping, not {type(self.storage).__name__}")
+        if "://" not in self.url and "::" not in self.url:
+            object.__setattr__(self, "url", abspath(self.url))  # a worker may have another folder as its own
+
+    def check(self) -> None:
+        """Put an empty body, to see whether that can be; raises StoreError, and blocks, as the next ones do."""
+        self.put(b"")
+
+    def put(self, content: bytes) -> Receipt:
+        """Put a body, and return where it is; raises StoreError."""
+        digest = sha256(content).hexdigest()
+        system, path = self._place(digest)
+
+        def write() -> None:
+            # Whoever was killed amid this has left less than the whole, and told nobody of it.
+            if not system.exists(path) or system.size(path) != len(content):
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                system.pipe_file(path, content)
+
+        _asked(self.url, write)
+        return self.receipt(len(content), digest)
+
+    def receipt(self, size: int, digest: str) -> Receipt:
+        """Return the receipt of a body that a worker tells of: a digest, and no place of its choice."""
+        if not _DIGEST.fullmatch(digest):
+            raise StoreError("a worker has sent a receipt that is none")
+        system, path = self._place(digest)
+        return Receipt(system.unstrip_protocol(path), size, digest)
+
+    def read(self, receipt: Receipt) -> bytes:
+        """Return a body that was put; raises StoreError where it is not there any more, or another one."""
+        system, path = self._place(receipt.sha256)
+        found: bytes = _asked(receipt.url, lambda: system.cat_file(path))
+        if sha256(found).hexdigest() != receipt.sha256:
+            raise StoreError(f"{redact(receipt.url)} holds another body than was put there; was it written to since?")
+        return found
+
+    def _place(self, digest: str) -> tuple[Any, str]:
+        system, root = self._system()
+        return system, f"{root}/{digest[:2]}/{digest}"
+
+    def _system(self) -> tuple[Any, str]:
+        system, root = _asked(self.url, lambda: url_to_fs(self.url, **self.storage))
+        return system, root.rstrip("/")
+
+
+class StoredResponse(Response):
+    """An answer whose body a worker has put into the pool's store: `receipt` tells where.
+
+    `content`, and what is made of it, reads the body from there when first asked for; that blocks, and raises
+    StoreError. All else is as of any Response.
+    """
+
+    __slots__ = ("_receipt", "_store")
+
+    def __init__(self, store: Store, receipt: Receipt, *args: Any) -> None:
+        super().__init__(*args)
+        self._store, self._receipt = store, receipt
+
+    @property
+    def receipt(self) -> Receipt:
+        """Where the body is."""
+        return self._receipt
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, decoded by its Content-Encoding; read from the store."""
+        if not self._content and self._receipt.size:
+            self._content = self._store.read(self._receipt)
+        return self._content
+
+    def __repr__(self) -> str:
+        return f"<StoredResponse {self.status_code} {redact(self.url)}, {self._receipt.size} bytes at a store>"
+
+
+def checked_store(given: Any) -> Store | None:
+    """Return the store that a pool was given; a str stands for one with nothing else set. Raises InvalidRequest."""
+    if given is None or isinstance(given, Store):
+        return given
+    if not isinstance(given, str):
+        kind = type(given).__name__
+        raise InvalidRequest(f"store= must be a folder, a URL such as 's3://bucket/pages' or a Store, not {kind}")
+    return Store(given)
+
+
+def _asked(url: str, ask: Callable[[], Any]) -> Any:
+    """Ask the file system; whatever it raises becomes a StoreError that names the place."""
+    try:
+        return ask()
+    except Exception as exc:
+        if isinstance(exc, ImportError):  # fsspec says which package it misses
+            text = str(exc)
+        elif isinstance(exc, OSError):
+            text = exc.strerror or f"{type(exc).__name__}: {exc}"
+        else:
+            text = f"{type(exc).__name__}: {exc}"
+        raise StoreError(f"the store {redact(url)}: {text}") from exc
