@@ -119,6 +119,9 @@ class StoredResponse(Response):
     @property
     def content(self) -> bytes:
         """The whole body, decoded by its Content-Encoding; read from the store."""
+        return self._body()
+
+    def _body(self) -> bytes:
         if not self._content and self._receipt.size:
             self._content = self._store.read(self._receipt)
         return self._content

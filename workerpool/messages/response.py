@@ -130,6 +130,10 @@ class Response:
         """The whole body, decoded by its Content-Encoding."""
         return self._content
 
+    def _body(self) -> bytes:
+        """Return what there is of the body: for what is made of it, also where it comes later or from elsewhere."""
+        return self._content
+
     @property
     def http_version(self) -> str:
         """The version the server spoke, such as "1.1"."""
@@ -182,7 +186,7 @@ class Response:
         Found is, in this order: that of a byte order mark, the declared one if Python knows it, what an HTML or XML
         page says of itself, UTF-8. Nothing is guessed: `response.encoding = response.apparent_encoding` does that.
         """
-        return self._encoding or character_set(self.content, self._headers.get("Content-Type", ""))
+        return self._encoding or character_set(self._body(), self._headers.get("Content-Type", ""))
 
     @encoding.setter
     def encoding(self, name: str | None) -> None:
@@ -201,7 +205,7 @@ class Response:
     @property
     def text(self) -> str:
         """The body as text; bytes that do not fit the encoding become U+FFFD."""
-        return self.content.decode(self.encoding, errors="replace")
+        return self._body().decode(self.encoding, errors="replace")
 
     def json(self, **options: Any) -> Any:
         """Parse the body as JSON, in UTF-8, UTF-16, UTF-32 or what was declared.
@@ -225,7 +229,7 @@ class Response:
     def _json(self) -> bytes | str:
         """Return the body for json, which tells the forms of Unicode apart by itself."""
         name = self._encoding or declared(self._headers.get("Content-Type", ""))
-        return self.content if name is None or name.startswith("utf") else self.content.decode(name)
+        return self._body() if name is None or name.startswith("utf") else self._body().decode(name)
 
     def _no_json(self, message: str, document: str, position: int) -> JSONDecodeError:
         kind, facts = self._headers.get("Content-Type", "no Content-Type").partition(";")[0], self._facts
@@ -240,7 +244,7 @@ class Response:
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Yield the body in pieces of `chunk_size` bytes."""
         size = _PIECE if chunk_size is None else checked_chunk_size(chunk_size)
-        content = self.content
+        content = self._body()
         return (content[start : start + size] for start in range(0, len(content), size))
 
     def iter_content(self, chunk_size: int | None = _PIECE, decode_unicode: bool = False) -> Iterator[Any]:
@@ -297,7 +301,7 @@ class Response:
             self._status,
             self._reason,
             CIMultiDictProxy(headers),
-            self.content,
+            self._body(),
             http_version=self._version,
             elapsed=self._elapsed,
             attempts=self._attempts,
