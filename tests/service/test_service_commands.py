@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forged
 import pytest
 from lines import Line
 from served import served
@@ -27,8 +28,7 @@ def environment(folder, **more):
 
 
 def run(folder, *arguments, given="", **settings):
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=80, check=False,
-                          input=given, cwd=folder, env=environment(folder, **settings))  # fmt: skip
+    return forged.run(*arguments, input=given, cwd=folder, env=environment(folder, **settings))
 
 
 def lines(done):

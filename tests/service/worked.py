@@ -2,12 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+
+from forged import Forged
 
 __all__ = ["Worked", "worked"]
 
@@ -21,7 +21,7 @@ class Worked:
         self._database, self._options = database, options
         self._log = folder / f"{name}.log"
         self._before = 0  # how long the log was when the process was started
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forged | None = None
 
     @property
     def log(self) -> str:
@@ -30,11 +30,10 @@ class Worked:
 
     def start(self) -> "Worked":
         """Start a process, and wait for nothing."""
-        command = [sys.executable, "-m", "workerpool", "work", "--database", self._database]
+        command = ["work", "--database", self._database]
         command += ["--allow-address", "127.0.0.0/8", *self._options]
         self._before = len(self.log)
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, "WORKERPOOL_TOKENS": ""})
+        self.process = Forged(command, stderr=self._log, env={**os.environ, "WORKERPOOL_TOKENS": ""})
         return self
 
     def wait(self) -> "Worked":
