@@ -68,7 +68,7 @@ class Ending:
         # Reentrant: what the garbage collector frees within may end the very thing.
         self._lock = threading.RLock()  # guards the next one
         self._waiting: list[Bell] = []
-        self.is_over = False
+        self.is_over: bool = False
 
     def note(self) -> None:
         """Note the end and wake all who wait for it. From any thread, repeatable."""

@@ -188,9 +188,10 @@ class JSONDecodeError(RequestError, json.JSONDecodeError):
 
     def __init__(self, message: str, doc: str = "", pos: int = 0) -> None:
         json.JSONDecodeError.__init__(self, message, doc, pos)
-        self.url = self.method = self.stage = self.lane = ""
+        self.url = self.method = self.lane = ""
         self.attempts = 0
-        self.reason = ""
+        self.stage: Stage = ""
+        self.reason: Reason = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.msg, self.doc, self.pos), vars(self)

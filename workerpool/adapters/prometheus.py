@@ -18,10 +18,10 @@ try:
         Metric,
     )
     from prometheus_client.registry import Collector
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "workerpool.adapters.prometheus needs an extra: pip install 'aiohttp-workerpool[prometheus]'", name=exc.name
-    ) from exc
+        "workerpool.adapters.prometheus needs an extra: pip install 'aiohttp-workerpool[prometheus]'", name=_exc.name
+    ) from _exc
 
 from ..caller.pool import WorkerPool
 from ..caller.registry import find_pool

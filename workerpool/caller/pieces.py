@@ -43,7 +43,7 @@ class Loose:
     """Any number of bytes at a time."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size: int = 0
         self._chunks: deque[bytes] = deque()
         self._at = 0  # how much of the first chunk was handed out
 
@@ -127,8 +127,8 @@ class _Marked:
     """Text that may begin with a byte order mark, which goes before the encoding when it `sniffs` (WHATWG, 6.1)."""
 
     def __init__(self, encoding: str, *, sniffs: bool) -> None:
-        self.encoding = codecs.lookup(encoding).name  # as it turns out once `begun`
-        self.begun = False
+        self.encoding: str = codecs.lookup(encoding).name  # as it turns out once `begun`
+        self.begun: bool = False
         self._sniffs = sniffs
         self._head = b""  # what may become a mark
 

@@ -24,12 +24,12 @@ class Route:
     def __init__(
         self, lane: Lane, environment: Environment, workers: Sequence[Worker], group: str | None = None
     ) -> None:
-        self.lane = lane
-        self.group = group or lane.name
-        self.workers = tuple(workers[: serving(lane, len(workers))])
+        self.lane: Lane = lane
+        self.group: str = group or lane.name
+        self.workers: tuple[Worker, ...] = tuple(workers[: serving(lane, len(workers))])
         places = shares(lane.connections, len(self.workers))
         rooms = shares(lane.queue, len(self.workers))
-        self.dispatchers = tuple(
+        self.dispatchers: tuple[Dispatcher, ...] = tuple(
             worker.open_lane(lane, place, room, environment, self._forward)
             for worker, place, room in zip(self.workers, places, rooms, strict=True)
         )

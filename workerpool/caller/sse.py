@@ -26,8 +26,8 @@ class EventStream:
     """Read events over one connection or several; keeps what the next one needs."""
 
     def __init__(self, longest: int, last_id: str = "") -> None:
-        self.last_id = last_id  # of the last event that is complete, or of the caller's own request
-        self.pause = 3.0  # seconds before the next connection; the server may name others
+        self.last_id: str = last_id  # of the last event that is complete, or of the caller's own request
+        self.pause: float = 3.0  # seconds before the next connection; the server may name others
         self._longest = longest  # characters of one event
         self.begin()
 

@@ -48,7 +48,7 @@ class Switchboard:
     The threads run when it is made; they end with `shutdown`, or when nobody holds it any more.
     """
 
-    is_traced = staticmethod(sessions_are_traced)
+    is_traced: staticmethod[[], bool] = staticmethod(sessions_are_traced)
 
     def __init__(self, name: str, workers: int, lanes: Sequence[Lane], patience: float | None) -> None:
         self.name = name
@@ -63,7 +63,9 @@ class Switchboard:
         watch = _unwatched if self._watchdog is None else self._watchdog.watch
         factory = loop_factory(lanes[0].event_loop)
         load_inflater()
-        self.workers = tuple(Worker(f"{name}-{i}", factory, self._outstanding, watch) for i in range(workers))
+        self.workers: tuple[Worker, ...] = tuple(
+            Worker(f"{name}-{i}", factory, self._outstanding, watch) for i in range(workers)
+        )
         try:
             for worker in self.workers:
                 worker.start()

@@ -24,7 +24,7 @@ class WebSocket:
     """
 
     def __init__(self, url: str, lane: str, link: Link, protocol: str | None, abort: Callable[[], None]) -> None:
-        self.url = redact(url)
+        self.url: str = redact(url)
         self._lane = lane
         self.protocol = protocol
         self._link = link

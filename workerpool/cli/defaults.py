@@ -6,11 +6,10 @@ requests led elsewhere, secrets sent or files overwritten; `--config FILE` names
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -18,6 +17,8 @@ from click.core import ParameterSource
 from ..redaction import HIDDEN, redact
 
 __all__ = ["COMMANDS", "Command", "Option", "files", "not_taken", "option", "origin_of", "shown"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _ACTS = frozenset({"restart", "resume", "again", "dry_run"})  # what is done, and no setting: for the command line only
 _SECRETS = frozenset({"headers", "data", "proxy", "token"})
@@ -52,7 +53,9 @@ class Option(click.Option):
         return tuple(line for line in value.splitlines() if line.strip())
 
 
-option = partial(click.option, cls=Option)
+def option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """Return the decorator that gives a command an option, whose default may come from a file or the environment."""
+    return click.option(*names, cls=Option, **attributes)
 
 
 class Command(click.Command):

@@ -19,7 +19,7 @@ class Estimate:
     """
 
     def __init__(self, total: int | None = None) -> None:
-        self.now = Progress()
+        self.now: Progress = Progress()
         self.total = total
         self._seen: deque[Progress] = deque()
 

@@ -49,7 +49,7 @@ class LiveView:
         self, run: Run, *, total: int | None = None, quiet: bool = False, shared_screen: bool = False,
         console: Console | None = None,
     ) -> None:  # fmt: skip
-        self.seconds = 0.0  # of CPU that the view has taken; written by its thread only
+        self.seconds: float = 0.0  # of CPU that the view has taken; written by its thread only
         self._run = run
         self._is_shown = not quiet and not shared_screen and sys.stderr is not None
         self._console = console or Console(stderr=True, highlight=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import click
 
@@ -15,12 +15,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _group(*options: Decorator) -> Callable[[F], F]:
+class Options(Protocol):
+    """A decorator of a command's function, which gives it options."""
+
+    def __call__(self, function: F, /) -> F:
+        """Return the same function."""
+
+
+def _group(*options: Decorator) -> Options:
     """Return all as one decorator; they are in the help in this order."""
-    return lambda function: reduce(lambda found, each: each(found), reversed(options), function)  # type: ignore[arg-type,return-value]
+    return lambda function: reduce(lambda found, each: each(found), reversed(options), function)
 
 
-outputs = _group(
+outputs: Options = _group(
     option("-o", "--output", "outputs", multiple=True, type=click.Path(dir_okay=False, allow_dash=True),
            help="File for the results, by its end: .jsonl .csv .parquet .warc.gz .wacz, lines of JSON for others, - "
                 "for stdout; may be repeated. Stdout if left out."),
@@ -29,7 +36,7 @@ outputs = _group(
            help="A field of each result, such as title=css:title, price=json:a.b, tag=header:ETag; may be repeated."),
     option("--body/--no-body", help="Put the text of each body into its line."),
 )  # fmt: skip
-states = _group(
+states: Options = _group(
     option("--state", type=click.Path(dir_okay=False),
            help="File in which the run keeps how far it is: after a stop or a kill the same command goes on."),
     click.option("--resume", is_flag=True, help="Go on only: it is an error if there is no state."),
@@ -38,12 +45,12 @@ states = _group(
                       "(new, changed, same, gone). Rows go to a new -o; --save may be that of before."),
     click.option("--restart", is_flag=True, help="Begin anew, whatever the state says; outputs are overwritten."),
 )  # fmt: skip
-budgets = _group(
+budgets: Options = _group(
     option("--max-pages", type=click.IntRange(1), help="Stop after so many answers or failures."),
     option("--max-time", type=POSITIVE, help="Stop after so many seconds."),
     option("--max-bytes", type=click.IntRange(1), help="Stop after so many bytes of bodies."),
 )
-network = _group(
+network: Options = _group(
     option("--connections", default=100, show_default=True, type=click.IntRange(0), help="At once; 0: no limit."),
     option("--workers", type=click.IntRange(1), help="Worker threads; as many as pay off if left out."),
     option("--processes", type=click.IntRange(1),
@@ -59,7 +66,7 @@ network = _group(
     option("--proxy", help="http://, https:// or socks5h:// URL; those of the environment are not used."),
     option("--insecure", is_flag=True, help="Check no certificates."),
 )  # fmt: skip
-politeness = _group(
+politeness: Options = _group(
     option("--per-host-rate", type=POSITIVE, help="Requests a second at each host."),
     option("--delay", type=POSITIVE, help="Seconds between two requests to a host, one at a time."),
     option("--auto/--no-auto", help="Slow down for hosts that answer 429 or 503, or ever more slowly."),
@@ -69,11 +76,11 @@ politeness = _group(
            help="Leave out what robots.txt tells not to be used so; may be repeated."),
     click.option("--dry-run", is_flag=True, help="Ask for robots.txt only; print pace and length for each host."),
 )  # fmt: skip
-signing = _group(
+signing: Options = _group(
     option("--sign", metavar="KEY", type=click.Path(dir_okay=False), help="Sign each request (see identity)."),
     option("--sign-as", metavar="URL", help="The https site that has the key's directory."),
 )
-telling = _group(
+telling: Options = _group(
     option("--report", type=click.Path(dir_okay=False), help="Write a page about the run, when it ends (HTML)."),
     option("--plot", is_flag=True, help="Show rate and latency over time on stderr, when it ends."),
     option("-q", "--quiet", is_flag=True, help="No progress and no summary."),

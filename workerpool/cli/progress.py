@@ -26,8 +26,8 @@ class Meter:
     """
 
     def __init__(self, total: int | None, *, quiet: bool = False, shared_screen: bool = False) -> None:
-        self.done = 0  # these two: written by the counting thread only
-        self.failed = 0
+        self.done: int = 0  # these two: written by the counting thread only
+        self.failed: int = 0
         self._total = total
         self._quiet = quiet or sys.stderr is None  # None: started with 2>&-
         self._live = not self._quiet and not shared_screen

@@ -9,9 +9,9 @@ with DaskPool() as pool:  # processes of this machine; DaskPool("tcp://scheduler
 
 try:
     import distributed as _distributed
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "workerpool.cluster needs an extra: pip install 'aiohttp-workerpool[dask]'", name=exc.name
+        "workerpool.cluster needs an extra: pip install 'aiohttp-workerpool[dask]'", name=_exc.name
     ) from None
 
 from .errors import (

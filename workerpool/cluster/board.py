@@ -36,8 +36,8 @@ class Route(Holder):
 
     def __init__(self, lane: Lane, board: "Board") -> None:
         self.lane = lane
-        self.name = lane.name
-        self.submitted = 0  # under the board's lock
+        self.name: str = lane.name
+        self.submitted: int = 0  # under the board's lock
         self.attempts = 0  # this and what follows on the loop, read by all
         self.in_flight = 0
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}
@@ -106,10 +106,10 @@ class Board:
     def __init__(self, name: str, lanes: Sequence[Lane], store: Store | None = None) -> None:
         self.name = name
         self.store = store
-        self.lock = threading.Lock()
-        self.outstanding = Outstanding()
-        self.routes = {lane.name: Route(lane, self) for lane in lanes}
-        self.state = "open"  # or "closed", "lost"
+        self.lock: threading.Lock = threading.Lock()
+        self.outstanding: Outstanding = Outstanding()
+        self.routes: dict[str, Route] = {lane.name: Route(lane, self) for lane in lanes}
+        self.state: str = "open"  # or "closed", "lost"
         self._lost: Exception | None = None
         self._process = Process()
 

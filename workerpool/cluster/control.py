@@ -19,7 +19,7 @@ from .wire import loads, onward_of, pack
 
 __all__ = ["Control"]
 
-log = logging.getLogger("workerpool.cluster")
+log: logging.Logger = logging.getLogger("workerpool.cluster")
 
 _PARCEL = 4 * 2**20  # bytes of bodies and functions in one parcel, unless one alone is larger
 _NOBODY = 60.0  # seconds that work waits for any worker at all
@@ -32,7 +32,8 @@ class Control:
 
     def __init__(self, board: Board, loop: asyncio.AbstractEventLoop, opening: Opening, workers: int) -> None:
         self.members: dict[str, Member] = {}
-        self.lost = self.exchanges = 0  # members, and questions that they have answered
+        self.lost: int = 0  # members, and questions that they have answered
+        self.exchanges: int = 0
         self._board, self._loop, self._opening = board, loop, opening
         self._queues = {route.name: LaneQueue(route.lane, workers) for route in board.routes.values()}
         self._inbox: deque[Work] = deque()

@@ -57,13 +57,13 @@ class Home:
     __slots__ = ("due", "flying", "is_ready", "key", "member", "rests", "waiting")
 
     def __init__(self, key: str) -> None:
-        self.key = key
+        self.key: str = key
         self.member: str | None = None
-        self.flying = 0  # handed over to the member, and not back
-        self.waiting = Waiting()
-        self.due = 0.0  # not before that it may begin there
-        self.rests = False  # whether somebody will look at it when it is due
-        self.is_ready = False  # whether it is among those that the member takes from
+        self.flying: int = 0  # handed over to the member, and not back
+        self.waiting: Waiting = Waiting()
+        self.due: float = 0.0  # not before that it may begin there
+        self.rests: bool = False  # whether somebody will look at it when it is due
+        self.is_ready: bool = False  # whether it is among those that the member takes from
 
 
 class LaneQueue:
@@ -71,10 +71,10 @@ class LaneQueue:
 
     def __init__(self, lane: Lane, workers: int) -> None:
         self.lane = lane
-        self.shared = Waiting()  # what any member may do
+        self.shared: Waiting = Waiting()  # what any member may do
         self.homes: dict[str, Home] = {}
-        self.placing = Placing()
-        self.shares = Shares(lane.connections) if lane.connections and not lane.in_one_place else None
+        self.placing: Placing = Placing()
+        self.shares: Shares | None = Shares(lane.connections) if lane.connections and not lane.in_one_place else None
         self.handed: dict[str, int] = {}  # to each member
         self.flying = 0  # to all of them
         self._least = min(workers, lane.connections or workers)  # connections that each member needs

@@ -28,9 +28,12 @@ class Flight(Ride):
     __slots__ = ("at", "begun", "home", "member", "queue", "work")
 
     def __init__(self, work: Work, member: Member, queue: LaneQueue, home: Home | None) -> None:
-        self.work, self.member, self.queue, self.home = work, member, queue, home
-        self.at = monotonic()
-        self.begun = False  # as far as the member has told
+        self.work: Work = work
+        self.member: Member = member
+        self.queue: LaneQueue = queue
+        self.home: Home | None = home
+        self.at: float = monotonic()
+        self.begun: bool = False  # as far as the member has told
 
     def cancel(self) -> None:
         """Nothing here: whoever stops work tells its member."""
@@ -40,7 +43,8 @@ class Ledger:
     """Count work out to members and back, and decide it. On the client's loop only, but for its numbers."""
 
     def __init__(self, board: Board) -> None:
-        self.late = self.repeated = 0
+        self.late: int = 0
+        self.repeated: int = 0
         self._board = board
         self._flights: dict[int, Flight] = {}
         self._last = 0

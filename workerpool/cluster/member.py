@@ -21,7 +21,7 @@ class Member:
     def __init__(self, address: str, station: str, rpc: Callable[[str], Any]) -> None:
         self.address = address
         self.station = station
-        self.parcels = 0
+        self.parcels: int = 0
         self.confirmed = 0
         self.putting = False  # a parcel is on its way
         self.leaving = False  # Dask has taken it from the cluster: it gets nothing more
@@ -29,7 +29,7 @@ class Member:
         self.given_up: list[int] = []  # numbers of work that nobody wants any more
         self.places: dict[str, int] = {}  # limits that it is to be told
         self.ended: dict[str, int] = {}  # of each lane, since the last look
-        self.since = monotonic()
+        self.since: float = monotonic()
         self._rpc = rpc
 
     async def call(self, op: str, **what: Any) -> Any:

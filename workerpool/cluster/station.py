@@ -29,7 +29,7 @@ from .wire import as_onward, errors_of, opened, pack, plain_answer, plain_onward
 
 __all__ = ["LEASE", "Station", "StationPlugin", "op_of"]
 
-log = logging.getLogger("workerpool.cluster")
+log: logging.Logger = logging.getLogger("workerpool.cluster")
 
 LEASE = 15.0  # seconds without a word of the client's after which its work is given up
 _POLL = 1.0  # seconds that the client's question waits for outcomes
@@ -96,7 +96,7 @@ class Station:
         self._places: dict[str, int] = {}
         self._store = store
         self._putting = ThreadPoolExecutor(_PUTTING, f"{name}-store") if store is not None else None
-        self.touched = monotonic()
+        self.touched: float = monotonic()
 
     async def put(self, number: int, parcel: bytes, places: dict[str, int], given_up: list[int]) -> dict[str, Any]:
         """Take a parcel on, unless it was before; a limit of connections and what is not wanted come with it."""

@@ -40,7 +40,7 @@ class Channel(Generic[T]):
         self._deadline: float | None = None  # as monotonic() counts
         self._on_deadline: Callable[[], None] = self.fail
         self.error: BaseException | None = None  # what ended the channel, if anything did
-        self.given_up = False  # closed or cut before the sender had come to the end
+        self.given_up: bool = False  # closed or cut before the sender had come to the end
 
     @property
     def is_over(self) -> bool:

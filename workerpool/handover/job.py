@@ -23,7 +23,7 @@ __all__ = [
     "on_worker_thread",
 ]
 
-log = logging.getLogger("workerpool.job")
+log: logging.Logger = logging.getLogger("workerpool.job")
 
 T = TypeVar("T")
 

@@ -81,11 +81,11 @@ class Work(ABC):
     # Those that change (attempts, stage, task, begun, written, deadline) are written on the worker's loop only.
     place: URL | None = None  # whose host's limits count: where the request goes, or where a redirect has led it
     onward: Onward | None = None  # what is to be sent there after a redirect, until it is
-    grace = 0.0  # seconds beyond the deadline after which the worker lets it fall
+    grace: float = 0.0  # seconds beyond the deadline after which the worker lets it fall
     total: float | None = None
     patience: float | None = None
-    at_place = False
-    inner = False
+    at_place: bool = False
+    inner: bool = False
     deadline: float | None = None  # as monotonic() counts; none yet where the time begins with the place
     slot = 0  # of the deadline, among those of the worker
     begun: float | None = None  # when it got its place; moved on by what limits of the lane's hold it up for later
@@ -93,7 +93,7 @@ class Work(ABC):
     aside: float | None = None  # since when it waits for a place anew
     attempts = 0
     stage: Stage = "queued"
-    priority = 0  # the place in the lane's order: the higher, the sooner
+    priority: int = 0  # the place in the lane's order: the higher, the sooner
     holder: Holder | None = None
     task: "asyncio.Task[None] | None" = None
     ride: Ride | None = None  # what carries it where no task does
@@ -101,8 +101,8 @@ class Work(ABC):
     context: Context | None = None  # the submitter's, where code of the user's runs
     channel: Channel[Any] | None = None  # where a body, or messages, go on after the answer
     has_room = False  # in a bounded queue, or it had
-    told = False  # whether who waits has been told of the outcome
-    taken = False  # whether the result is the caller's alone
+    told: bool = False  # whether who waits has been told of the outcome
+    taken: bool = False  # whether the result is the caller's alone
 
     def __init__(
         self,
@@ -116,9 +116,9 @@ class Work(ABC):
         inner: bool = False,
     ) -> None:
         self.lane = lane
-        self.pool = pool  # keeps an otherwise forgotten pool alive while its work is under way
+        self.pool: object = pool  # keeps an otherwise forgotten pool alive while its work is under way
         self.errand = errand
-        self.started = monotonic()
+        self.started: float = monotonic()
         self._verdicts: list[Any] = []  # the first one counts; deciding only ever appends
         if isinstance(errand, Fetch):
             self.place = errand.target
@@ -366,7 +366,7 @@ class Blocking(Work):
     A Future costs as much again as the rest of the work (measured: 23,000 of 47,000 instructions).
     """
 
-    grace = 1.0  # the thread may have been interrupted between the posting and the wait
+    grace: float = 1.0  # the thread may have been interrupted between the posting and the wait
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
-__all__ = ["Breaker"]
+__all__ = ["Breaker", "Circuit"]
 
 _FAILURES = 10  # connection failures in a row that open the circuit
 _PAUSE = 0.5  # seconds until the first probe; doubled for each one that fails
@@ -11,16 +11,16 @@ _PAUSE_MAX = 30.0
 _KEPT = 10_000  # hosts in trouble that are remembered
 
 
-class _Circuit:
+class Circuit:
     """What is known of one host that could not be reached."""
 
     __slots__ = ("failures", "pause", "probing", "until")
 
     def __init__(self) -> None:
-        self.failures = 0  # in a row
-        self.until = 0.0  # when the next probe may go; 0 while the circuit is closed
-        self.pause = _PAUSE
-        self.probing = False
+        self.failures: int = 0  # in a row
+        self.until: float = 0.0  # when the next probe may go; 0 while the circuit is closed
+        self.pause: float = _PAUSE
+        self.probing: bool = False
 
 
 class Breaker:
@@ -31,7 +31,7 @@ class Breaker:
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self.circuits: dict[str, _Circuit] = {}  # of hosts that could not be reached; empty, as a rule
+        self.circuits: dict[str, Circuit] = {}  # of hosts that could not be reached; empty, as a rule
 
     def wait(self, host: str) -> float | None:
         """Return None if the host may be asked, else the seconds until the next probe."""
@@ -61,8 +61,8 @@ class Breaker:
         if circuit.failures >= _FAILURES:
             circuit.until = self._clock() + circuit.pause
 
-    def _remember(self, host: str) -> _Circuit:
+    def _remember(self, host: str) -> Circuit:
         while len(self.circuits) >= _KEPT:
             del self.circuits[next(iter(self.circuits))]
-        circuit = self.circuits[host] = _Circuit()
+        circuit = self.circuits[host] = Circuit()
         return circuit

@@ -40,7 +40,7 @@ class HostLimits:
         self._when: dict[str, float] = {}  # which entry of the heap counts for a host; others are passed over
         self._arrival = count()
         self._slowed: dict[str, Rate] = {}  # hosts whose own wish is slower than the lane's rate
-        self.parked = 0
+        self.parked: int = 0
 
     def offer(self, work: Work) -> bool:
         """Take a place for the work and return True, or keep the work for later."""

@@ -87,8 +87,8 @@ class Crawl:
         check_inputs(inputs)
         sinks = checked_sinks(sinks)
         check_options(locals())
-        self.summary = Summary()
-        self.progress = Progress()  # as of a moment ago, while it runs; read by any thread
+        self.summary: Summary = Summary()
+        self.progress: Progress = Progress()  # as of a moment ago, while it runs; read by any thread
         self._inputs, self._parse, self._accepts, self._key = inputs, parse, accepts, key
         self._sinks = sinks
         self._record = Record(sinks, state, mode, identity or {}, since_last=since_last)

@@ -65,7 +65,7 @@ class Engine:
         downloads: Downloads | None = None,
     ) -> None:
         self.asked: dict[Future[Any], Entry] = {}
-        self.retried = 0
+        self.retried: int = 0
         self._pool, self._record, self._backlog = pool, record, backlog
         self._politeness, self._retry = politeness, retry
         self._parse, self._processes = parse, processes

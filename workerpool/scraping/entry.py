@@ -42,25 +42,26 @@ class Entry:
         *,
         host: str | None = None,
     ) -> None:
-        self.index = index
-        self.given = item
-        self.before = before
+        self.index: int = index
+        self.given: Item = item
+        self.before: Validators | None = before
         self.saved: Saved | None = None  # the body of its answer, where that is in a file
-        self.is_large = False  # too large for memory
-        self.is_stale = False  # its answer was to be the rest of a file that is another one now
-        self.may_be_unchanged = True  # there is still what came before
-        self.was_conditional = False  # what was asked last
-        self.attempts = list(attempts)
+        self.is_large: bool = False  # too large for memory
+        self.is_stale: bool = False  # its answer was to be the rest of a file that is another one now
+        self.may_be_unchanged: bool = True  # there is still what came before
+        self.was_conditional: bool = False  # what was asked last
+        self.attempts: list[Attempt] = list(attempts)
         self.redirects: list[str] = []
         self.aside: Callable[[Outcome], object] | None = None
         self.problem: str | None = None
-        self.since = monotonic()  # since when it waits for its turn
+        self.since: float = monotonic()  # since when it waits for its turn
         if host is None or host == NOWHERE:
             self.go_to(item)
         else:  # found before, and kept: it takes as long as a tenth of a request to find it
-            self.item, self.host = item, host
-            self.origin = f"{item.url.partition(':')[0].lower()}://{host}"
-        self.home = self.origin
+            self.item: Item = item
+            self.host: str = host
+            self.origin: str = f"{item.url.partition(':')[0].lower()}://{host}"
+        self.home: str = self.origin
 
     @property
     def is_at_home(self) -> bool:

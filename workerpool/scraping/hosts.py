@@ -71,7 +71,7 @@ class Hosts:
     """
 
     def __init__(self, politeness: Politeness | None = None) -> None:
-        self.politeness = politeness or Politeness()
+        self.politeness: Politeness = politeness or Politeness()
         rate = self.politeness.per_host_rate
         self._rate_gap = 0.0 if rate is None else 1 / rate
         self._delay = self.politeness.delay or 0.0

@@ -94,7 +94,7 @@ class Input:
     ) -> None:
         self._path = Path(source) if isinstance(source, str | os.PathLike) and source != "-" else None
         self._stream = None if isinstance(source, str | os.PathLike) else source
-        self.name = str(self._path) if self._path else str(getattr(source, "name", "-"))
+        self.name: str = str(self._path) if self._path else str(getattr(source, "name", "-"))
         self.format = format or _format_of(self.name)
         if self.format not in ("text", "csv", "tsv", "jsonl"):
             raise InputError(f"format must be text, csv, tsv or jsonl, not {format!a}")

@@ -49,7 +49,7 @@ class Lines:
         self._source = stream
         self._closing = ExitStack()
         head = _head(stream)
-        self.is_packed = head.startswith((_GZIP, _ZSTD))
+        self.is_packed: bool = head.startswith((_GZIP, _ZSTD))
         self._file = self._opened(head)
 
     def _opened(self, head: bytes) -> IO[bytes]:

@@ -15,10 +15,10 @@ from urllib.parse import urldefrag, urljoin
 
 try:
     from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "workerpool.scraping.links needs an extra: pip install 'aiohttp-workerpool[scrape]'", name=exc.name
-    ) from exc
+        "workerpool.scraping.links needs an extra: pip install 'aiohttp-workerpool[scrape]'", name=_exc.name
+    ) from _exc
 
 from ..messages.response import Response
 
@@ -101,10 +101,10 @@ class Page:
     def __init__(self, source: "Response | bytes | str", base: str | None = None) -> None:
         html = _html(source)
         end = _bounded_end(html)
-        self.is_cut = end < len(html)
-        self.url = base or (source.url if isinstance(source, Response) else "")
-        self.tree = LexborHTMLParser(html[:end])
-        self.base = self._base()
+        self.is_cut: bool = end < len(html)
+        self.url: str = base or (source.url if isinstance(source, Response) else "")
+        self.tree: LexborHTMLParser = LexborHTMLParser(html[:end])
+        self.base: str = self._base()
 
     def links(self, most: int = 10_000) -> Iterator[Link]:
         """Yield the links in the order of the page, at most so many."""

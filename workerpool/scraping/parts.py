@@ -65,7 +65,7 @@ class Part:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self._file = file
-        self.size = os.fstat(file.fileno()).st_size
+        self.size: int = os.fstat(file.fileno()).st_size
         self.note: Note | None = None
 
     @classmethod

@@ -38,11 +38,13 @@ class Record:
         *,
         since_last: bool = False,
     ) -> None:
-        self.state = None if path is None else State(path, identity=identity, mode=mode, since_last=since_last)
-        self.tells_changes = self.state is not None and self.state.tells_changes
+        self.state: State | None = (
+            None if path is None else State(path, identity=identity, mode=mode, since_last=since_last)
+        )
+        self.tells_changes: bool = self.state is not None and self.state.tells_changes
         self.mark: Any = self.state.input_mark if self.state is not None else None
-        self.input_ended = self.state.input_ended if self.state is not None else False
-        self.since = self.state.asked_again if self.state is not None else 0.0
+        self.input_ended: bool = self.state.input_ended if self.state is not None else False
+        self.since: float = self.state.asked_again if self.state is not None else 0.0
         self._sinks = sinks
         self._keepers = [sink for sink in sinks if isinstance(sink, Keeper)]
         self._opened: list[Sink] = []

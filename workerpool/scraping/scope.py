@@ -16,10 +16,10 @@ from yarl import URL
 try:
     from publicsuffixlist import PublicSuffixList
     from w3lib.url import canonicalize_url
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "workerpool.scraping.scope needs an extra: pip install 'aiohttp-workerpool[scrape]'", name=exc.name
-    ) from exc
+        "workerpool.scraping.scope needs an extra: pip install 'aiohttp-workerpool[scrape]'", name=_exc.name
+    ) from _exc
 
 from ..errors import InvalidRequest
 from ..messages.url import parse_url

@@ -18,10 +18,10 @@ try:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "workerpool.scraping.signing needs an extra: pip install 'aiohttp-workerpool[sign]'", name=exc.name
-    ) from exc
+        "workerpool.scraping.signing needs an extra: pip install 'aiohttp-workerpool[sign]'", name=_exc.name
+    ) from _exc
 
 from ..messages.url import parse_url
 
@@ -43,8 +43,8 @@ class Signer:
     def __init__(self, key: Ed25519PrivateKey, agent: str, *, lifetime: int = 60, as_member: bool = False) -> None:
         if lifetime < 1:
             raise ValueError(f"lifetime must be at least 1 second, not {lifetime}")
-        self.agent = agent_origin(agent)
-        self.key_id = thumbprint(key.public_key())
+        self.agent: str = agent_origin(agent)
+        self.key_id: str = thumbprint(key.public_key())
         self._key = key
         self._lifetime = lifetime
         self._field = f'{_LABEL}="{self.agent}"' if as_member else f'"{self.agent}"'

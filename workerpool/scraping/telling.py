@@ -37,7 +37,7 @@ class Telling:
         self._who = politeness.headers
         self._headers = headers
         self._signer = signer
-        self.follows = not (politeness.robots or each_hop) and headers is None and signer is None
+        self.follows: bool = not (politeness.robots or each_hop) and headers is None and signer is None
 
     def of(self, entry: Entry) -> tuple[tuple[str, str], ...]:
         """Return what goes with the request of an entry beside the item's own headers."""

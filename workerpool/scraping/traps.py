@@ -101,7 +101,7 @@ class Traps:
     """
 
     def __init__(self, limits: TrapLimits | None = None, *, most: int = 20_000, aside: Iterable[Trap] = ()) -> None:
-        self.limits = limits or TrapLimits()
+        self.limits: TrapLimits = limits or TrapLimits()
         self._most = most
         self._shapes: OrderedDict[bytes, _Shape] = OrderedDict()
         self._slow: OrderedDict[str, int] = OrderedDict()

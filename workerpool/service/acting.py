@@ -18,7 +18,7 @@ from .wire import job_json, lane_json
 
 __all__ = ["parsed", "router", "takes"]
 
-router = APIRouter(tags=["jobs"])
+router: APIRouter = APIRouter(tags=["jobs"])
 _JSON = "application/json"
 _MOST = 64 * 2**10
 Model = TypeVar("Model", bound=BaseModel)

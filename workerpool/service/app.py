@@ -18,7 +18,7 @@ from .service import Service
 
 __all__ = ["make_app"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 _ROUTERS = (
     submitting.router, acting.router, reading.router, hooks.router, following.router, health.router, docs_page.router,
 )  # fmt: skip

@@ -32,7 +32,7 @@ class Batch:
         self._rest = b""
         self._line = 0
         self._size = 0
-        self.total = 0
+        self.total: int = 0
 
     def __enter__(self) -> "Batch":
         return self

@@ -30,7 +30,7 @@ class Bell:
 
     def __init__(self, sequence: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self.last = sequence
+        self.last: int = sequence
         self._news = asyncio.Event()
         self._work = asyncio.Event()
         self._gone: deque[str] = deque()

@@ -61,7 +61,7 @@ class Connection(H11Protocol):
             transport.abort()
             return
         if len(self.connections) > _KEPT:
-            self.app = _once(self.app)
+            self.app: Any = _once(self.app)
         self._wait(_HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 
 __all__ = ["router"]
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title></head>

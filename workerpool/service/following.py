@@ -17,7 +17,7 @@ from .wire import event_json
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["events"])
+router: APIRouter = APIRouter(tags=["events"])
 _STREAM = "text/event-stream"
 _BEAT = 15.0  # seconds between comments, which keep the line open
 _AT_ONCE = 500

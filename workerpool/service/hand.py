@@ -15,7 +15,7 @@ class Hand:
     def __init__(self) -> None:
         self._held: dict[int, Ticket] = {}
         self._of_job: defaultdict[str, set[Ticket]] = defaultdict(set)
-        self.weight = 0  # bytes of bodies that are to be sent
+        self.weight: int = 0  # bytes of bodies that are to be sent
 
     def __len__(self) -> int:
         return len(self._held)

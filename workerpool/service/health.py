@@ -20,7 +20,7 @@ __all__ = ["router"]
 
 _UNKNOWN = AddressVerdict(False, "name does not resolve")
 
-router = APIRouter(tags=["operation"])
+router: APIRouter = APIRouter(tags=["operation"])
 
 
 @router.get("/healthz", responses={200: {"content": {"text/plain": {}}}}, summary="Whether the process lives")

@@ -19,7 +19,7 @@ from .wire import delivery_json, time_text
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["webhooks"])
+router: APIRouter = APIRouter(tags=["webhooks"])
 _JSON = "application/json"
 _DAY = 86_400.0
 _UNSEEN = {"Cache-Control": "no-store"}

@@ -26,13 +26,13 @@ class LaneRun:
     """Say what of a lane may be sent, and how much more is to be leased. Of the runner's loop only."""
 
     def __init__(self, settings: LaneSettings, common: Hosts) -> None:
-        self.settings = settings
+        self.settings: LaneSettings = settings
         self._common = common
-        self.turns = Turns(common, _own(settings))
+        self.turns: Turns = Turns(common, _own(settings))
         self._pace = None if settings.rate is None else Pace(Rate(settings.rate))
         self.under_way: set[Ticket] = set()  # chosen, and without an answer
         self.stored: deque[Ticket] = deque()  # of these, what is stored and waits for a place
-        self.sent = 0
+        self.sent: int = 0
         self.is_rung = True  # whether there may be something new, which may go before all that waits
         self.is_dry = False  # whether the store had nothing more, when it was asked last
         self.is_storing = False  # whether sendings are being stored

@@ -40,7 +40,7 @@ class Refused(ValueError):
 
     def __init__(self, verdict: AddressVerdict) -> None:
         super().__init__(f"the address rules forbid it: rule '{verdict.rule}', {verdict.text}")
-        self.rule = verdict.rule
+        self.rule: str = verdict.rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.errors, self.headers = status, detail, errors, dict(headers or {})
+        self.status: int = status
+        self.detail: str = detail
+        self.errors: Sequence[Mapping[str, Any]] = errors
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 def problem_response(found: Problem) -> Response:

@@ -20,7 +20,7 @@ from .wire import job_json, result_json
 
 __all__ = ["Cursor", "Id", "Limit", "Number", "attachment", "filter_of", "paged", "router"]
 
-router = APIRouter(tags=["jobs"])
+router: APIRouter = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
 _TURN = 15.0  # seconds that one wait for news takes at most
 _LONGEST_WAIT = 60.0

@@ -37,7 +37,7 @@ from .waits import waits_of
 
 __all__ = ["Runner"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _BATCH = 200  # tickets that are leased at a time, or answers that are looked at
 _STORED = 500  # sendings, or results, that one transaction stores
@@ -70,7 +70,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self.sendings = 0
+        self.sendings: int = 0
 
     def start(self) -> None:
         """Begin."""

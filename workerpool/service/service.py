@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Depends, Request
 
@@ -72,9 +73,9 @@ class Needs:
         return caller
 
 
-as_reader = Depends(Needs(Role.READ))
-as_submitter = Depends(Needs(Role.SUBMIT))
-as_admin = Depends(Needs(Role.ADMIN))
+as_reader: Any = Depends(Needs(Role.READ))
+as_submitter: Any = Depends(Needs(Role.SUBMIT))
+as_admin: Any = Depends(Needs(Role.ADMIN))
 
 
 def accepts(request: Request, *media_types: str) -> str:

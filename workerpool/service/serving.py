@@ -29,7 +29,7 @@ from .webhooks.courier import Courier
 
 __all__ = ["running", "serve"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _BACKLOG = 2048
 _HURRY = 5.0  # seconds that connections, and the pool, get at the end

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from time import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -75,7 +75,9 @@ Address = Annotated[str, Field(min_length=1, max_length=16_384, json_schema_extr
 class Strict(BaseModel):
     """A model that takes what it names, in the types that it names, and nothing else."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False, allow_inf_nan=False)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", strict=True, populate_by_name=False, allow_inf_nan=False
+    )
 
 
 class RequestFields(Strict):
@@ -180,7 +182,7 @@ class JobFields(Strict):
 class JobIn(JobFields, RequestFields):
     """A job: its requests, or one request at the top."""
 
-    model_config = ConfigDict(json_schema_extra=_OF_A_JOB)
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra=_OF_A_JOB)
 
     requests: Annotated[list[Either], Field(min_length=1, max_length=Limits().requests)] | None = None
     url: Address | None = None
@@ -237,7 +239,7 @@ class BulkIn(Strict):
     dry_run: bool = True
 
 
-Submission = TypeAdapter(JobIn)
+Submission: TypeAdapter[JobIn] = TypeAdapter(JobIn)
 OneRequest: TypeAdapter[str | RequestIn] = TypeAdapter(Either)
 
 

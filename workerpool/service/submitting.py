@@ -24,7 +24,7 @@ from .wire import job_json
 
 __all__ = ["check_quota", "router", "submit_json"]
 
-router = APIRouter(tags=["jobs"])
+router: APIRouter = APIRouter(tags=["jobs"])
 _JSON, _LINES = "application/json", "application/x-ndjson"
 _LONG = 32 * 2**10  # bytes
 

@@ -18,15 +18,15 @@ class Ticket:
     __slots__ = ("gone", "host", "lease", "request", "retry", "sent_at", "tried", "weight", "work")
 
     def __init__(self, lease: Leased, default_attempts: int) -> None:
-        self.lease = lease
-        self.host = lease.host
+        self.lease: Leased = lease
+        self.host: str = lease.host
         self.tried: list[Attempt] = [_interrupted(each) for each in lease.attempts] if lease.attempts else []
-        self.retry = _retry(lease.retry_attempts or default_attempts)
+        self.retry: Retry = _retry(lease.retry_attempts or default_attempts)
         self.request: Request | None = None  # made when it is first sent
         self.work: Handed | None = None  # while it is sent
-        self.sent_at = 0.0  # when its last attempt went out
-        self.gone = False  # whether the lease was lost: what comes is nobody's
-        self.weight = sum(len(lease.spec.get(name, "")) for name in _BODIES) if lease.spec else 0
+        self.sent_at: float = 0.0  # when its last attempt went out
+        self.gone: bool = False  # whether the lease was lost: what comes is nobody's
+        self.weight: int = sum(len(lease.spec.get(name, "")) for name in _BODIES) if lease.spec else 0
 
     @property
     def sendings(self) -> int:

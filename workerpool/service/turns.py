@@ -18,14 +18,15 @@ class Turns:
     """
 
     def __init__(self, common: Hosts, own: Hosts | None) -> None:
-        self._common, self.own = common, own
+        self._common = common
+        self.own: Hosts | None = own
         self._queues: dict[str, list[tuple[int, int, Ticket]]] = {}  # a heap of each host
         self._turns: list[tuple[float, int, str]] = []  # a heap; a host is in it once at most
         self._listed: set[str] = set()
         self._held: set[str] = set()  # hosts whose rules are asked for
         self._paused: list[tuple[float, int, Ticket]] = []  # a heap of tickets that pause before they are tried again
         self._numbers = count()
-        self.waiting = 0  # tickets that pause are not counted
+        self.waiting: int = 0  # tickets that pause are not counted
 
     def add(self, ticket: Ticket, *, due: float | None = None) -> None:
         """Take a ticket; `due` is the moment before which it waits."""

@@ -10,7 +10,7 @@ from .store import Store
 
 __all__ = ["keep_up"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _TEND = 0.5  # seconds
 _SWEEP = 60.0

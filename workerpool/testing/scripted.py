@@ -59,7 +59,7 @@ class TlsSite(ScriptedSite):
         authority = trustme.CA()
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1", "localhost").configure_cert(server)
-        self.ssl_context = ssl.create_default_context()
+        self.ssl_context: ssl.SSLContext = ssl.create_default_context()
         authority.configure_trust(self.ssl_context)
         super().__init__(tls=server)
 

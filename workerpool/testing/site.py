@@ -63,10 +63,10 @@ class Site:
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        self.url = ""
-        self.hits = 0
-        self.in_flight = 0
-        self.max_in_flight = 0
+        self.url: str = ""
+        self.hits: int = 0
+        self.in_flight: int = 0
+        self.max_in_flight: int = 0
         self._tls = tls
         self._changed = threading.Condition()  # guards the counters
         self._seen_flaky: set[str] = set()  # the site's loop only

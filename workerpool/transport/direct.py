@@ -61,7 +61,7 @@ class Direct(Asker, Ride):
         self._sessions = sessions
         self._connection = connection
         self.protocol: HttpProtocol = connection.protocol
-        self.origin = origin
+        self.origin: Origin = origin
         self._work: Work | None = None
         self._payload: Any = None  # of a body that has not come to its end
 

@@ -19,7 +19,7 @@ from ..messages.url import parse_url
 
 __all__ = ["NO_ENVIRONMENT", "Environment", "is_socks", "proxy_for", "read_environment"]
 
-log = logging.getLogger("workerpool.environment")
+log: logging.Logger = logging.getLogger("workerpool.environment")
 
 _HTTP = {"ws": "http", "wss": "https"}
 _SCHEMES: tuple[str, ...] = ("http", "https", "all")

@@ -16,6 +16,8 @@ __all__ = ["FunctionRequest", "route"]
 class FunctionRequest(aiohttp.ClientRequest):
     """aiohttp's request, with the proxy, login, cookies and certificates that the lane's own requests would have."""
 
+    proxy: URL | None
+
     def __init__(self, *args: Any, environment: Environment, usual_ssl: Any, ssl: Any = True, **options: Any) -> None:
         self._environment = environment
         self._tunnel: URL | None = None  # the proxy, where the request itself is not for it

@@ -6,7 +6,7 @@ from .inside.contract import holds
 __all__ = ["KEPT", "Moved"]
 
 # The one header that goes to no origin, but to the proxy again.
-KEPT = frozenset({"proxy-authorization"}) if holds("request") else frozenset()
+KEPT: frozenset[str] = frozenset({"proxy-authorization"}) if holds("request") else frozenset()
 
 
 class Moved(Exception):

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any, cast
 
 import aiohttp
+import aiohttp.abc
 
 __all__ = ["NAMES", "Names", "join_threads", "new_resolver"]
 

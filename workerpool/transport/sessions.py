@@ -87,7 +87,7 @@ class Sessions:
         self.feeders: set[Feeder] = set()  # of uploads that are under way; added on the loop
         self._reserve = reserve
         self.slow = slow
-        self.limited = lane.rate is not None or lane.per_host_rate is not None
+        self.limited: bool = lane.rate is not None or lane.per_host_rate is not None
         self._timeout = _client_timeout(lane.timeout)
         self._proxy = None if lane.proxy is None or lane.by_socks else parse_url(lane.proxy)
         self._has_proxies = self._proxy is not None or not all(map(is_socks, environment.proxies.values()))
@@ -116,7 +116,7 @@ class Sessions:
             self._session = self._open_session(self._headers)
             self._bare = self._open_session(None)
             jar = self._jar if isinstance(self._jar, Cookies) else None
-            self.fast_path = FastPath(self._session, lane, self.first_hop, jar, connections, self._ssl)
+            self.fast_path: FastPath = FastPath(self._session, lane, self.first_hop, jar, connections, self._ssl)
             self._raw: aiohttp.ClientSession | None = None
         except BaseException:
             close_at_once(self._connector)

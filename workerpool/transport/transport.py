@@ -27,7 +27,7 @@ class Transport(Sessions):
     def __init__(self, lane: Lane, *args: Any) -> None:
         super().__init__(lane, *args)
         if lane.robots:
-            self.robots = Robots(self.agent, self._ask_robots)
+            self.robots: Robots | None = Robots(self.agent, self._ask_robots)
 
     def fetch(self, work: Work, errand: Fetch) -> Coroutine[Any, Any, Response]:
         """Try the request once and return the complete answer; raises a RequestError, or Moved."""

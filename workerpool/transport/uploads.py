@@ -58,9 +58,9 @@ class Feeder:
     """Read the source of one upload into `chunks`, once; `feeders` holds it while it has the source."""
 
     def __init__(self, upload: Upload, feeders: "set[Feeder]") -> None:
-        self.chunks = Chunks()
-        self.ended = Ending()
-        self.begun = False
+        self.chunks: Chunks = Chunks()
+        self.ended: Ending = Ending()
+        self.begun: bool = False
         self.size: int | None = None  # bytes that an ordinary file has left; None (chunked) for anything else
         self._upload = upload
         self._feeders = feeders

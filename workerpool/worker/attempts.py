@@ -13,7 +13,7 @@ from ..lane import Lane
 from ..loops import pause
 from ..messages.request import Request
 from ..messages.response import Response
-from ..policies.breaker import Breaker
+from ..policies.breaker import Breaker, Circuit
 from ..policies.budget import RetryBudget
 from ..policies.retry import is_good, is_unreachable, wait_before_retry
 from ..redaction import redact
@@ -22,18 +22,19 @@ from ..transport import Moved, Transport
 
 __all__ = ["Attempts"]
 
-log = logging.getLogger("workerpool.attempts")
+log: logging.Logger = logging.getLogger("workerpool.attempts")
 
 
 class Attempts:
     """Try the requests of one lane on one worker; used on its loop only."""
 
     def __init__(self, lane: Lane) -> None:
-        self.made = 0  # read by all
+        self.made: int = 0  # read by all
         self._lane = lane
         self._budget = RetryBudget(0 if lane.retry is None else lane.retry.attempts - 1)
         self._breaker = Breaker()
-        self.circuits = self._breaker.circuits  # of hosts that could not be reached: while there are any, each try asks
+        # Of hosts that could not be reached: while there are any, each try asks.
+        self.circuits: dict[str, Circuit] = self._breaker.circuits
 
     async def run(self, work: Work, errand: Fetch, transport: Transport) -> None:
         """Try until an answer is good or nothing more may be tried, and decide the work; raises Moved."""

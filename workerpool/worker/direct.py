@@ -35,7 +35,7 @@ class DirectAttempts(Driver):
         lose: Callable[[BaseException], object],
     ) -> None:
         self.transport: Transport | None = None  # none before the first task has opened it
-        self.made = 0  # read by all
+        self.made: int = 0  # read by all
         self._attempts = attempts
         self._end, self._begin, self._begin_task = end, begin, begin_task
         self._stopped, self._lose = stopped, lose

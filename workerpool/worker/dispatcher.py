@@ -41,10 +41,12 @@ class Dispatcher(Holder):
         environment: Environment,
         forward: Callable[[Work], object],
     ) -> None:
-        self.name = loop.name
+        self.name: str = loop.name
         self.lane = lane
-        self.inbox = Inbox(f"the queue of lane '{lane.name}' on {loop.name}", queue, lambda: loop.call_soon(self.drain))
-        self.tally = Tally(loop)
+        self.inbox: Inbox = Inbox(
+            f"the queue of lane '{lane.name}' on {loop.name}", queue, lambda: loop.call_soon(self.drain)
+        )
+        self.tally: Tally = Tally(loop)
         self._loop = loop
         self._connections, self._environment = connections, environment
         self._most = connections  # as it was made with; `limit` changes the other one

@@ -16,7 +16,7 @@ _MUCH = 64  # jobs on their way
 _TOGETHER = 32  # jobs that are told of together at most, but for what one turn brings
 _MOMENT = 0.001  # seconds
 
-log = logging.getLogger("workerpool.worker")
+log: logging.Logger = logging.getLogger("workerpool.worker")
 
 
 class State(IntEnum):
@@ -36,16 +36,16 @@ class WorkerLoop:
     def __init__(self, name: str, outstanding: Outstanding, watch: "Callable[[WorkerLoop], object]") -> None:
         self.name = name
         self.outstanding = outstanding
-        self.deadlines = Deadlines(self.call_soon)
+        self.deadlines: Deadlines = Deadlines(self.call_soon)
         self.current: asyncio.AbstractEventLoop | None = None  # read by all
         self.ident: int | None = None  # of the thread
         self.blocked = False  # avoided by routing: code of the user's keeps the loop, or the thread has ended
-        self.user_code = 0  # jobs in flight that run code of the user's; the loop's only, read by all
+        self.user_code: int = 0  # jobs in flight that run code of the user's; the loop's only, read by all
         self.losses = 0  # loops that were lost and replaced
         self.posted = 0  # jobs handed over here, under the pool's lock
-        self.moved = 0  # and by other workers, under the lock
+        self.moved: int = 0  # and by other workers, under the lock
         self.ended = 0  # and settled, or passed on to another worker; the loop's only
-        self.state = State.RUNNING
+        self.state: State = State.RUNNING
         self._lock = threading.RLock()  # guards the state, and what comes from other workers
         self._watch = watch
         self._stopped: asyncio.Event | None = None  # the loop's only, as is the next one

@@ -32,8 +32,8 @@ class Tally:
     """Count each piece of work once, from its acceptance to its outcome."""
 
     def __init__(self, loop: WorkerLoop) -> None:
-        self.submitted = 0  # under the pool's lock
-        self.durations = Stopwatch()  # of what ended
+        self.submitted: int = 0  # under the pool's lock
+        self.durations: Stopwatch = Stopwatch()  # of what ended
         self._loop = loop
         self._ended = {"succeeded": 0, "failed": 0, "cancelled": 0}  # the loop's only, read by all
 

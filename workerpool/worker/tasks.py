@@ -38,7 +38,7 @@ class Tasks:
         stopped: Callable[[Work], object],
     ) -> None:
         self.held: set[Work] = set()  # started and not ended; read by all
-        self.closing = False
+        self.closing: bool = False
         self._loop = loop
         self._serve, self._end, self._stopped = serve, end, stopped
         self._resting: list[tuple[asyncio.Future[Work | None], asyncio.Task[None]]] = []

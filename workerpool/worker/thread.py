@@ -20,7 +20,7 @@ from .loop import State, WorkerLoop
 
 __all__ = ["Worker"]
 
-log = logging.getLogger("workerpool.worker")
+log: logging.Logger = logging.getLogger("workerpool.worker")
 
 _PATIENCE = 1.0  # seconds that a session of a lost loop gets to close
 _TRIES = 3
@@ -43,7 +43,7 @@ class Worker:
         watch: Callable[[WorkerLoop], object],
     ) -> None:
         self.name = name
-        self.loop = WorkerLoop(name, outstanding, watch)
+        self.loop: WorkerLoop = WorkerLoop(name, outstanding, watch)
         self._factory = factory
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._ready: Future[None] = Future()

@@ -14,7 +14,7 @@ from .loop import State, WorkerLoop
 
 __all__ = ["Watchdog"]
 
-log = logging.getLogger("workerpool.watchdog")
+log: logging.Logger = logging.getLogger("workerpool.watchdog")
 
 
 class Watchdog:

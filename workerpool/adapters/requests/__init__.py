@@ -9,10 +9,10 @@ metrics are the pool's. `FuturesSession` has the interface of requests-futures, 
 
 try:
     import requests  # noqa: F401
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "workerpool.adapters.requests needs an extra: pip install 'aiohttp-workerpool[requests]'", name=exc.name
-    ) from exc
+        "workerpool.adapters.requests needs an extra: pip install 'aiohttp-workerpool[requests]'", name=_exc.name
+    ) from _exc
 
 from .adapter import PoolAdapter
 from .futures import FuturesSession

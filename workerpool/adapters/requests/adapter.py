@@ -53,7 +53,7 @@ class PoolAdapter(HTTPAdapter):
     so that `pool_connections` is always met. Connections belong to the pool: closing the adapter closes none.
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "_pool", "_lane"]  # noqa: RUF012  what requests' own pickling takes along
+    __attrs__: list[str] = [*HTTPAdapter.__attrs__, "_pool", "_lane"]  # noqa: RUF012  what requests' own pickling takes along
 
     def __init__(
         self,

@@ -60,7 +60,9 @@ class FuturesSession(requests.Session):
         self._lock = Lock()
         self._pending: set[Future[Any]] = set()
         self._closed = False
-        self.executor = ThreadPoolExecutor(max_workers, "workerpool-requests") if executor is None else executor
+        self.executor: ThreadPoolExecutor | Executor = (
+            ThreadPoolExecutor(max_workers, "workerpool-requests") if executor is None else executor
+        )
         self.session = session
         sizes: dict[str, Any] = {}
         if executor is None and max_workers > DEFAULT_POOLSIZE:

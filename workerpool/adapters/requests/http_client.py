@@ -27,7 +27,7 @@ class RawBody(io.BufferedIOBase):
         self._left = False  # closed before the end
         self._error: WorkerPoolError | None = None
         self._line_due = False  # what was announced by a chunk's line has been read, and its end of line has not
-        self.chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+        self.chunked: bool = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
         self.version = 10 if answer.http_version == "1.0" else 11
         self.length = _length(answer)  # bytes that are to come; None: nobody knows
 
@@ -151,7 +151,7 @@ class _Framed:
 
     def __init__(self, raw_body: RawBody) -> None:
         self._raw_body = raw_body
-        self.raw = _NoSocket()
+        self.raw: _NoSocket = _NoSocket()
 
     def readline(self, limit: int = -1, /) -> bytes:
         """Return the next line between two chunks."""

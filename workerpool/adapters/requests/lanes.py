@@ -52,9 +52,9 @@ class Used:
     __slots__ = ("route", "since", "users")
 
     def __init__(self, route: Route) -> None:
-        self.route = route  # and not its view: that would keep the pool alive for as long as the table does
-        self.users = 1  # who are about to send; this and the next under the lock
-        self.since = monotonic()
+        self.route: Route = route  # and not its view: that would keep the pool alive for as long as the table does
+        self.users: int = 1  # who are about to send; this and the next under the lock
+        self.since: float = monotonic()
 
     @property
     def idle(self) -> bool:

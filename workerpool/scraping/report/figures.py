@@ -22,20 +22,20 @@ class Figures:
     def __init__(self) -> None:
         self.verdicts: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
-        self.bytes = 0
-        self.retried = 0
+        self.bytes: int = 0
+        self.retried: int = 0
         self.first: float | None = None  # since the epoch
         self.last: float | None = None
-        self.without_bytes = 0  # answers of whose size nothing is known
-        self.took = Histogram()
-        self.waited = Histogram()
-        self.timeline = Timeline()
-        self.hosts = HostTable()
+        self.without_bytes: int = 0  # answers of whose size nothing is known
+        self.took: Histogram = Histogram()
+        self.waited: Histogram = Histogram()
+        self.timeline: Timeline = Timeline()
+        self.hosts: HostTable = HostTable()
         self.failed: dict[str, Family] = {}
         self.skipped: dict[str, Family] = {}
         self.causes: dict[str, float] = {}  # host-seconds
-        self.looks = 0
-        self.left = 0  # items without an outcome, when last looked at
+        self.looks: int = 0
+        self.left: int = 0  # items without an outcome, when last looked at
         self._looked: float | None = None
 
     @property

@@ -15,9 +15,9 @@ class Histogram:
 
     def __init__(self) -> None:
         self.classes: dict[int, int] = {}
-        self.count = 0
-        self.sum = 0.0
-        self.most = 0.0
+        self.count: int = 0
+        self.sum: float = 0.0
+        self.most: float = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one."""

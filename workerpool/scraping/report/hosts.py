@@ -18,10 +18,11 @@ class HostFigures:
     __slots__ = ("bytes", "count", "host", "kinds", "took")
 
     def __init__(self, host: str) -> None:
-        self.host = host
-        self.count = self.bytes = 0
+        self.host: str = host
+        self.count: int = 0
+        self.bytes: int = 0
         self.kinds: dict[str, int] = {}  # 2xx to 5xx, failed, skipped
-        self.took = Histogram()
+        self.took: Histogram = Histogram()
 
     @property
     def bad(self) -> int:
@@ -48,7 +49,7 @@ class HostTable:
         self._most = most
         self._hosts: dict[str, HostFigures] = {}
         self._seen = bytearray(_MARKS // 8)  # a mark for each host, where its hash has it
-        self.others = 0  # outcomes of hosts that are told apart no longer
+        self.others: int = 0  # outcomes of hosts that are told apart no longer
 
     def __len__(self) -> int:
         return len(self._hosts)

@@ -31,7 +31,7 @@ class Report:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, title: str = "") -> None:
-        self.figures = Figures()
+        self.figures: Figures = Figures()
         self.summary: Summary | None = None
         self._path = None if path is None else Path(path)
         self._title = title

@@ -15,8 +15,12 @@ class Moment:
     __slots__ = ("bytes", "causes", "failed", "fetched", "in_flight", "looks", "skipped")
 
     def __init__(self) -> None:
-        self.fetched = self.failed = self.skipped = self.bytes = 0
-        self.looks = self.in_flight = 0
+        self.fetched: int = 0
+        self.failed: int = 0
+        self.skipped: int = 0
+        self.bytes: int = 0
+        self.looks: int = 0
+        self.in_flight: int = 0
         self.causes: dict[str, int] = {}
 
     @property
@@ -36,7 +40,7 @@ class Timeline:
     """Keep moments of equal width, `most` at most; where there would be more, two become one."""
 
     def __init__(self, most: int = 2000) -> None:
-        self.width = _FINEST
+        self.width: float = _FINEST
         self._most = most
         self._moments: dict[int, Moment] = {}
 

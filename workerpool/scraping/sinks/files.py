@@ -35,8 +35,8 @@ class AppendFile:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, fsync: Fsync = "flush") -> None:
-        self.path = None if path is None else Path(path)
-        self.place = "stdout" if self.path is None else str(self.path)
+        self.path: Path | None = None if path is None else Path(path)
+        self.place: str = "stdout" if self.path is None else str(self.path)
         self._fsync = checked_fsync(fsync)
         self._file: BinaryIO | None = None
         self._pending = bytearray()

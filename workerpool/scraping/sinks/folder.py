@@ -50,10 +50,11 @@ class Folder:
         largest: int | None = None,
         fsync: Fsync = "close",
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._keep = keep
-        self.parts = self.path / _PARTS if stream else None
-        self.held, self.largest = held, largest
+        self.parts: Path | None = self.path / _PARTS if stream else None
+        self.held: int = held
+        self.largest: int | None = largest
         self._errors = errors
         self._fsync = checked_fsync(fsync)
         self._journal = AppendFile(self.path / _JOURNAL, fsync=fsync)

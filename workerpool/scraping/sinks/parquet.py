@@ -23,8 +23,8 @@ _SIZE = b"workerpool.spool"  # in the file's footer: how many bytes of lines it 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
-except ImportError as exc:
-    raise ImportError("Parquet needs an extra: pip install 'aiohttp-workerpool[parquet]'", name=exc.name) from exc
+except ImportError as _exc:
+    raise ImportError("Parquet needs an extra: pip install 'aiohttp-workerpool[parquet]'", name=_exc.name) from _exc
 
 
 class Parquet:
@@ -50,7 +50,7 @@ class Parquet:
     )  # fmt: skip
 
     def __init__(self, path: str | os.PathLike[str], *, body: bool = False, fsync: Fsync = "flush") -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._schema = self.SCHEMA.append(pa.field("body", pa.binary())) if body else self.SCHEMA
         self._body = body
         self._fsync = fsync

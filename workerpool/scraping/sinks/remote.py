@@ -16,10 +16,10 @@ _USERINFO = re.compile(r"//[^/@]*@")
 
 try:
     from fsspec.core import url_to_fs
-except ImportError as exc:
+except ImportError as _exc:
     raise ImportError(
-        "saving to a URL needs an extra: pip install 'aiohttp-workerpool[remote]'", name=exc.name
-    ) from exc
+        "saving to a URL needs an extra: pip install 'aiohttp-workerpool[remote]'", name=_exc.name
+    ) from _exc
 
 
 class RemoteFolder:
@@ -31,8 +31,8 @@ class RemoteFolder:
     """
 
     def __init__(self, url: str, *, errors: bool = False, storage: Mapping[str, Any] | None = None) -> None:
-        self.url = url.rstrip("/")
-        self.place = _USERINFO.sub("//", self.url)  # as errors tell it
+        self.url: str = url.rstrip("/")
+        self.place: str = _USERINFO.sub("//", self.url)  # as errors tell it
         self._errors = errors
         self._storage = dict(storage or {})
         self._system: Any = None

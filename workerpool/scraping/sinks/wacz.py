@@ -56,7 +56,7 @@ class Wacz:
         remembered: int = 2**15,
         fsync: Fsync = "flush",
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._title = title or self.path.stem
         self._folder = self.path.with_name(f"{self.path.name}.parts")
         warc = self._folder / "data.warc.gz"

@@ -57,12 +57,12 @@ class Warc:
         remembered: int = 2**15,
         fsync: Fsync = "flush",
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         name = self.path.name
         stem = name.removesuffix(".gz").removesuffix(".warc")
         if not name.endswith((".warc", ".warc.gz")) or not stem:
             raise SinkError(f"{self.path}: the name of an archive ends with .warc.gz or .warc")
-        self.index_path = self.path.with_name(f"{stem}.cdxj")
+        self.index_path: Path = self.path.with_name(f"{stem}.cdxj")
         self._is_packed = name.endswith(".gz")
         self._headers = tuple(headers)
         self._info = _INFO | dict(info or {})

@@ -44,7 +44,7 @@ from .errors import (
 
 __all__ = ["Call", "Calls", "Pauses"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 T = TypeVar("T")
 
 _PROBLEM = "application/problem+json"

@@ -37,7 +37,7 @@ class ClientError(WorkerPoolError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.errors = tuple(dict(each) for each in errors)
+        self.errors: tuple[dict[str, Any], ...] = tuple(dict(each) for each in errors)
         self.retry_after = retry_after
 
 
@@ -82,4 +82,6 @@ class RequestFailed(ClientError):
 
     def __init__(self, message: str, *, url: str = "", type: str = "", stage: str = "") -> None:
         super().__init__(message)
-        self.url, self.type, self.stage = url, type, stage
+        self.url: str = url
+        self.type: str = type
+        self.stage: str = stage

@@ -69,9 +69,9 @@ class _Needs:
         return viewer
 
 
-AsReader = Depends(_Needs(Role.READ))
-AsSubmitter = Depends(_Needs(Role.SUBMIT))
-AsAdmin = Depends(_Needs(Role.ADMIN))
+AsReader: Any = Depends(_Needs(Role.READ))
+AsSubmitter: Any = Depends(_Needs(Role.SUBMIT))
+AsAdmin: Any = Depends(_Needs(Role.ADMIN))
 
 
 async def viewer_of(request: Request) -> Viewer | None:

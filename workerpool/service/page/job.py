@@ -19,7 +19,7 @@ from .rendering import Viewer, html
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: APIRouter = APIRouter(route_class=PageRoute, include_in_schema=False)
 _LIMIT = 50
 _SHOWN = ("all", "failed", "succeeded", "newest")
 _ROLES = {"cancel": Role.SUBMIT, "retry": Role.SUBMIT, "delete": Role.ADMIN}

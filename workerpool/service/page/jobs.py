@@ -16,7 +16,7 @@ from .words import query
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: APIRouter = APIRouter(route_class=PageRoute, include_in_schema=False)
 _LIMIT = 50
 _LONGEST = 1024
 _DONE = {"cancel": "cancelled", "retry": "begun again", "delete": "deleted"}

@@ -16,7 +16,7 @@ from .rendering import Viewer, html
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: APIRouter = APIRouter(route_class=PageRoute, include_in_schema=False)
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 _LIMITS = {"connections": int, "per_host": int, "rate": float, "per_host_rate": float}
 _FREE = ("rate", "per_host_rate")  # where nothing given is no limit

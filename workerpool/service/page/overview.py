@@ -14,7 +14,7 @@ from .rendering import Viewer, html
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: APIRouter = APIRouter(route_class=PageRoute, include_in_schema=False)
 _NEWEST = 8
 _RECENT = 15  # steps of the pulse that the numbers are about
 

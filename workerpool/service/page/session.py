@@ -10,7 +10,7 @@ from .rendering import asset, cookie_name, html
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: APIRouter = APIRouter(route_class=PageRoute, include_in_schema=False)
 _LASTS = 12 * 3600  # seconds that a sign-in lasts
 _YEAR = 365 * 86_400
 _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "LICENSE": "text/plain"}

@@ -19,7 +19,7 @@ from .rendering import Viewer, html
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router: APIRouter = APIRouter(route_class=PageRoute, include_in_schema=False)
 _FIELDS = ("urls", "id", "lane", "priority", "labels", "webhook", "attempts", "expires_in", "once")
 _MOST = 4 * 2**20  # bytes; for more there are calls, which take lines one by one
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")

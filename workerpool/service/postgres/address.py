@@ -44,10 +44,10 @@ class Address:
             raise StoreRefused(
                 "the address after --database is none that PostgreSQL takes; write postgresql://USER@HOST:PORT/NAME"
             ) from None
-        self.conninfo = make_conninfo("", **{**_DEFAULTS, "application_name": "workerpool", **given})
+        self.conninfo: str = make_conninfo("", **{**_DEFAULTS, "application_name": "workerpool", **given})
         user, host, port, name = (given.get(each, "") for each in ("user", "host", "port", "dbname"))
         at = f"{user}@" if user else ""
-        self.name = f"postgresql://{at}{host}{f':{port}' if port else ''}/{name}"
+        self.name: str = f"postgresql://{at}{host}{f':{port}' if port else ''}/{name}"
 
 
 @contextmanager

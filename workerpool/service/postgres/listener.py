@@ -19,7 +19,7 @@ from .writer import CHANNEL
 
 __all__ = ["listen"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _PAUSE = 0.2  # seconds before a broken connection is tried again
 _ALIVE = 10.0  # seconds after which it is seen whether the connection is still there

@@ -13,7 +13,7 @@ from .schema import MIGRATIONS, SCHEMA, VERSION
 
 __all__ = ["make"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _LOCK = 0x77706A73  # of the database's advisory locks: whoever makes or migrates has it
 _OLDEST = 130000  # what procrastinate needs

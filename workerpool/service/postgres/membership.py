@@ -22,7 +22,7 @@ from .writer import Writer
 
 __all__ = ["Membership"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _LOOK = 1.0  # seconds between two looks, at most
 _LINGER = 3.0  # seconds that a turn is kept with nothing to send: more may come
@@ -53,7 +53,7 @@ class Membership:
         self._address, self._writer, self._gained = address, writer, gained
         self.worker: int | None = None
         self.leaving: frozenset[int] = frozenset()  # groups of which nothing more is leased, so that others get them
-        self.others = 0  # processes beside this one that fetch
+        self.others: int = 0  # processes beside this one that fetch
         self._look, self._joined = asyncio.Event(), asyncio.Event()
         self._busy = asyncio.Lock()  # whoever takes turns
         self._db: Connection | None = None

@@ -22,7 +22,7 @@ from .link import Connection, close_quietly, connect
 
 __all__ = ["CHANNEL", "Change", "Writer"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +45,8 @@ class Change:
 
     def __init__(self, db: Connection, sequence: int) -> None:
         self.db = db
-        self.sequence = self.begun_at = sequence
+        self.sequence: int = sequence
+        self.begun_at: int = sequence
         self.work = False  # whether there may be something new to lease
         self.withdrawn: list[str] = []  # jobs whose requests were taken from runners
 

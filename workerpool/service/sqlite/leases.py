@@ -26,7 +26,7 @@ class Leases:
         self._held: dict[int, Lease] = {}
         self._before: list[tuple[int, Lease | None]] = []  # of this transaction, in the order of its steps
         self._tokens = count(1)
-        self.next_end = inf  # before that none ends; read from any thread
+        self.next_end: float = inf  # before that none ends; read from any thread
 
     def __contains__(self, key: int) -> bool:
         return key in self._held

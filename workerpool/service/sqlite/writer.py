@@ -22,7 +22,7 @@ from .leases import Leases
 
 __all__ = ["Change", "Writer"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Change:
 
     def __init__(self, db: sqlite3.Connection, sequence: int, leases: Leases) -> None:
         self.db = db
-        self.sequence = sequence
+        self.sequence: int = sequence
         self.leases = leases
         self.work = False  # whether there may be something new to lease
         self.withdrawn: list[str] = []  # jobs whose requests were taken from runners
@@ -69,8 +69,8 @@ class Writer:
     ) -> None:
         self._path, self._db, self._turn, self._gate, self._told = path, db, turn, gate, told
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self.sequence = self._stored_sequence()
-        self.leases = Leases()
+        self.sequence: int = self._stored_sequence()
+        self.leases: Leases = Leases()
         self._thread = threading.Thread(target=self._run, name="workerpool-service-writer", daemon=True)
         self._closed = False
         self._thread.start()

@@ -27,7 +27,7 @@ from .message import TIMEOUT, request_of, verdict_of
 
 __all__ = ["Courier"]
 
-log = logging.getLogger("workerpool.service")
+log: logging.Logger = logging.getLogger("workerpool.service")
 
 _AT_ONCE = 64
 _OF_A_HOST = 8  # so that a slow receiver holds up nobody else

@@ -14,13 +14,13 @@ class Answer:
     __slots__ = ("_connection", "closed", "content", "headers", "method", "reason", "status", "version")
 
     def __init__(self, method: str, message: Any, content: Any, connection: Any) -> None:
-        self.method = method
+        self.method: str = method
         self.status: int = message.code
         self.reason: str = message.reason
-        self.version = message.version
+        self.version: Any = message.version
         self.headers: CIMultiDictProxy[str] = message.headers
-        self.content = content
-        self.closed = False
+        self.content: Any = content
+        self.closed: bool = False
         self._connection = connection
         content.on_eof(self._end)  # at once, where that has come
 
@@ -53,7 +53,7 @@ class Whole:
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        self.total_bytes = len(body)
+        self.total_bytes: int = len(body)
 
     async def readany(self) -> bytes:
         """Return it, and nothing from then on."""

@@ -43,7 +43,7 @@ class _CurrentWork:
 
 _MOMENT = 1.0  # seconds, in which a loop that is given up ends
 
-current_work = _CurrentWork()
+current_work: _CurrentWork = _CurrentWork()
 _sockets: ContextVar["list[tuple[socket.socket, int]] | None"] = ContextVar("workerpool_sockets", default=None)
 
 

@@ -26,7 +26,7 @@ __all__ = [
     "serialize_headers",
 ]
 
-log = logging.getLogger("workerpool.transport")
+log: logging.Logger = logging.getLogger("workerpool.transport")
 
 # part: (what is lost without it, what it needs). "Class.method(parameters)" is called or replaced by name; what
 # "Class:attribute" names is set by the class's __init__.

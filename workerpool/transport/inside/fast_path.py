@@ -44,7 +44,7 @@ class Origin:
     __slots__ = ("key", "parked", "tails")
 
     def __init__(self, key: Any) -> None:
-        self.key = key
+        self.key: Any = key
         self.parked: list[Any] = []  # connections that are at hand for the next request
         self.tails: dict[Any, bytes] = {}  # of heads, from behind the path, by the requests' own headers
 

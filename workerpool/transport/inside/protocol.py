@@ -62,14 +62,14 @@ class HttpProtocol(ResponseHandler):
     9.8), and lets the reader of a chunked one wait when a later chunk cannot be parsed.
     """
 
-    is_made = False  # whether all has been done that is due when the connection opens
-    kept = False  # whether it has answered before, and was idle
+    is_made: bool = False  # whether all has been done that is due when the connection opens
+    kept: bool = False  # whether it has answered before, and was idle
     replaced: Any = None
     handle: socket.socket | None = None  # the very socket; uvloop makes a new object for each question to its own
     asker: Asker | None = None  # None: aiohttp has the connection, or nobody
-    heard = 0.0  # when something came, or was asked, as monotonic() counts
+    heard: float = 0.0  # when something came, or was asked, as monotonic() counts
     patience: float | None = None  # seconds that the server may be silent
-    strayed = False  # whether something came that nobody had asked for
+    strayed: bool = False  # whether something came that nobody had asked for
     _is_ours = False  # whether the last answer was read here: a byte that comes now was asked for by nobody
     _lasting: Any = None  # parsers, one for answers with a body and one for those to HEAD
     _bodiless: Any = None

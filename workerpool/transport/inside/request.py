@@ -33,11 +33,12 @@ class HttpRequest(aiohttp.ClientRequest):
     """Send the headers as they are given, and note in the work that a connection was found."""
 
     # What a request without a body has no use for; aiohttp writes each of them into each request.
-    version = aiohttp.HttpVersion11
+    version: aiohttp.HttpVersion = aiohttp.HttpVersion11
     chunked = compress = length = None
+    headers: "CIMultiDict[str]"
     proxy = proxy_auth = proxy_headers = None
     server_hostname = None
-    on_kept = False  # whether it has gone out on a connection that was kept
+    on_kept: bool = False  # whether it has gone out on a connection that was kept
 
     @classmethod
     def without_body(
