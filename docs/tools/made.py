@@ -4,6 +4,7 @@ import re
 import sys
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 if __name__ == "__main__":
@@ -13,8 +14,11 @@ import click
 
 import workerpool
 import workerpool.cluster.errors as of_clusters
+from workerpool.cli.defaults import COMMANDS as SETTABLE
+from workerpool.cli.defaults import names_of, shown
 from workerpool.explanations import CALLS, ERRORS, STAGES
 from workerpool.scraping import errors as of_runs
+from workerpool.service.app import openapi
 from workerpool.service.client import errors as of_services
 from workerpool_cli.command import COMMANDS, command
 
@@ -42,6 +46,33 @@ _COMMANDS = f"""# Each command
 
 `pip install 'aiohttp-workerpool[cli]'`. Data goes to stdout, the rest to stderr. `workerpool completion SHELL` has the
 completion of a shell.
+"""
+_CONFIGURATION = f"""# Each setting
+
+{_MADE.format("the commands themselves")}
+
+Flags come before the environment, that before `./workerpool.toml`, that before the user's file, that before the
+defaults. In a file a setting at the top is for all commands that have it, one in the table of a command for that one:
+
+```toml
+connections = 50
+
+[fetch]
+per-host = 2
+```
+
+A variable's name with the command's is for that one, `WORKERPOOL_FETCH_RATE`; without it, `WORKERPOOL_RATE`, for all.
+Of a setting that may be given several times each line of the variable is a value. `--config FILE` names another file,
+in the place of the folder's; `workerpool config show COMMAND` shows each value and where it comes from. The file of a
+folder may be anybody's, so what leads requests elsewhere, sends secrets or writes outside of the folder is not taken
+from it.
+"""
+_SERVICE = f"""# Each call of the job service
+
+{_MADE.format("the OpenAPI document")}
+
+A running service has the document itself at `/openapi.json`. What the calls mean, and in which order they are used, is
+in [service.md](service.md). Each answer of status 400 or more is a problem of RFC 9457.
 """
 _OF_CALLS = """A lane and a session have the calls of the pool.
 Besides, each call has a `TypeError` for what is no argument of it."""
@@ -140,7 +171,107 @@ def _cell(text: str, *, escape: bool = False) -> str:
     return (_escaped(text) if escape else text).replace("|", "\\|")
 
 
-PAGES = {"errors.md": errors_page, "cli.md": cli_page}
+def configuration_page() -> str:
+    """Return docs/configuration.md: each setting of each command, as files and the environment have it."""
+    lines = [*_CONFIGURATION.splitlines(), ""]
+    top = click.Context(command, info_name="workerpool")
+    for name in SETTABLE:
+        found = command.get_command(top, name)
+        assert found is not None
+        ctx = click.Context(found, info_name=name, parent=top)
+        lines += [
+            f"## {name}",
+            "",
+            "| setting | variable | default | in a folder's file | |",
+            "|---|---|---|---|---|",
+        ]
+        for each in found.params:
+            setting, variables, is_free = names_of(each, ctx)
+            if setting and isinstance(each, click.Option):
+                default = str(each.default).lower() if isinstance(each.default, bool) else shown(each, each.default)
+                free = "yes" if is_free else "no"
+                text = _cell(each.help or "", escape=True)
+                lines.append(f"| `{setting}` | `{variables[0]}` | {_cell(default, escape=True)} | {free} | {text} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def service_page() -> str:
+    """Return docs/service-api.md: each call of the job service, by its OpenAPI document."""
+    document = openapi()
+    lines = [*_SERVICE.splitlines(), "", document["info"]["description"], ""]
+    for path, methods in document["paths"].items():
+        for method, call in methods.items():
+            about = f"{call['summary']}. {call.get('description', '')}".strip()
+            lines += [f"## {method.upper()} {path}", "", about, "", *_takes(call), *_answers(call)]
+    lines += ["# Values", ""]
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        lines += [f"## {name}", ""]
+        if text := schema.get("description"):
+            lines += [_escaped(" ".join(text.split())), ""]
+        if schema.get("properties"):
+            lines += [*_fields(schema), ""]
+        elif "enum" in schema:
+            lines += [_kind(schema), ""]
+    return "\n".join(lines)
+
+
+def _takes(call: dict[str, Any]) -> list[str]:
+    lines = []
+    for each in call.get("parameters", ()):
+        about = _cell(each.get("description", ""), escape=True)
+        lines.append(f"| `{each['name']}` | {each['in']} | {_kind(each['schema'])} | {about} |")
+    for media, each in call.get("requestBody", {}).get("content", {}).items():
+        lines.append(f"| body | `{media}` | {_kind(each.get('schema', {}))} | |")
+    return ["| takes | | type | |", "|---|---|---|---|", *lines, ""] if lines else []
+
+
+def _answers(call: dict[str, Any]) -> list[str]:
+    """Return a table of the answers; problems together, but for those that say something of their own."""
+    lines, problems = [], []
+    for status, each in sorted(call["responses"].items()):
+        if status.startswith("4") or status == "503":
+            problems.append(status)
+        else:
+            lines.append(f"| {status} | {each['description']}{_media(each)} |")
+    return ["| answer | |", "|---|---|", *lines, f"| {', '.join(problems)} | [Problem](#problem) |", ""]
+
+
+def _fields(schema: dict[str, Any]) -> list[str]:
+    needed = schema.get("required", ())
+    lines = []
+    for name, each in schema["properties"].items():
+        about = _cell(each.get("description", ""), escape=True)
+        lines.append(f"| `{name}`{'' if name in needed else ', optional'} | {_kind(each)} | {about} |")
+    return ["| field | type | |", "|---|---|---|", *lines]
+
+
+def _media(response: dict[str, Any]) -> str:
+    found = [f"{_kind(each.get('schema', {}))} as `{media}`" for media, each in response.get("content", {}).items()]
+    told = [each for each in found if "problem+json" not in each]
+    return f": {', '.join(told)}" if told else ""
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Return a schema's type in a few words, with a link where it has a name."""
+    if reference := schema.get("$ref"):
+        name = reference.rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(dict.fromkeys(map(_kind, options)))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{each}`" for each in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    return str(schema.get("format") or schema.get("type") or "any")
+
+
+PAGES = {
+    "errors.md": errors_page,
+    "cli.md": cli_page,
+    "configuration.md": configuration_page,
+    "service-api.md": service_page,
+}
 
 
 def main() -> None:

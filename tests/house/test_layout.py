@@ -144,6 +144,7 @@ WITHIN = {
     "tests/handover/test_work.py": "_condition _closing _run_bounded _tell",
     "tests/messages/test_keywords.py": "_NORMAL",
     "tests/policies/test_pace_and_hosts.py": "_due",
+    "tests/service/test_service_events.py": "_events",
     "tests/transport/test_contract.py": """
         _NEEDS _SSL_CONTEXT_UNVERIFIED _SSL_CONTEXT_VERIFIED _build_morsel _close _create_connection _create_direct_connection _create_proxy_connection _get
         _get_ssl_context _loop _parse_date _raw_cookie_headers _request _resolve_host _start_tls_connection _update_cookies

@@ -1,6 +1,11 @@
 """Events: every one is a stored row, replayed and followed."""
 
+import asyncio
 import itertools
+from types import SimpleNamespace
+
+from workerpool.service.following import _events
+from workerpool.service.records import Event
 
 
 def test_a_jobs_events_end_with_it(shared, site):
@@ -40,3 +45,30 @@ def test_all_events_follow_from_now_on(shared, site):
     mine = (each for each in shared.events("/v1/events", last) if each["data"]["job"] == new)
     assert ["job", "job", "result", "done"] == [each["event"] for each in itertools.islice(mine, 4)]
     assert shared.call("GET", "/v1/events", headers={"Last-Event-ID": "x"}).status_code == 422
+
+
+class _Store:
+    """A store whose job is finished between two questions, and which has not told of it yet."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    async def last_event(self):
+        return 1
+
+    async def events(self, after, *, limit, job):
+        return [each for each in self.answers.pop(0) if each.id > after]
+
+    async def job(self, job):
+        return SimpleNamespace(state="succeeded")
+
+
+def test_no_event_is_lost_between_the_questions():
+    """The job is not done yet when its events are read, and done when it is asked for."""
+    end = Event(id=2, job="a", at=0.0, kind="done", data={})
+    service = SimpleNamespace(store=_Store([], [end], [end]), event_clients=0, stopping=False)
+
+    async def read():
+        return b"".join([each async for each in _events(service, 1, "a")])
+
+    assert b"event: done" in asyncio.run(read())

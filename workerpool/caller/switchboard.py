@@ -48,7 +48,7 @@ class Switchboard:
     The threads run when it is made; they end with `shutdown`, or when nobody holds it any more.
     """
 
-    is_traced: staticmethod[[], bool] = staticmethod(sessions_are_traced)
+    is_traced: "staticmethod[[], bool]" = staticmethod(sessions_are_traced)
 
     def __init__(self, name: str, workers: int, lanes: Sequence[Lane], patience: float | None) -> None:
         self.name = name

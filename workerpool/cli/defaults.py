@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from ..redaction import HIDDEN, redact
 
-__all__ = ["COMMANDS", "Command", "Option", "files", "not_taken", "option", "origin_of", "shown"]
+__all__ = ["COMMANDS", "Command", "Option", "files", "names_of", "not_taken", "option", "origin_of", "shown"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,6 +98,16 @@ def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
         named = ctx.meta.get(_CONFIG)
         return next(str(place) for place in files(named) if parameter.name in _read(place, ctx.command, named))
     return "default"
+
+
+def names_of(parameter: click.Parameter, ctx: click.Context) -> tuple[str, tuple[str, ...], bool]:
+    """Return what a setting is called in files, by which variables it is set, and whether a folder's file may set it.
+
+    Empty of what is no setting.
+    """
+    if not isinstance(parameter, Option) or parameter.name in _ACTS:
+        return "", (), False
+    return _typed(parameter), _variables(parameter, ctx), parameter.name not in _OWN
 
 
 def shown(parameter: click.Parameter, value: Any) -> str:

@@ -16,7 +16,7 @@ from .page.routes import add_page
 from .problems import Problem, install, problem_response
 from .service import Service
 
-__all__ = ["make_app"]
+__all__ = ["make_app", "openapi"]
 
 log: logging.Logger = logging.getLogger("workerpool.service")
 _ROUTERS = (
@@ -27,15 +27,25 @@ _TITLE = "workerpool's job service"
 
 def make_app(service: Service) -> ASGIApp:
     """Make the application of a service."""
-    app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
-                  redirect_slashes=False)  # fmt: skip
+    app = _routed()
     app.state.service = service
-    for router in _ROUTERS:
-        app.include_router(router)
     add_page(app, service)
     install(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return Guard(_Caught(app), hosts=lambda: service.hosts, limits=service.settings.limits)
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of a service, without one."""
+    return _document(_routed())
+
+
+def _routed() -> FastAPI:
+    app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+                  redirect_slashes=False)  # fmt: skip
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

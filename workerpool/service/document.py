@@ -87,6 +87,8 @@ def documented(document: dict[str, Any], routes: Iterable[Any]) -> dict[str, Any
             _secure(operation, roles.get((path, method)))
             _add_problems(operation)
             for status, response in operation["responses"].items():
+                if response["description"] == "Successful Response":  # FastAPI's word, which says nothing
+                    response["description"] = "Done"
                 _add_headers(response, _HEADERS.get(status, {}) | _OF_CALLS.get((path, method, status), {}))
     return document
 

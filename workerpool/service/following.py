@@ -25,13 +25,15 @@ LastEvent = Annotated[str | None, Query(max_length=100, description="As Last-Eve
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {200: {"content": {_STREAM: {"schema": {"type": "string"}}}}}
 
 
-@router.get("/v1/events", responses=_DOCUMENTED, summary="Follow all events")
+@router.get("/v1/events", response_class=StreamingResponse, responses=_DOCUMENTED, summary="Follow all events")
 async def all_events(request: Request, last_event_id: LastEvent = None, _caller: Caller = as_reader) -> Response:
     """Stream events of all jobs, from now on or behind Last-Event-ID."""
     return await _stream(request, None, last_event_id)
 
 
-@router.get("/v1/jobs/{id}/events", responses=_DOCUMENTED, summary="Follow a job's events")
+@router.get(
+    "/v1/jobs/{id}/events", response_class=StreamingResponse, responses=_DOCUMENTED, summary="Follow a job's events"
+)
 async def job_events(
     request: Request, id: Id, last_event_id: LastEvent = None, _caller: Caller = as_reader
 ) -> Response:
@@ -67,8 +69,10 @@ async def _events(service: Service, after: int, job: str | None) -> AsyncIterato
                 yield b"".join(map(_written, found))
                 if job is not None and found[-1].kind == "done" and await _is_final(service, job):
                     return
-            elif job is not None and await _is_final(service, job) and latest == await service.store.last_event():
-                return
+            elif job is not None and await _is_final(service, job):
+                # What has made it final may have been written since the events were read.
+                if not await service.store.events(after, limit=1, job=job):
+                    return
             elif await service.store.news(latest, _BEAT) <= latest:
                 yield b": still here\n\n"
     except NoSuch:

@@ -23,13 +23,13 @@ _UNKNOWN = AddressVerdict(False, "name does not resolve")
 router: APIRouter = APIRouter(tags=["operation"])
 
 
-@router.get("/healthz", responses={200: {"content": {"text/plain": {}}}}, summary="Whether the process lives")
+@router.get("/healthz", response_class=PlainTextResponse, summary="Whether the process lives")
 async def healthz() -> Response:
     """Answer, whatever else goes on."""
     return PlainTextResponse("ok\n")
 
 
-@router.get("/readyz", responses={200: {"content": {"text/plain": {}}}}, summary="Whether it can take work")
+@router.get("/readyz", response_class=PlainTextResponse, summary="Whether it can take work")
 async def readyz(request: Request) -> Response:
     """Say whether work can be taken; else a 503 with the reason."""
     service = the_service(request)
@@ -52,7 +52,7 @@ async def stats(request: Request, _caller: Caller = as_reader) -> Response:
     return JSONResponse(await _numbers(the_service(request)))
 
 
-@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, summary="The numbers for Prometheus")
+@router.get("/metrics", response_class=PlainTextResponse, summary="The numbers for Prometheus")
 async def metrics(request: Request, _caller: Caller = as_reader) -> Response:
     """Return metrics in Prometheus' format."""
     service = the_service(request)

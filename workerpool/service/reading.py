@@ -92,6 +92,7 @@ async def list_results(
 
 @router.get(
     "/v1/jobs/{id}/results/{n}/body",
+    response_class=Response,
     responses={200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}},
     summary="Read the bytes of a result's body",
 )
