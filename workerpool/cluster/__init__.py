@@ -14,6 +14,7 @@ except ImportError as _exc:
         "workerpool.cluster needs an extra: pip install 'aiohttp-workerpool[dask]'", name=_exc.name
     ) from None
 
+from ..messages.receipt import BodyStore, Receipt
 from .errors import (
     ClusterError,
     NotOnCluster,
@@ -26,9 +27,10 @@ from .errors import (
 )
 from .pickling import keep_own_pickles
 from .pool import ClusterStats, DaskPool
-from .store import Receipt, Store, StoredResponse
+from .store import Store, StoredResponse
 
 __all__ = [
+    "BodyStore",
     "ClusterError",
     "ClusterStats",
     "DaskPool",

@@ -12,10 +12,10 @@ from ..handover.job import Holder, Process, Work, on_worker_thread
 from ..handover.link import Link
 from ..handover.outstanding import Outstanding
 from ..lane import Lane
+from ..messages.receipt import BodyStore
 from ..stats import LaneStats
 from ..worker.tally import Stopwatch
 from .errors import NotOnCluster
-from .store import Store
 from .wire import packed
 
 __all__ = ["Board", "Route"]
@@ -103,7 +103,7 @@ class Board:
 
     control: Control
 
-    def __init__(self, name: str, lanes: Sequence[Lane], store: Store | None = None) -> None:
+    def __init__(self, name: str, lanes: Sequence[Lane], store: BodyStore | None = None) -> None:
         self.name = name
         self.store = store
         self.lock: threading.Lock = threading.Lock()

@@ -24,13 +24,14 @@ from ..caller.waiting import seconds_left
 from ..errors import InvalidRequest
 from ..handover.job import check_may_block, mark_worker_thread
 from ..lane import Lane, LaneOptions, check_options, shows_lane_options
+from ..messages.receipt import BodyStore
 from ..settings import checked_seconds
 from ..stats import PoolStats, WorkerStats
 from .board import Board
 from .control import Control
 from .errors import NotOnCluster, SchedulerLost
 from .starting import Stations, connected, local_cluster, packed_lanes
-from .store import Store, checked_store
+from .store import checked_store
 
 __all__ = ["ClusterStats", "DaskPool"]
 
@@ -80,7 +81,7 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
         lanes: Iterable[Lane] = (),
         processes: int | None = None,
         workers_per_process: int | None = None,
-        store: Store | str | None = None,
+        store: BodyStore | str | None = None,
         name: str = "cluster",
         **default_lane: Unpack[LaneOptions],
     ) -> None:

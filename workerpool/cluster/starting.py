@@ -14,10 +14,10 @@ from distributed.core import ConnectionPool, clean_exception
 from .._version import __version__
 from ..errors import InvalidRequest, WorkerPoolError
 from ..lane import Lane
+from ..messages.receipt import BodyStore
 from .errors import ClusterError, NotPicklable, Unreachable, VersionMismatch
 from .member import Member
 from .station import StationPlugin
-from .store import Store
 from .wire import pickled
 
 __all__ = ["Stations", "connected", "local_cluster", "packed_lanes"]
@@ -94,7 +94,7 @@ class Stations:
     """Open a station on a worker, and close it. On the client's loop."""
 
     def __init__(
-        self, client: Client, name: str, lanes: bytes, workers: int | None, store: Store | None = None
+        self, client: Client, name: str, lanes: bytes, workers: int | None, store: BodyStore | None = None
     ) -> None:
         self._client = client
         self._lanes, self._workers, self._store, self._name = lanes, workers, store, name

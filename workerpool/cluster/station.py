@@ -21,10 +21,10 @@ from ..handover.job import Work
 from ..handover.work import Verdict, host_of
 from ..lane import Lane
 from ..messages.hop import Onward
+from ..messages.receipt import BodyStore, PlainReceipt
 from ..messages.response import Response
 from ..settings import Timeout
-from .errors import NotPicklable, StoreError
-from .store import Receipt, Store
+from .errors import NotPicklable
 from .wire import as_onward, errors_of, opened, pack, plain_answer, plain_onward, unpacked
 
 __all__ = ["LEASE", "Station", "StationPlugin", "op_of"]
@@ -57,7 +57,7 @@ class _Carried(Work):
         self._station = station
         self._hand_back = tell
         self._stays = stays
-        self.receipt: Receipt | None = None  # for its body, where that was put into the store
+        self.receipt: PlainReceipt | None = None  # for its body, where that was put into the store
 
     def begin(self) -> bool:
         """Note that it has its place: from now on it may have been sent."""
@@ -78,7 +78,7 @@ class _Carried(Work):
 class Station:
     """Run what one client hands over in the pool of this process. On Dask's loop, but for `_hand_back`."""
 
-    def __init__(self, name: str, lanes: list[Lane], workers: int | None, store: Store | None = None) -> None:
+    def __init__(self, name: str, lanes: list[Lane], workers: int | None, store: BodyStore | None = None) -> None:
         default, *others = (replace(lane, queue=0) for lane in lanes)
         options = {each.name: getattr(default, each.name) for each in fields(Lane) if each.name != "name"}
         self.name = name
@@ -96,6 +96,9 @@ class Station:
         self._places: dict[str, int] = {}
         self._store = store
         self._putting = ThreadPoolExecutor(_PUTTING, f"{name}-store") if store is not None else None
+        self._gathered: list[_Carried] = []
+        self._gathered_size = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.touched: float = monotonic()
 
     async def put(self, number: int, parcel: bytes, places: dict[str, int], given_up: list[int]) -> dict[str, Any]:
@@ -168,22 +171,49 @@ class Station:
 
     def _hand_back(self, work: _Carried) -> None:
         """Put decided work to what goes back, a large body into the store before. From any thread."""
-        if self._putting is not None and self._store is not None and _body_of(work) > self._store.over:
-            with suppress(RuntimeError):  # the station is closed: nobody asks any more
-                self._putting.submit(self._put_away, work, self._store)
+        if self._store is not None and (answer := self._for_the_store(work, self._store)) is not None:
+            with suppress(RuntimeError):  # the process ends
+                self._loop.call_soon_threadsafe(self._gather, work, len(answer.content), self._store)
             return
         self._done.append(work)
         self._ring()
 
-    def _put_away(self, work: _Carried, store: Store) -> None:
-        """Put the body into the store; where that refuses it travels, so that nothing is lost."""
-        assert work.verdict is not None
-        answer: Any = work.verdict[1]
+    def _for_the_store(self, work: _Carried, store: BodyStore) -> Response | None:
+        """Return an answer that the store takes. From any thread."""
+        answer = _answer_of(work)
         try:
-            work.receipt = store.put(answer.content)
-        except StoreError as exc:
+            return answer if answer is not None and store.takes(answer) else None
+        except Exception as exc:  # noqa: BLE001  a store may be anybody's
             log.warning("%s: a body goes to the client itself: %s", self.name, exc)
-        self._done.append(work)
+            return None
+
+    def _gather(self, work: _Carried, size: int, store: BodyStore) -> None:
+        """Have the body wait for others that are put with it. On Dask's loop."""
+        self._gathered.append(work)
+        self._gathered_size += size
+        if len(self._gathered) >= store.answers or self._gathered_size >= store.size:
+            self._put_gathered(store)
+        elif self._timer is None:
+            self._timer = self._loop.call_later(store.pause, self._put_gathered, store)
+
+    def _put_gathered(self, store: BodyStore) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        works, self._gathered, self._gathered_size = self._gathered, [], 0
+        if works and self._putting is not None:
+            with suppress(RuntimeError):  # the station is closed: nobody asks any more
+                self._putting.submit(self._put_away, works, store)
+
+    def _put_away(self, works: list[_Carried], store: BodyStore) -> None:
+        """Put bodies into the store; where that refuses they travel, so that nothing is lost."""
+        answers = [answer for work in works if (answer := _answer_of(work)) is not None]
+        try:
+            for work, receipt in zip(works, store.put(answers), strict=True):
+                work.receipt = receipt
+        except Exception as exc:  # noqa: BLE001  a store may be anybody's
+            log.warning("%s: bodies go to the client itself: %s", self.name, exc)
+        self._done.extend(works)
         self._ring()
 
     def note_begun(self, number: int) -> None:
@@ -266,12 +296,12 @@ class Station:
         return sum(dispatcher.in_flight for dispatcher in self._routes[lane].dispatchers)
 
 
-def _body_of(work: _Carried) -> int:
-    """Return the bytes of its answer's body, 0 of whatever else came of it."""
+def _answer_of(work: _Carried) -> Response | None:
+    """Return the answer that came of a request, None of whatever else came of it."""
     if work.verdict is None or isinstance(work.errand, Call):
-        return 0
+        return None
     value: Any = work.verdict[1]
-    return len(value.content) if isinstance(value, Response) else 0
+    return value if isinstance(value, Response) else None
 
 
 async def _refused() -> None:
@@ -281,7 +311,7 @@ async def _refused() -> None:
 class StationPlugin(WorkerPlugin):
     """Open a station in a worker process, and close it with it, or when the client is not heard any more."""
 
-    def __init__(self, name: str, lanes: bytes, workers: int | None, store: Store | None = None) -> None:
+    def __init__(self, name: str, lanes: bytes, workers: int | None, store: BodyStore | None = None) -> None:
         self.name = name
         self._lanes, self._workers, self._store = lanes, workers, store
         self._station: Station | None = None

@@ -1,31 +1,24 @@
 """Where workers put large bodies, so that these need not travel to the client: a folder, or a URL of fsspec's."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from os.path import abspath
-from typing import Any
+from typing import Any, ClassVar
 
 from fsspec.core import url_to_fs
 
 from ..errors import InvalidRequest
+from ..messages.receipt import BodyStore, PlainReceipt, Receipt
 from ..messages.response import Response
 from ..redaction import redact
 from .errors import StoreError
 
-__all__ = ["Receipt", "Store", "StoredResponse", "checked_store"]
+__all__ = ["Store", "StoredResponse", "checked_store"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Tell where a worker has put a body: the `url`, its `size` in bytes, and its `sha256` in hexadecimal digits."""
-
-    url: str
-    size: int
-    sha256: str
+_CALLS = ("answers", "size", "pause", "takes", "check", "put", "receipt", "read")  # of a BodyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +49,23 @@ class Store:
         if "://" not in self.url and "::" not in self.url:
             object.__setattr__(self, "url", abspath(self.url))  # a worker may have another folder as its own
 
+    answers: ClassVar[int] = 1  # put at once; see BodyStore
+    size: ClassVar[int] = 0
+    pause: ClassVar[float] = 0.0
+
+    def takes(self, answer: Response) -> bool:
+        """Whether its body is large enough."""
+        return len(answer.content) > self.over
+
     def check(self) -> None:
         """Put an empty body, to see whether that can be; raises StoreError, and blocks, as the next ones do."""
-        self.put(b"")
+        self._put(b"")
 
-    def put(self, content: bytes) -> Receipt:
-        """Put a body, and return where it is; raises StoreError."""
+    def put(self, answers: Sequence[Response]) -> Sequence[PlainReceipt]:
+        """Put bodies, and return their sizes and digests; raises StoreError."""
+        return [self._put(answer.content) for answer in answers]
+
+    def _put(self, content: bytes) -> PlainReceipt:
         digest = sha256(content).hexdigest()
         system, path = self._place(digest)
 
@@ -72,10 +76,11 @@ class Store:
                 system.pipe_file(path, content)
 
         _asked(self.url, write)
-        return self.receipt(len(content), digest)
+        return len(content), digest
 
-    def receipt(self, size: int, digest: str) -> Receipt:
+    def receipt(self, plain: PlainReceipt) -> Receipt:
         """Return the receipt of a body that a worker tells of: a digest, and no place of its choice."""
+        size, digest = plain
         if not _DIGEST.fullmatch(digest):
             raise StoreError("a worker has sent a receipt that is none")
         system, path = self._place(digest)
@@ -107,7 +112,7 @@ class StoredResponse(Response):
 
     __slots__ = ("_receipt", "_store")
 
-    def __init__(self, store: Store, receipt: Receipt, *args: Any) -> None:
+    def __init__(self, store: BodyStore, receipt: Receipt, *args: Any) -> None:
         super().__init__(*args)
         self._store, self._receipt = store, receipt
 
@@ -130,10 +135,10 @@ class StoredResponse(Response):
         return f"<StoredResponse {self.status_code} {redact(self.url)}, {self._receipt.size} bytes at a store>"
 
 
-def checked_store(given: Any) -> Store | None:
+def checked_store(given: Any) -> BodyStore | None:
     """Return the store that a pool was given; a str stands for one with nothing else set. Raises InvalidRequest."""
-    if given is None or isinstance(given, Store):
-        return given
+    if given is None or all(hasattr(given, name) for name in _CALLS):
+        return given  # type: ignore[no-any-return]
     if not isinstance(given, str):
         kind = type(given).__name__
         raise InvalidRequest(f"store= must be a folder, a URL such as 's3://bucket/pages' or a Store, not {kind}")

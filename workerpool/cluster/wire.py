@@ -18,10 +18,11 @@ from yarl import URL
 
 from ..handover.errand import Call, Errand, Fetch
 from ..messages.hop import Hop, Onward
+from ..messages.receipt import BodyStore, PlainReceipt
 from ..messages.request import Request
 from ..messages.response import Response
 from .errors import NotOnCluster, NotPicklable, RemoteError
-from .store import Receipt, Store, StoredResponse
+from .store import StoredResponse
 
 __all__ = [
     "Packed",
@@ -172,9 +173,9 @@ def _can_bepickled(value: object) -> bool:
 Plain: TypeAlias = tuple[Any, ...]
 
 
-def plain_answer(answer: Response, receipt: Receipt | None = None) -> Plain:
+def plain_answer(answer: Response, receipt: PlainReceipt | None = None) -> Plain:
     """Return an answer as plain values; with a receipt that goes in place of the body."""
-    body = answer.content if receipt is None else (receipt.size, receipt.sha256)
+    body = answer.content if receipt is None else tuple(receipt)
     return (
         answer.status_code, answer.reason, tuple(answer.headers.items()), body, answer.url,
         answer.http_version, float(answer.elapsed), answer.attempts,
@@ -183,7 +184,7 @@ def plain_answer(answer: Response, receipt: Receipt | None = None) -> Plain:
 
 
 def as_answer(
-    plain: Plain, request: Request, lane: str, waited: float = 0.0, lost: int = 0, store: Store | None = None
+    plain: Plain, request: Request, lane: str, waited: float = 0.0, lost: int = 0, store: BodyStore | None = None
 ) -> Response:
     """Return the answer that plain values are of; it waited so long here, and was asked for before so often."""
     status, reason, headers, body, url, version, elapsed, attempts, history = plain
@@ -193,7 +194,7 @@ def as_answer(
         attempts + lost, tuple(as_answer(each, request, lane) for each in history) if history else (), lane,
     )  # fmt: skip
     if type(body) is tuple and store is not None:
-        return StoredResponse(store, store.receipt(*body), *facts)
+        return StoredResponse(store, store.receipt(body), *facts)
     return Response(*facts)
 
 

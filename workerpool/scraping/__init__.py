@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .links import Link, Page
     from .reading import Standing, standing
     from .scope import Scope, canonical_url, registrable_domain, url_key
+    from .shards import WarcShards
     from .signing import Signer
     from .sinks.parquet import Parquet
     from .sinks.remote import RemoteFolder
@@ -87,6 +88,7 @@ __all__ = [
     "Traps",
     "Wacz",
     "Warc",
+    "WarcShards",
     "Watcher",
     "ask_again",
     "canonical_url",
@@ -122,6 +124,7 @@ LATER = {
     "TrapLimits": "traps",
     "Traps": "traps",
     "Wacz": "sinks.wacz",
+    "WarcShards": "shards",
     "ask_again": "asking_again",
     "canonical_url": "scope",
     "explain": "explaining",
