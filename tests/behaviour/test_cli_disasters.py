@@ -59,7 +59,7 @@ def told(done, *parts):
         (40_000, ["--state", "disk/s.db", "-o", "o.jsonl"], "disk/s.db"),
         (20_000, ["--state", "s.db", "-o", "disk/o.jsonl"], "disk/o.jsonl"),
         (90_000, ["--state", "disk/s.db", "-o", "disk/o.jsonl"], "disk/"),
-        (20_000, ["--state", "s.db", "-o", "o.jsonl", "-o", "disk/o.warc.gz"], "disk/o.warc.gz"),
+        (20_000, ["--state", "s.db", "-o", "o.jsonl", "-o", "disk/o.warc.gz"], "disk/o."),  # or its index
         (20_000, ["--state", "s.db", "-o", "o.jsonl", "-o", "disk/o.parquet"], "disk/o.parquet"),
         (90_000, ["--state", "s.db", "-o", "o.jsonl", "--save", "disk/bodies"], "disk/bodies"),
     ],
