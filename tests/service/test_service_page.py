@@ -122,6 +122,8 @@ def test_the_unit_is_good():
             ["systemd-analyze", "verify", UNIT], capture_output=True, text=True, timeout=60, check=False
         )
     except FileNotFoundError:
+        if os.getenv("CI"):
+            raise
         pytest.skip("there is no systemd-analyze")
     assert (0, "") == (done.returncode, done.stderr)
 

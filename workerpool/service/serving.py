@@ -27,7 +27,7 @@ from .store import Store
 from .upkeep import keep_up
 from .webhooks.courier import Courier
 
-__all__ = ["running", "serve"]
+__all__ = ["running", "serve", "stop_of_signals"]
 
 log: logging.Logger = logging.getLogger("workerpool.service")
 
@@ -79,6 +79,15 @@ async def running(
         await asyncio.to_thread(pool.shutdown, cancel_futures=True, timeout=_HURRY)
 
 
+def stop_of_signals() -> asyncio.Event:
+    """Return what TERM and Ctrl-C set. On the running loop; off the main thread whoever calls cancels instead."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(ValueError, RuntimeError):  # signals are for the main thread only
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
 async def _take_calls(service: Service, place: socket.socket, told: Callable[[], None]) -> None:
     config = uvicorn.Config(
         make_app(service), log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False,
@@ -87,10 +96,7 @@ async def _take_calls(service: Service, place: socket.socket, told: Callable[[],
     )  # fmt: skip
     allow_connections()
     server = _Server(config)
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(ValueError, NotImplementedError, RuntimeError):  # not on the main thread: whoever calls cancels
-            loop.add_signal_handler(number, stop.set)
+    stop = stop_of_signals()
     task = asyncio.create_task(server.serve(sockets=[place]))
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -191,8 +191,7 @@ class Site:
 
 async def _stop_accepting(listening: socket.socket) -> None:
     """Accept no more, and wait for the connections that are being made: CPython 3.11 loses those of a closed server."""
-    with suppress(NotImplementedError):  # Windows
-        asyncio.get_running_loop().remove_reader(listening)
+    asyncio.get_running_loop().remove_reader(listening)
     for _ in range(_TURNS):
         await asyncio.sleep(0)
 
