@@ -156,7 +156,7 @@ def test_no_worker_chooses_what_the_client_reads(folder):
     assert "auto_mkdir" not in repr(store)
     plain = (200, "OK", (), (5, "../../etc/passwd"), "http://host/", "1.1", 0.1, 1, ())
     with pytest.raises(StoreError, match="a receipt that is none"):
-        as_answer(plain, Request("http://host/"), "default", store=store)
+        as_answer(plain, Request("http://host/"), "default", store=store).content  # noqa: B018
     plain = (200, "OK", (), (5, "a" * 64), "http://host/", "1.1", 0.1, 1, ())
     answer = as_answer(plain, Request("http://host/"), "default", store=store)
     assert answer.receipt == Receipt(f"file://{folder}/aa/{'a' * 64}", 5, "a" * 64)

@@ -101,4 +101,4 @@ def test_wrong_arguments_are_named(options, text):
 def test_no_worker_chooses_what_the_client_reads(tmp_path, receipt):
     plain = (200, "OK", (), receipt, "http://host/", "1.1", 0.1, 1, ())
     with pytest.raises(SinkError, match="a receipt that is none"):
-        as_answer(plain, Request("http://host/"), "default", store=WarcShards(str(tmp_path)))
+        as_answer(plain, Request("http://host/"), "default", store=WarcShards(str(tmp_path))).content  # noqa: B018

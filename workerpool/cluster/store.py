@@ -4,12 +4,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from os.path import abspath
 from typing import Any, ClassVar
 
-from fsspec.core import url_to_fs
-
 from ..errors import InvalidRequest
+from ..filesystems import absolute, opened, reason
 from ..messages.receipt import BodyStore, PlainReceipt, Receipt
 from ..messages.response import Response
 from ..redaction import redact
@@ -46,8 +44,7 @@ class Store:
             raise InvalidRequest(f"a Store's over= must be a number of bytes, 0 or more, not {self.over!r:.50}")
         if not isinstance(self.storage, Mapping):
             raise InvalidRequest(f"a Store's storage= must be a mapping, not {type(self.storage).__name__}")
-        if "://" not in self.url and "::" not in self.url:
-            object.__setattr__(self, "url", abspath(self.url))  # a worker may have another folder as its own
+        object.__setattr__(self, "url", absolute(self.url))
 
     answers: ClassVar[int] = 1  # put at once; see BodyStore
     size: ClassVar[int] = 0
@@ -95,12 +92,8 @@ class Store:
         return found
 
     def _place(self, digest: str) -> tuple[Any, str]:
-        system, root = self._system()
+        system, root = _asked(self.url, lambda: opened(self.url, self.storage))
         return system, f"{root}/{digest[:2]}/{digest}"
-
-    def _system(self) -> tuple[Any, str]:
-        system, root = _asked(self.url, lambda: url_to_fs(self.url, **self.storage))
-        return system, root.rstrip("/")
 
 
 class StoredResponse(Response):
@@ -112,14 +105,14 @@ class StoredResponse(Response):
 
     __slots__ = ("_receipt", "_store")
 
-    def __init__(self, store: BodyStore, receipt: Receipt, *args: Any) -> None:
+    def __init__(self, store: BodyStore, receipt: PlainReceipt, *args: Any) -> None:
         super().__init__(*args)
         self._store, self._receipt = store, receipt
 
     @property
     def receipt(self) -> Receipt:
-        """Where the body is."""
-        return self._receipt
+        """Where the body is; raises StoreError for what a worker had no right to tell."""
+        return self._store.receipt(self._receipt)
 
     @property
     def content(self) -> bytes:
@@ -127,12 +120,12 @@ class StoredResponse(Response):
         return self._body()
 
     def _body(self) -> bytes:
-        if not self._content and self._receipt.size:
-            self._content = self._store.read(self._receipt)
+        if not self._content and (receipt := self.receipt).size:
+            self._content = self._store.read(receipt)
         return self._content
 
     def __repr__(self) -> str:
-        return f"<StoredResponse {self.status_code} {redact(self.url)}, {self._receipt.size} bytes at a store>"
+        return f"<StoredResponse {self.status_code} {redact(self.url)}, body at a store>"
 
 
 def checked_store(given: Any) -> BodyStore | None:
@@ -150,10 +143,4 @@ def _asked(url: str, ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except Exception as exc:
-        if isinstance(exc, ImportError):  # fsspec says which package it misses
-            text = str(exc)
-        elif isinstance(exc, OSError):
-            text = exc.strerror or f"{type(exc).__name__}: {exc}"
-        else:
-            text = f"{type(exc).__name__}: {exc}"
-        raise StoreError(f"the store {redact(url)}: {text}") from exc
+        raise StoreError(f"the store {redact(url)}: {reason(exc)}") from exc

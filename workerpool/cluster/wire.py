@@ -194,7 +194,7 @@ def as_answer(
         attempts + lost, tuple(as_answer(each, request, lane) for each in history) if history else (), lane,
     )  # fmt: skip
     if type(body) is tuple and store is not None:
-        return StoredResponse(store, store.receipt(body), *facts)
+        return StoredResponse(store, body, *facts)
     return Response(*facts)
 
 

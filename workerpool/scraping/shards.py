@@ -7,25 +7,20 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from os.path import abspath
 from typing import Any
 
 from .. import __version__
+from ..filesystems import absolute, opened, reason
 from ..messages.receipt import PlainReceipt, Receipt
 from ..messages.response import Response
+from ..redaction import redact
 from .errors import SinkError
 from .sinks.records import answer_record, exchanges, info_record, packed, record_id, request_record, warc_date
 from .validators import digest
 
-try:
-    from fsspec.core import url_to_fs
-except ImportError as _exc:
-    raise ImportError("shards need an extra: pip install 'aiohttp-workerpool[remote]'", name=_exc.name) from _exc
-
 __all__ = ["WarcShards"]
 
 _NAME = re.compile(r"[0-9]{14}-[0-9a-f]{32}\.warc\.gz")
-_USERINFO = re.compile(r"//[^/@]*@")
 _GZIP = 31  # zlib's number for gzip with 32 KiB of window
 
 
@@ -54,8 +49,7 @@ class WarcShards:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**40:
                 raise SinkError(f"{name}= of shards must be a number, more than 0, not {value!r:.50}")
-        if "://" not in self.url and "::" not in self.url:
-            object.__setattr__(self, "url", abspath(self.url))  # a worker may have another folder as its own
+        object.__setattr__(self, "url", absolute(self.url))
 
     def takes(self, answer: Response) -> bool:
         """Whether it is archived: each answer is."""
@@ -106,7 +100,7 @@ class WarcShards:
             record = b""
         body = record.partition(b"\r\n\r\n")[2].partition(b"\r\n\r\n")[2][: receipt.size]
         if sha256(body).hexdigest() != receipt.sha256:
-            raise SinkError(f"{_place(receipt.url)} holds another record than was put there; was it written to since?")
+            raise SinkError(f"{redact(receipt.url)} holds another record than was put there; was it written to since?")
         return body
 
     def _write(self, name: str, shard: bytes) -> None:
@@ -119,17 +113,12 @@ class WarcShards:
             system.pipe_file(path, shard)
 
     def _system(self) -> tuple[Any, str]:
-        found = self._asked(lambda: url_to_fs(self.url, **self.storage))
-        return found[0], found[1].rstrip("/")
+        found: tuple[Any, str] = self._asked(lambda: opened(self.url, self.storage))
+        return found
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """Ask the file system; whatever it raises becomes a SinkError that names the place."""
         try:
             return ask()
         except Exception as exc:
-            reason = (isinstance(exc, OSError) and exc.strerror) or f"{type(exc).__name__}: {exc}"
-            raise SinkError(f"the shards at {_place(self.url)}: {reason}") from exc
-
-
-def _place(url: str) -> str:
-    return _USERINFO.sub("//", url)
+            raise SinkError(f"the shards at {redact(self.url)}: {reason(exc)}") from exc

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from ...filesystems import opened
 from ..errors import SinkError
 from ..outcome import Outcome
 from .base import Position
@@ -13,13 +14,6 @@ __all__ = ["RemoteFolder"]
 
 T = TypeVar("T")
 _USERINFO = re.compile(r"//[^/@]*@")
-
-try:
-    from fsspec.core import url_to_fs
-except ImportError as _exc:
-    raise ImportError(
-        "saving to a URL needs an extra: pip install 'aiohttp-workerpool[remote]'", name=_exc.name
-    ) from _exc
 
 
 class RemoteFolder:
@@ -41,8 +35,7 @@ class RemoteFolder:
 
     def open(self, position: Position | None) -> None:
         """Find the store; there is nothing to cut back."""
-        found = self._asked(lambda: url_to_fs(self.url, **self._storage))
-        self._system, self._root = found[0], found[1].rstrip("/")
+        self._system, self._root = self._asked(lambda: opened(self.url, self._storage))
         self._folders.clear()
 
     def write(self, outcome: Outcome) -> None:
