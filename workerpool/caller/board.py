@@ -23,8 +23,5 @@ class Board(Protocol):
     def post(self, route: Any, work: Work, *, block: bool = True) -> None:
         """Hand work over; raises QueueFull, PoolClosed, or what forbids it."""
 
-    def is_traced(self) -> bool:
-        """Whether somebody's tracer takes part in every request, whatever its lane."""
-
     def keep_open(self, link: Link) -> None:
         """Note a WebSocket that is closed in order at the end."""

@@ -23,6 +23,7 @@ from ..messages.response import Response
 from ..messages.result import Result
 from ..policies.retry import may_be_sent_again
 from ..settings import Retry, Timeout, checked_seconds
+from ..transport import sessions_are_traced
 from .board import Board, Way
 from .handed import Handed
 from .results import Entry, Results, window
@@ -355,7 +356,7 @@ class Client:
     def _posted(self, errand: Fetch) -> Blocking:
         """Hand over a request whose answer this thread waits for in place."""
         lane, request = self._lane, errand.request
-        context = copy_context() if _sees_context(self._board, lane) else None
+        context = copy_context() if _sees_context(lane) else None
         work = Blocking(lane.name, self._board, errand, lane.timeout_for(request), context, request.priority)
         try:
             self._board.post(self._route, work)
@@ -379,7 +380,7 @@ class Client:
 
     def _make_job(self, errand: Errand, limits: Timeout, priority: int = 0, *, at_place: bool = True) -> Job[Any]:
         """Make a job; its time begins now, or with its place."""
-        context = copy_context() if isinstance(errand, Call) or _sees_context(self._board, self._lane) else None
+        context = copy_context() if isinstance(errand, Call) or _sees_context(self._lane) else None
         if on_worker_thread():
             return Job(self._lane.name, self._board, errand, self._inner(limits), context, priority, False, True)
         return Job(self._lane.name, self._board, errand, limits, context, priority, at_place)
@@ -387,7 +388,7 @@ class Client:
     def _make_entry(self, index: int, request: Request, out: "ResultQueue[Result]") -> Entry:
         lane, inner = self._lane, on_worker_thread()
         limits = self._inner(lane.timeout_for(request)) if inner else lane.timeout_for(request)
-        context = copy_context() if _sees_context(self._board, lane) else None
+        context = copy_context() if _sees_context(lane) else None
         errand = Fetch(request, lane.resolve(request))
         return Entry(lane.name, self._board, errand, limits, context, inner=inner, index=index, out=out)
 
@@ -413,8 +414,7 @@ def _limits_of(timeout: Any) -> Timeout:
 def hand_over(client: Client, request: Request, tag: Any, told: Callable[[Handed], object]) -> Handed:
     """Hand over a request without waiting, and have `told` hear of its outcome; raises QueueFull and PoolClosed."""
     lane = client._lane
-    context = copy_context() if _sees_context(client._board, lane) else None
-    work = Handed(lane, client._board, request, context, tag, told)
+    work = Handed(lane, client._board, request, copy_context() if _sees_context(lane) else None, tag, told)
     client._board.post(client._route, work, block=False)
     return work
 
@@ -424,6 +424,6 @@ def board_of(client: Client) -> "Switchboard":
     return cast("Switchboard", client._board)
 
 
-def _sees_context(board: Board, lane: Lane) -> bool:
+def _sees_context(lane: Lane) -> bool:
     """Whether code that is not the pool's takes part in the lane's requests: the user's, or a tracer's."""
-    return lane.has_hooks or board.is_traced()
+    return lane.has_hooks or sessions_are_traced()

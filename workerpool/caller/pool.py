@@ -32,7 +32,7 @@ _LEAVING = 1.0  # seconds that what runs gets when an error leaves the `with` bl
 
 @loaded_once
 def _switchboard() -> "type[Switchboard]":
-    """Return it once aiohttp, the workers and the decoders are loaded, which an import of the library does without."""
+    """Return it once the workers and the decoders are loaded, which an import of the library does without."""
     from .switchboard import Switchboard
 
     return Switchboard

@@ -26,7 +26,7 @@ from ..handover.outstanding import Outstanding
 from ..lane import Lane
 from ..loops import loop_factory
 from ..stats import LaneStats, PoolStats
-from ..transport import load_inflater, read_environment, sessions_are_traced
+from ..transport import load_inflater, read_environment
 from ..worker.loop import WorkerLoop
 from ..worker.thread import Worker
 from ..worker.watchdog import Watchdog
@@ -47,8 +47,6 @@ class Switchboard:
 
     The threads run when it is made; they end with `shutdown`, or when nobody holds it any more.
     """
-
-    is_traced: "staticmethod[[], bool]" = staticmethod(sessions_are_traced)
 
     def __init__(self, name: str, workers: int, lanes: Sequence[Lane], patience: float | None) -> None:
         self.name = name

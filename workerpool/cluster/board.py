@@ -149,10 +149,6 @@ class Board:
         wait = f" within {limit:.3g} s" if block and limit is not None else ""
         raise QueueFull(f"the queue of lane '{route.name}' of pool '{self.name}' has no free place{wait}")
 
-    def is_traced(self) -> bool:
-        """Whether a tracer takes part: one of this process sees nothing of what the workers send."""
-        return False
-
     def keep_open(self, link: Link) -> None:
         """There are no WebSockets on a cluster."""
         raise NotOnCluster("a WebSocket needs its socket in this process; use a WorkerPool for it")
