@@ -1,6 +1,7 @@
 """Folders, and what fsspec has a package for, under one name: a path, or a URL such as `s3://bucket/path`."""
 
 from collections.abc import Mapping
+from os import PathLike, fspath
 from os.path import abspath
 from typing import Any
 
@@ -14,8 +15,16 @@ except ImportError as _exc:
 __all__ = ["absolute", "opened", "reason"]
 
 
-def absolute(url: str) -> str:
-    """Return a folder's whole path, since another process may have another folder as its own; a URL as it is."""
+def absolute(place: Any) -> str:
+    """Return a folder's whole path, since another process may have another folder as its own; a URL as it is.
+
+    Raises TypeError or ValueError, which say what a place is.
+    """
+    url = fspath(place) if isinstance(place, PathLike) else place
+    if not isinstance(url, str):
+        raise TypeError(f"a folder or a URL such as 's3://bucket/pages', not {type(url).__name__}")
+    if not url.strip():
+        raise ValueError(f"a folder or a URL such as 's3://bucket/pages', not {url!r}")
     return url if "://" in url or "::" in url else abspath(url)
 
 

@@ -118,6 +118,8 @@ def test_a_store_that_refuses_loses_no_body(cluster, site, folder, tmp_path):
     ("given", "error", "text"),
     [
         (5, InvalidRequest, "store= must be a folder, a URL such as 's3://bucket/pages' or a Store, not int"),
+        (Store, InvalidRequest, "or a Store, not the class Store"),
+        (b"x", InvalidRequest, "or a Store, not bytes"),
         ("", InvalidRequest, "a Store is a folder or a URL such as 's3://bucket/pages', not ''"),
         ("nosuch://bucket", ClusterError, r"StoreError: the store nosuch://bucket: .*[Pp]rotocol not known: nosuch"),
         ("/dev/null/pages", ClusterError, r"StoreError: the store /dev/null/pages: Not a directory"),
@@ -146,6 +148,7 @@ def test_a_store_that_cannot_be_is_refused_at_once(cluster, given, error, text):
     ],
 )
 def test_wrong_arguments_are_named(options, text):
+    assert Store("x") == Store(Path("x"))
     with pytest.raises(InvalidRequest, match=text):
         Store(**options)
 
@@ -193,3 +196,38 @@ def test_no_pickle_of_a_store_is_admitted_from_a_worker():
 
     with pytest.raises(NotPicklable):
         loads(pack(Store("x")))
+
+
+class _Sulky:
+    """A store of somebody's, which refuses some bodies by an error of its own, and looks for trouble."""
+
+    answers, size, pause = 3, 2**20, 0.05
+
+    def takes(self, answer):
+        if b"7" in answer.content:
+            raise ZeroDivisionError
+        return True
+
+    def check(self):
+        pass
+
+    def put(self, answers):
+        if any(b"5" in answer.content for answer in answers):
+            raise RuntimeError("no fives here")
+        return [(len(answer.content), answer.content.decode()) for answer in answers]
+
+    def receipt(self, plain):
+        return Receipt(f"own:{plain[1]}", plain[0], "")
+
+    def read(self, receipt):
+        return receipt.url.removeprefix("own:").encode()
+
+
+def test_a_store_of_ones_own(cluster, site):
+    """Whatever it raises: each answer is there, and whole."""
+    with DaskPool(cluster.address, store=_Sulky()) as pool:
+        urls = [site.url_for(f"/slow/{number}?delay=0.01") for number in range(60)]
+        results = list(pool.fetch_many(urls, ordered=True))
+        plain = [pool.get(url) for url in urls[:8]]
+    assert [answer.content for answer in plain] == [result.response.content for result in results[:8]]
+    assert {Response, StoredResponse} == {type(result.response) for result in results}

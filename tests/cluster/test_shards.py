@@ -83,14 +83,18 @@ def test_a_place_that_cannot_be_is_refused_at_once(cluster):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"url": ""}, "a folder or a URL"),
-        ({"url": 5}, "a folder or a URL"),
-        ({"url": "x", "answers": 0}, "answers= of shards must be a number, more than 0, not 0"),
+        ({"url": ""}, "shards are below a folder or a URL such as 's3://bucket/pages', not ''"),
+        ({"url": 5}, "a folder or a URL such as 's3://bucket/pages', not int"),
+        ({"url": "x", "answers": 0}, "answers= of shards must be a whole number, more than 0, not 0"),
+        ({"url": "x", "answers": 1.5}, "not 1.5"),
+        ({"url": "x", "answers": True}, "not True"),
+        ({"url": "x", "storage": 5}, "storage= of shards must be a mapping, not int"),
         ({"url": "x", "size": "1"}, "size= of shards"),
         ({"url": "x", "pause": float("nan")}, "pause= of shards"),
     ],
 )
 def test_wrong_arguments_are_named(options, text):
+    assert WarcShards("x") == WarcShards(Path("x"))
     with pytest.raises(SinkError, match=text):
         WarcShards(**options)
 

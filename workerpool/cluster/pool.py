@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from os import PathLike
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, Self, Unpack
@@ -81,7 +82,7 @@ class DaskPool(AnyPool, Executor):  # type: ignore[misc]  # what runs here are a
         lanes: Iterable[Lane] = (),
         processes: int | None = None,
         workers_per_process: int | None = None,
-        store: BodyStore | str | None = None,
+        store: "BodyStore | str | PathLike[str] | None" = None,
         name: str = "cluster",
         **default_lane: Unpack[LaneOptions],
     ) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from os import PathLike, fspath
 from typing import Any, ClassVar
 
 from ..errors import InvalidRequest
@@ -33,22 +34,19 @@ class Store:
     over: int = 2**16
     storage: Mapping[str, Any] = field(default_factory=dict, repr=False)  # it may hold secrets
 
+    answers: ClassVar[int] = 1  # put at once; see BodyStore
+    size: ClassVar[int] = 0
+    pause: ClassVar[float] = 0.0
+
     def __post_init__(self) -> None:
-        if not isinstance(self.url, str) or not self.url.strip():
-            raise InvalidRequest(
-                f"a Store is a folder or a URL such as 's3://bucket/pages', not {self.url!r:.50}"
-                if isinstance(self.url, str)
-                else f"a Store is a folder or a URL such as 's3://bucket/pages', not {type(self.url).__name__}"
-            )
+        try:
+            object.__setattr__(self, "url", absolute(self.url))
+        except (TypeError, ValueError) as exc:
+            raise InvalidRequest(f"a Store is {exc}") from None
         if isinstance(self.over, bool) or not isinstance(self.over, int) or self.over < 0:
             raise InvalidRequest(f"a Store's over= must be a number of bytes, 0 or more, not {self.over!r:.50}")
         if not isinstance(self.storage, Mapping):
             raise InvalidRequest(f"a Store's storage= must be a mapping, not {type(self.storage).__name__}")
-        object.__setattr__(self, "url", absolute(self.url))
-
-    answers: ClassVar[int] = 1  # put at once; see BodyStore
-    size: ClassVar[int] = 0
-    pause: ClassVar[float] = 0.0
 
     def takes(self, answer: Response) -> bool:
         """Whether its body is large enough."""
@@ -129,13 +127,13 @@ class StoredResponse(Response):
 
 
 def checked_store(given: Any) -> BodyStore | None:
-    """Return the store that a pool was given; a str stands for one with nothing else set. Raises InvalidRequest."""
-    if given is None or all(hasattr(given, name) for name in _CALLS):
-        return given  # type: ignore[no-any-return]
-    if not isinstance(given, str):
-        kind = type(given).__name__
-        raise InvalidRequest(f"store= must be a folder, a URL such as 's3://bucket/pages' or a Store, not {kind}")
-    return Store(given)
+    """Return the store that a pool was given, a path or URL as one with nothing else set; raises InvalidRequest."""
+    if given is None or (not isinstance(given, type) and all(hasattr(given, name) for name in _CALLS)):
+        return given
+    if isinstance(given, str | PathLike):
+        return Store(fspath(given))
+    kind = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+    raise InvalidRequest(f"store= must be a folder, a URL such as 's3://bucket/pages' or a Store, not {kind}")
 
 
 def _asked(url: str, ask: Callable[[], Any]) -> Any:

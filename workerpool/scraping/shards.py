@@ -21,6 +21,8 @@ from .validators import digest
 __all__ = ["WarcShards"]
 
 _NAME = re.compile(r"[0-9]{14}-[0-9a-f]{32}\.warc\.gz")
+_MOST = 2**40  # of whatever it is
+_NUMBERS = (("answers", int, "a whole number"), ("size", int, "a whole number"), ("pause", int | float, "a number"))
 _GZIP = 31  # zlib's number for gzip with 32 KiB of window
 
 
@@ -43,13 +45,16 @@ class WarcShards:
     storage: Mapping[str, Any] = field(default_factory=dict, repr=False)  # it may hold secrets
 
     def __post_init__(self) -> None:
-        if not isinstance(self.url, str) or not self.url.strip():
-            raise SinkError("shards need a folder or a URL such as 's3://bucket/crawl'")
-        for name in ("answers", "size", "pause"):
+        for name, kind, numbers in _NUMBERS:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**40:
-                raise SinkError(f"{name}= of shards must be a number, more than 0, not {value!r:.50}")
-        object.__setattr__(self, "url", absolute(self.url))
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _MOST:
+                raise SinkError(f"{name}= of shards must be {numbers}, more than 0, not {value!r:.50}")
+        if not isinstance(self.storage, Mapping):
+            raise SinkError(f"storage= of shards must be a mapping, not {type(self.storage).__name__}")
+        try:
+            object.__setattr__(self, "url", absolute(self.url))
+        except (TypeError, ValueError) as exc:
+            raise SinkError(f"shards are below {exc}") from None
 
     def takes(self, answer: Response) -> bool:
         """Whether it is archived: each answer is."""
