@@ -45,10 +45,22 @@ def test_each_answer_is_archived_and_read_by_its_receipt(cluster, site, tmp_path
     assert (300 * 1024, True) == (receipt.size, Path(urlsplit(receipt.url).path).parent == tmp_path)
 
 
-def test_a_few_answers_do_not_wait_for_many(cluster, site, tmp_path):
-    """But for the pause."""
-    with DaskPool(cluster.address, store=WarcShards(str(tmp_path), pause=0.05)) as pool:
+def test_answers_do_not_wait_for_what_does_not_come(cluster, site, tmp_path):
+    """One alone, the last ones, and those whose client sends no more before it has heard of them: nobody waits an hour."""
+    with DaskPool(cluster.address, store=WarcShards(tmp_path, pause=3600), connections=10) as pool:
         assert 1024 == len(pool.get(site.url_for("/fast/1")).content)
+        assert 100 == sum(result.ok for result in pool.fetch_many(site.url_for(f"/fast/{n}") for n in range(100)))
+
+
+def test_a_slow_answer_holds_others_up_for_the_pause_only(cluster, site, tmp_path):
+    """They are told while it is still under way."""
+    with DaskPool(cluster.address, store=WarcShards(tmp_path, pause=0.05)) as pool:
+        held = [pool.submit(site.url_for(f"/hold/{number}")) for number in range(10)]
+        site.wait_in_flight(10)
+        assert 1024 == len(pool.get(site.url_for("/fast/1")).content)
+        assert not any(job.done() for job in held)
+        site.release()
+        assert all(job.result(_PATIENCE).ok for job in held)
 
 
 def test_a_killed_worker_leaves_no_broken_shard(site, tmp_path):

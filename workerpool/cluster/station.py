@@ -191,7 +191,9 @@ class Station:
         """Have the body wait for others that are put with it. On Dask's loop."""
         self._gathered.append(work)
         self._gathered_size += size
-        if len(self._gathered) >= store.answers or self._gathered_size >= store.size:
+        # The client sends more when it hears of these: no more than half of what is here may wait.
+        is_half = 2 * len(self._gathered) >= len(self._works)
+        if is_half or len(self._gathered) >= store.answers or self._gathered_size >= store.size:
             self._put_gathered(store)
         elif self._timer is None:
             self._timer = self._loop.call_later(store.pause, self._put_gathered, store)

@@ -26,7 +26,8 @@ class Receipt(NamedTuple):
 class BodyStore(Protocol):
     """What a DaskPool takes as its store: pickled for the workers, whose threads call it, so that it may block.
 
-    Answers are put together: until there are `answers` of them or `size` bytes of bodies, or `pause` seconds have gone.
+    Answers are put together: until there are `answers` of them or `size` bytes of bodies, `pause` seconds have gone, or
+    they are half of what the worker has.
     """
 
     @property

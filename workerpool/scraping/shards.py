@@ -32,10 +32,11 @@ class WarcShards:
 
     A shard is one WARC/1.1 file, `YYYYMMDDhhmmss-....warc.gz`, with the answers that came together: written in one go,
     so that it is there whole or, where a worker is killed, not at all (in a folder a `.part` may stay), and its answers
-    are fetched again. It is written when `answers` of them or `size` bytes are there, or `pause` seconds after the
-    first; until then these are in the worker's memory, and wait. `url` is a folder or a URL such as
-    `s3://bucket/crawl`, the same place for the client and every worker; `storage` are fsspec's options for it.
-    Records are as of the sink `Warc`, without an index and without revisits. Raises SinkError for what cannot be.
+    are fetched again. It is written when `answers` of them or `size` bytes are there, `pause` seconds after the
+    first, or when half of what the worker has waits for it; until then these are in the worker's memory. More
+    `connections` make larger shards. `url` is a folder or a URL such as `s3://bucket/crawl`, the same place for the
+    client and every worker; `storage` are fsspec's options for it. Records are as of the sink `Warc`, without an
+    index and without revisits. Raises SinkError for what cannot be.
     """
 
     url: str
