@@ -191,12 +191,15 @@ class Station:
         """Have the body wait for others that are put with it. On Dask's loop."""
         self._gathered.append(work)
         self._gathered_size += size
-        # The client sends more when it hears of these: no more than half of what is here may wait.
-        is_half = 2 * len(self._gathered) >= len(self._works)
-        if is_half or len(self._gathered) >= store.answers or self._gathered_size >= store.size:
+        if len(self._gathered) >= store.answers or self._gathered_size >= store.size or self._is_half_gathered:
             self._put_gathered(store)
         elif self._timer is None:
             self._timer = self._loop.call_later(store.pause, self._put_gathered, store)
+
+    @property
+    def _is_half_gathered(self) -> bool:
+        """Whether half of what is here waits: the client sends more when it hears of that."""
+        return 2 * len(self._gathered) >= len(self._works)
 
     def _put_gathered(self, store: BodyStore) -> None:
         if self._timer is not None:
@@ -257,6 +260,8 @@ class Station:
             plain, length = self._plain(work)
             found.append(plain)
             size += length
+        if self._store is not None and self._is_half_gathered:
+            self._put_gathered(self._store)
         return found
 
     def _plain(self, work: _Carried) -> tuple[tuple[Any, ...], int]:
