@@ -85,3 +85,32 @@ def test_a_host_that_wants_to_be_asked_less_often_is():
         assert first == (10.0 if gap == 10.0 else 0.0)
         assert (10.0 if gap == 10.0 else 0.0) == hosts.delay("host:80")
         assert 0.0 == hosts.reserve("other:80") == hosts.delay("other:80")
+
+
+def test_what_goes_out_late_keeps_the_next_at_its_distance():
+    """Its connection took its time, so the server has seen it then; as little as timers are late is made up."""
+    pace = Pace(Rate(2))
+    assert 0 == pace.reserve(100.0)
+    pace.note_sent(100.004)
+    assert 0.5 == pace.wait(100.0)
+    pace.note_sent(100.2)
+    assert 0.7 == pytest.approx(pace.wait(100.0))
+    pace.note_sent(100.1)  # of another one, which ended later
+    assert 0.7 == pytest.approx(pace.wait(100.0))
+
+
+def test_a_host_is_asked_again_by_when_it_was_asked():
+    """Not by when that was begun: a look-up and a handshake may take a second."""
+    now = [100.0]
+    limits = HostLimits(0, Rate(1), lambda _work: None, clock=lambda: now[0])
+    first = job_for("http://host/1")
+    assert limits.offer(first)
+    second = job_for("http://host/2")
+    assert not limits.offer(second)
+    now[0] = 100.9
+    limits.release(first.host, 100.8)
+    now[0] = 101.5
+    assert limits.take() is None
+    assert 0.3 == pytest.approx(limits.due_in())
+    now[0] = 101.801
+    assert second is limits.take()

@@ -74,8 +74,10 @@ class HostLimits:
             return work
         return None
 
-    def release(self, host: str) -> None:
-        """Give back a place at the host."""
+    def release(self, host: str, sent: float | None = None) -> None:
+        """Give back a place at the host, of what was `sent` then, as monotonic() counts."""
+        if sent is not None and (pace := self._paces.get(host)) is not None:
+            pace.note_sent(sent)
         left = self._busy[host] - 1
         if left:
             self._busy[host] = left

@@ -29,3 +29,8 @@ class Pace:
         base = self._next if now - due <= _LATE else max(now, self._next)
         self._next = base + self._gap
         return max(0.0, due - now)
+
+    def note_sent(self, at: float) -> None:
+        """Note when a start that was booked went out: where connecting took long, the server saw it only then."""
+        if at + self._gap - self._next > _LATE:
+            self._next = at + self._gap

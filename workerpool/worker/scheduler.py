@@ -60,7 +60,7 @@ class Scheduler:
     def release(self, work: Work) -> None:
         """Give back the work's place at its host."""
         if self._hosts is not None and work.counts_at_host:
-            self._hosts.release(work.host)
+            self._hosts.release(work.host, work.written)
 
     def pass_over(self, work: Work) -> None:
         """Drop decided work from the head of where it waits: it would wait for a turn that it does not take."""
