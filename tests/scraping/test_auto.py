@@ -30,7 +30,7 @@ class Labouring(Handler):
             complains = kind.labours and load > 2 * ROOM and kind.complaint is not None
             kind.complaints += complains
         if not complains:
-            sleep(0.004 * (1 if not kind.labours else max(1, load - ROOM) ** 2))
+            sleep(kind.seconds * (1 if not kind.labours else max(1, load - ROOM) ** 2))
         with kind.lock:
             kind.under_way -= 1
         with suppress(ConnectionError):  # the run was stopped
@@ -44,6 +44,7 @@ class Labouring(Handler):
 def labouring():
     kind = type("OneServer", (Labouring,), {
         "log": [], "lock": threading.Lock(), "under_way": 0, "complaints": 0, "complaint": None, "labours": True,
+        "seconds": 0.004,
     })  # fmt: skip
     with handled(kind) as url:
         yield kind, url
@@ -54,6 +55,7 @@ def test_complaints_bring_the_pace_down_and_good_answers_up_again(labouring, sta
     """Each page comes in the end; without `auto` the same server complains far more often."""
     kind, url = labouring
     kind.complaint = status
+    kind.seconds = 0.02  # so that 12 are under way at once on a busy machine, too
     counts = {}
     for auto in (False, True):
         kind.log.clear()
