@@ -33,7 +33,7 @@ _AT_ONCE = 64
 _OF_A_HOST = 8  # so that a slow receiver holds up nobody else
 _LOOK = 0.25  # seconds between two looks at what is due
 _PAUSE = 1.0  # seconds after a store that was down
-_LEASE = 3 * TIMEOUT
+_LEASE = 1.5 * TIMEOUT  # after which others send what a process had that is no more
 _ANSWER = 64 * 2**10  # bytes of an answer that are read
 _HURRY = 2.0  # seconds that messages under way get at the end
 
